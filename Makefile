@@ -1,0 +1,61 @@
+# Two commands matter: `make run` and `make test`. Everything happens in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DATASEL_DATA ?= $(CURDIR)/data
+export DAGSTER_HOME ?= $(CURDIR)
+export DATASEL_DAGSTER_DIR ?= $(abspath $(DATASEL_DATA))/warehouse/_dagster
+PORT ?= 3000
+
+.PHONY: help install run ui test test-all lint format bench prune clean
+
+help:
+	@echo "make run       run the main job over $(DATASEL_DATA) (installs into .venv first)"
+	@echo "make ui        Dagster UI and daemon on http://127.0.0.1:$(PORT)"
+	@echo "make test      the default test suite"
+	@echo "make test-all  also the slow and end-to-end tests (needs Chromium for the UI tests)"
+	@echo "make lint      ruff, pyright"
+	@echo "make bench     all benchmarks, or one: make bench OP=round_robin"
+	@echo "make prune     delete tables of retired sources and of removed registry files"
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@
+
+install: $(VENV)/.run
+
+run: $(VENV)/.run
+	@$(BIN)/python -m datasel_assets run
+
+ui: $(VENV)/.run
+	@$(BIN)/python -m datasel_assets ui --port $(PORT)
+
+prune: $(VENV)/.run
+	@$(BIN)/python -m datasel_assets prune
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not gpu and not ray"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --warnings
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.harness $(OP)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,0 +1,179 @@
+"""The command line behind the make targets: ``run``, ``ui``, ``prune``.
+
+Belongs here: arguments, progress, the closing summary. Does not belong here: any decision about data.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasel_assets.settings import DAGSTER_VARIABLE, DATA_VARIABLE, REPOSITORY, Settings, load_settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="datasel_assets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="bring every table and release up to date")
+    ui = commands.add_parser("ui", help="Dagster webserver and daemon on loopback")
+    ui.add_argument("--port", type=int, default=3000)
+    prune = commands.add_parser("prune", help="delete tables of retired sources and removed registry files")
+    prune.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
+    arguments = parser.parse_args(argv)
+    settings = load_settings()
+    if not settings.data.is_dir():
+        print(f"{settings.data} is not a folder: set {DATA_VARIABLE} to a data folder", file=sys.stderr)
+        return 2
+    _environment(settings)
+    if arguments.command == "run":
+        return run(settings)
+    if arguments.command == "ui":
+        return serve(settings, arguments.port)
+    return prune_warehouse(settings, dry_run=arguments.dry_run)
+
+
+def run(settings: Settings) -> int:
+    """Run the main job in this process with a progress display and a summary."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from datasel_assets import progress
+
+    console = Console(highlight=False)
+    started = time.time()
+    console.print(f"[bold]datasel_assets[/bold] main job over {settings.data}")
+    import dagster as dg
+
+    from datasel_assets.definitions import assemble
+    from datasel_assets.defs.main_job import run_main
+    from datasel_assets.defs.resources import Warehouse
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    warehouse = Warehouse(settings)
+    for message in warehouse.registry.errors.values():
+        console.print(f"[red]left out[/red] {message}", markup=True, soft_wrap=True)
+    with dg.DagsterInstance.get() as instance:
+        columns = (TextColumn("{task.description:44}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            tasks: dict[str, int] = {}
+
+            def on_progress(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what)
+                bar.update(tasks[what], completed=done, total=total)
+
+            def on_run(state: str, source: str | None, assets: Sequence) -> None:
+                names = ", ".join(dict.fromkeys(asset.key[0] for asset in assets))
+                if state == "start":
+                    tasks["run"] = bar.add_task(f"{source or 'pool'}: {names}"[:44], total=None)
+                    return
+                for task in tasks.values():
+                    bar.remove_task(task)
+                tasks.clear()
+                mark = "[green]done[/green]  " if state == "done" else "[red]failed[/red]"
+                bar.console.print(f"  {mark} {source or 'whole pool':24} {names}", soft_wrap=True)
+
+            with progress.listen(on_progress):
+                definitions, assets = assemble(warehouse)
+                outcome = run_main(definitions, assets, lambda: Warehouse(settings), instance, on_run=on_run)
+    _summary(console, settings, outcome, started)
+    return 1 if outcome.failures or warehouse.registry.errors else 0
+
+
+def _summary(console, settings: Settings, outcome, started: float) -> None:
+    from rich.table import Table
+
+    from datasel_assets.defs.resources import Warehouse
+
+    warehouse = Warehouse(settings)
+    records = [record for record in warehouse.lake.runs() if record["at"] >= started]
+    if records:
+        table = Table(title="what was done", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for name, justify in (("stage", "left"), *((n, "right") for n in ("rows", "new", "reused", "dropped", "s"))):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        stages: dict[str, list[dict]] = defaultdict(list)
+        for record in records:
+            stages[record["stage"]].append(record)
+        for stage, entries in stages.items():
+            totals = [
+                sum(e[k] for e in entries) for k in ("rows_total", "rows_new", "rows_reused", "rows_removed")
+            ]
+            table.add_row(stage, *(f"{t:,}" for t in totals), f"{sum(e['seconds'] for e in entries):.1f}")
+        console.print(table)
+    elif not outcome.failures:
+        console.print(
+            f"[bold green]nothing to do[/bold green]: all {outcome.checked} tables are current, no model was loaded"
+        )
+    for failure in outcome.failures:
+        what = ", ".join(failure["assets"]) or "its files"
+        console.print(f"[bold red]failed[/bold red] {failure['source'] or 'whole pool'} ({what})", soft_wrap=True)
+        console.print(f"  {failure['error']}", markup=False, soft_wrap=True)
+        console.print("  what was published before is still there; mend the cause and run again")
+    console.print(f"\nreleases  {settings.releases}", soft_wrap=True)
+    for name in sorted(warehouse.registry.recipes):
+        info = warehouse.lake.info(("selections", name))
+        if info:
+            console.print(f"  {name:26} {info.rows:>7,} rows  {info.meta.get('release', '')}", soft_wrap=True)
+    console.print(f"report    {settings.releases}/<recipe>/<version>/report.html", soft_wrap=True)
+    console.print(f"DuckDB    {settings.warehouse / 'datasel.duckdb'}", soft_wrap=True)
+    console.print(f"UI        make ui, then http://127.0.0.1:3000    ({time.time() - started:.1f} s)")
+
+
+def serve(settings: Settings, port: int) -> int:
+    """Start the webserver and the daemon on loopback and wait for either to stop."""
+    script = Path(sys.executable).parent
+    workspace = ["-w", str(REPOSITORY / "workspace.yaml")]
+    commands = (
+        [str(script / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), *workspace],
+        [str(script / "dagster-daemon"), "run", *workspace],
+    )
+    print(f"Dagster UI on http://127.0.0.1:{port} over {settings.data}; stop it with Ctrl-C", flush=True)
+    processes = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
+
+    def stop(signum: int, frame: object) -> None:
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    while all(process.poll() is None for process in processes):
+        time.sleep(0.5)
+    stop(signal.SIGINT, None)
+    return max(process.wait() for process in processes)
+
+
+def prune_warehouse(settings: Settings, *, dry_run: bool) -> int:
+    """Delete what no registry file asks for any more."""
+    import dagster as dg
+
+    from datasel_assets.definitions import assemble
+    from datasel_assets.defs.prune import prune
+    from datasel_assets.defs.resources import Warehouse
+
+    _, assets = assemble(Warehouse(settings))
+    with dg.DagsterInstance.get() as instance:
+        removed = prune(settings, assets, instance, dry_run=dry_run)
+    verb = "would delete" if dry_run else "deleted"
+    for name in removed:
+        print(f"{verb} {name}")
+    print(f"{verb} {len(removed)} tables" if removed else "nothing to prune")
+    return 0
+
+
+def _environment(settings: Settings) -> None:
+    """Set what Dagster's own processes read, unless the caller did."""
+    os.environ.setdefault(DATA_VARIABLE, str(settings.data))
+    os.environ.setdefault(DAGSTER_VARIABLE, str(settings.dagster))
+    os.environ.setdefault("DAGSTER_HOME", str(REPOSITORY))
+    settings.dagster.mkdir(parents=True, exist_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

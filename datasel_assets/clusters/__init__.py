@@ -1,0 +1,31 @@
+"""Clusters of representations: hash samples, spherical k-means, titles, 2-D picture. Arrays in, arrays out."""
+
+from datasel_assets.clusters.hash_sample import hash_keys, hash_sample
+from datasel_assets.clusters.hash_sample import hash_sample as fit_sample
+from datasel_assets.clusters.kmeans import (
+    FIT_ROWS_PER_CLUSTER,
+    ClusterModel,
+    ClusterStats,
+    assign,
+    auto_k,
+    cluster_stats,
+    fit_clusters,
+)
+from datasel_assets.clusters.projection import Projection, project_2d
+from datasel_assets.clusters.titles import titles
+
+__all__ = [
+    "FIT_ROWS_PER_CLUSTER",
+    "ClusterModel",
+    "ClusterStats",
+    "Projection",
+    "assign",
+    "auto_k",
+    "cluster_stats",
+    "fit_clusters",
+    "fit_sample",
+    "hash_keys",
+    "hash_sample",
+    "project_2d",
+    "titles",
+]

@@ -1,0 +1,195 @@
+"""Readable names of clusters. Belongs here: class-based TF-IDF over words and word pairs. Not: clustering."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+# One alternative per kind of token: names of languages that end in a sign, katakana words, single ideographs (so
+# that two neighbours make a word pair), words of every other script with their marks, and whatever ends a phrase.
+_TOKEN = (
+    r"c\+\+|[cf]#|[\p{Katakana}ー]+|\p{Han}"
+    r"|[\p{L}--\p{Han}--\p{Hiragana}--\p{Katakana}][[\p{L}\p{M}\p{N}]--\p{Han}--\p{Hiragana}--\p{Katakana}]*(?:'\p{L}+)*"
+    r"|[^\p{L}\p{M}\p{N}\s'’\-/]"
+)
+_IDEOGRAPH = r"^\p{Han}$"
+_WORD = r"^[\p{L}]"
+_MAX_WORD = 24
+# A pair replaces a word when it stands in this share of the texts that hold the word.
+_PAIR_SHARE = 0.5
+
+_STOP_TEXT = """
+    a about above after again all also am an and any are aren't as at b be because been before being below between
+    both but by c can can't cannot could couldn't d did didn't do does doesn't doing don't down during e each etc few
+    following for from further g get give given got h had hadn't has hasn't have haven't having he her here hers
+    herself him himself his how i i'd i'll i'm i've if in into is isn't it it's its itself j just k l let let's like m
+    make me more most my myself n need no nor not now o of off on once one only or other our ours ourselves out over
+    own p please q r s same shall she should shouldn't so some such t than that that's the their theirs them themselves
+    then there there's these they this those through to too two u under until up us use used using v very w want was
+    wasn't we were weren't what what's when where which while who whom why will with won't would wouldn't x y you
+    you'd you'll you're you've your yours yourself yourselves z de la le les el los las un une des du et en que y der
+    die das und ist ein eine per il di che и в не на что с
+    的 了 是 在 一 个 我 你 他 她 它 们 这 那 有 和 与 或 请 不 以 及 为 中 上 下 到 对 从 把 被 给 用 会 可 能 要
+    什 么 吗 呢 吧 等 并 其 之 也 都 就
+"""
+_STOP_WORDS = sorted(set(_STOP_TEXT.split()))
+
+
+def titles(
+    labels: np.ndarray,
+    texts: Sequence[str],
+    terms: int = 3,
+    *,
+    k: int | None = None,
+    per_cluster: int = 200,
+    max_chars: int = 1000,
+) -> list[str]:
+    """Name each cluster by the words and word pairs that set its texts apart.
+
+    Class-based TF-IDF (Grootendorst 2022, arXiv 2203.05794, eq. 2) counted in texts instead of occurrences, so that
+    a text which repeats a variable name a hundred times counts once. With p(t, c) the share of the cluster's texts
+    that hold the term t: W(t, c) = p(t, c) (1/2 + log(1 + 1 / mean_c p(t, c)))^2. The square keeps the verbs of every
+    instruction ("describe", "generate") behind the subject; the half makes W grow with p even among two clusters.
+    A pair takes the place of a word where it explains half of its texts; a word that shares its stem with a chosen
+    term is skipped. Works on any script that Unicode knows: words are runs of letters and marks, ideographs pair up,
+    code splits at its operators.
+
+    Args:
+        labels: int (n,), -1 for rows without a cluster.
+        texts: n texts; prompts say what a row is about better than answers.
+        terms: terms in a title.
+        k: number of clusters; default: the highest label + 1.
+        per_cluster: texts read per cluster (those with the smallest checksum, so that row order does not matter).
+        max_chars: characters read per text.
+
+    Returns:
+        k titles such as ``"interest rate · loan · bank"``, all different; ``"cluster 7"`` where no term stands in
+        two texts. A title holds letters, digits, spaces, ``'+#·`` only.
+
+    Raises:
+        ValueError: labels and texts differ in length.
+    """
+    labels = np.asarray(labels)
+    if len(labels) != len(texts):
+        raise ValueError(f"{len(labels)} labels for {len(texts)} texts: give one text per label")
+    count = int(labels.max(initial=-1)) + 1 if k is None else k
+    sample = _bounded(labels, texts, per_cluster, max_chars)
+    weights = _weights(sample)
+    ranked: dict[int, list[tuple[str, int]]] = {}
+    for cluster, term, holding in weights.select("label", "term", "holding").iter_rows():
+        ranked.setdefault(cluster, []).append((term, holding))
+    named: list[str] = []
+    taken: set[str] = set()
+    for cluster in range(count):
+        chosen = _choose(ranked.get(cluster, []), terms + 2)
+        title = " · ".join(chosen[:terms]) or f"cluster {cluster}"
+        # Two clusters about the same thing differ in the next terms, or at last in their number.
+        for extra in chosen[terms:]:
+            if title not in taken:
+                break
+            title = f"{title} · {extra}"
+        if title in taken:
+            title = f"{title} · {cluster}"
+        taken.add(title)
+        named.append(title)
+    return named
+
+
+def _bounded(labels: np.ndarray, texts: Sequence[str], per_cluster: int, max_chars: int) -> pl.DataFrame:
+    # Lone surrogates (broken JSON escapes) are no UTF-8.
+    heads = [text[:max_chars].encode("utf-8", "replace") for text in texts]
+    return (
+        pl.DataFrame(
+            {
+                "label": labels.astype(np.int64),
+                "check": np.fromiter(map(zlib.crc32, heads), np.uint32, len(heads)),
+                "text": [head.decode() for head in heads],
+            },
+            schema_overrides={"text": pl.String},
+        )
+        .filter(pl.col("label") >= 0)
+        .sort("label", "check", "text")
+        .group_by("label", maintain_order=True)
+        .head(per_cluster)
+        .with_row_index("row")
+    )
+
+
+def _weights(sample: pl.DataFrame) -> pl.DataFrame:
+    """Return label, term, holding (texts of the cluster with the term), weight: best term of a cluster first."""
+    tokens = (
+        sample.lazy()
+        .select(
+            "row",
+            "label",
+            token=pl.col("text")
+            .str.normalize("NFKC")
+            .str.to_lowercase()
+            .str.replace_all("’", "'")
+            .str.extract_all(_TOKEN),
+        )
+        .explode("token", empty_as_null=False)
+        .with_columns(pl.col("token").str.strip_suffix("'s"))
+        .with_columns(
+            usable=pl.col("token").str.contains(_WORD)
+            & (pl.col("token").str.len_chars() <= _MAX_WORD)
+            & ~pl.col("token").is_in(_STOP_WORDS),
+            ideograph=pl.col("token").str.contains(_IDEOGRAPH),
+        )
+        .with_columns(
+            after=pl.col("token").shift(-1).over("row"),
+            after_usable=pl.col("usable").shift(-1).over("row"),
+            after_ideograph=pl.col("ideograph").shift(-1).over("row"),
+        )
+    )
+    words = tokens.filter("usable", ~pl.col("ideograph"), pl.col("token").str.len_chars() > 1)
+    pairs = tokens.filter("usable", "after_usable", pl.col("token") != pl.col("after")).select(
+        "row",
+        "label",
+        term=pl.when(pl.col("ideograph") & pl.col("after_ideograph"))
+        .then(pl.col("token") + pl.col("after"))
+        .otherwise(pl.col("token") + " " + pl.col("after")),
+    )
+    sizes = sample.lazy().group_by("label").agg(texts=pl.len())
+    clusters = max(1, sample["label"].n_unique())
+    return (
+        pl.concat([words.select("row", "label", term="token"), pairs])
+        .unique()
+        .group_by("label", "term")
+        .agg(holding=pl.len())
+        .join(sizes, on="label")
+        .with_columns(share=pl.col("holding") / pl.col("texts"))
+        .with_columns(mean_share=pl.col("share").sum().over("term") / clusters)
+        # A term of one text says nothing about a cluster, unless the cluster is that text.
+        .filter(pl.col("holding") >= pl.min_horizontal("texts", 2))
+        .with_columns(weight=(pl.col("share") * (0.5 + (1 + 1 / pl.col("mean_share")).log()) ** 2).round(12))
+        .sort(["label", "weight", "term"], descending=[False, True, False])
+        .group_by("label", maintain_order=True)
+        .head(200)
+        .collect()
+    )
+
+
+def _choose(ranked: list[tuple[str, int]], wanted: int) -> list[str]:
+    holding = dict(ranked)
+    chosen: list[str] = []
+    for term, texts in ranked:
+        if len(chosen) == wanted:
+            break
+        if " " not in term:
+            pairs = [t for t, h in ranked if " " in t and term in t.split(" ") and h >= _PAIR_SHARE * texts]
+            term = max(pairs, key=lambda pair: holding[pair]) if pairs else term
+        if not any(_same(a, b) for done in chosen for a in done.split(" ") for b in term.split(" ")):
+            chosen.append(term)
+    return chosen
+
+
+def _same(a: str, b: str) -> bool:
+    """Whether two words tell a reader the same: equal, alike up to a short ending, or overlapping ideographs."""
+    short, long = sorted((a, b), key=len)
+    if short[0] >= "\u2e80":
+        return short == long or (len(long) == 2 and (a[-1] == b[0] or b[-1] == a[0]))
+    if len(short) <= 3:
+        return short == long
+    return long.startswith(short[: max(4, len(short) - 1)]) and len(long) - len(short) <= 3

@@ -1,0 +1,60 @@
+"""Alpaca: ``instruction``, optional ``input``, ``output``; also Dolly, LLaMA-Factory and self-instruct seed tasks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datasel_assets.corpus.conversation import (
+    Conversation,
+    Message,
+    RowError,
+    exchange,
+    response_of,
+    text_of,
+    unmapped,
+)
+
+FIELDS = {
+    "instruction": ("instruction", "instructions"),
+    "input": ("input", "context", "inputs"),
+    "response": ("chosen", "output", "response", "completion", "answer", "target"),
+    "system": ("system", "system_prompt"),
+    "history": ("history",),
+    "instances": ("instances",),
+}
+REQUIRED = (("instruction",), ("response", "instances"))
+KINDS = {"history": {"lists"}, "instances": {"instances"}}
+
+
+def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+    """Instruction, blank line, input -> user; output -> assistant.
+
+    ``history`` (LLaMA-Factory: pairs of question and answer) comes before the instruction. ``instances``
+    (self-instruct) hold input and output one level down: the first is taken, the others are kept in ``extra``,
+    because one record is one row.
+
+    Raises:
+        RowError: no response, no prompt, or a field of the wrong type.
+    """
+    extra = unmapped(record, columns)
+    source, input_column, response_column = record, columns.get("input"), columns.get("response")
+    if "instances" in columns:
+        instances = record.get(columns["instances"])
+        if not isinstance(instances, list) or not instances or not isinstance(instances[0], Mapping):
+            raise RowError(f"missing response: column {columns['instances']!r} has no instance")
+        source, input_column, response_column = instances[0], "input", "output"
+        if len(instances) > 1:
+            extra["instances"] = instances[1:]
+    response = response_of(source, response_column, FIELDS["response"])
+    parts = (text_of(record, columns.get("instruction")), text_of(source, input_column))
+    prompt = "\n\n".join(part for part in parts if part)
+    history = _history(record.get(columns["history"])) if "history" in columns else []
+    return Conversation(exchange(prompt, response, text_of(record, columns.get("system")), history), extra)
+
+
+def _history(value: object) -> list[Message]:
+    messages: list[Message] = []
+    for pair in value if isinstance(value, list) else []:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            raise RowError("wrong type: history must hold pairs [question, answer]")
+        messages += [("user", pair[0]), ("assistant", pair[1])]
+    return messages

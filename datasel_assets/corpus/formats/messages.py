@@ -1,0 +1,33 @@
+"""OpenAI messages: ``messages: [{role, content}, ...]``; also dialogue corpora (``turns: [{speaker, utterance}]``)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from datasel_assets.corpus.conversation import Conversation
+from datasel_assets.corpus.formats.turns import convert_turns
+
+FIELDS = {
+    "messages": (
+        "messages",
+        "conversations",
+        "conversation",
+        "turns",
+        "dialog",
+        "dialogue",
+        "chat",
+        "prompt",
+        "chosen",
+    ),
+    "system": ("system", "system_prompt"),
+    "chosen": ("chosen", "completion"),
+}
+REQUIRED = (("messages",),)
+KINDS = {
+    "messages": {"turns:messages", "turns:dialogue"},
+    "chosen": {"turn:messages", "turns:messages"},
+}
+
+
+def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+    """One record -> conversation; see ``turns.convert_turns``."""
+    return convert_turns(record, columns, "messages")

@@ -1,0 +1,61 @@
+"""The resource every asset takes: the data folder with its lake and registry, and the device of the models."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from datasel_assets.registry.load import Registry, load_registry
+from datasel_assets.settings import Settings
+from datasel_assets.storage.lake import Lake
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """One data folder, opened: settings, the tables and the registry files as they are now."""
+
+    settings: Settings
+
+    @cached_property
+    def lake(self) -> Lake:
+        """Return the tables."""
+        return Lake(self.settings.warehouse)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Return the registry files, read once per opened warehouse."""
+        return load_registry(self.settings.data)
+
+    def active_sources(self) -> list[str]:
+        """Return the sources whose rows are in the pool now, sorted.
+
+        A source counts when its corpus was published and its registry file is there, even if that file cannot be
+        read at the moment: a typo must not throw a source out of the pool.
+        """
+        published = {key[1] for key in self.lake.tables("corpus")}
+        return sorted(published & self.registry.source_names)
+
+    def versions(self, *prefix: str) -> dict[str, str]:
+        """Return the data version of the table ``prefix/<source>`` for every active source that has one."""
+        found = {}
+        for source in self.active_sources():
+            info = self.lake.info((*prefix, source))
+            if info:
+                found["/".join((*prefix, source))] = info.data_version
+        return found
+
+
+class WarehouseResource(dg.ConfigurableResource):
+    """Opens the data folder for one step.
+
+    ``device`` chooses where models run; the device and precision really used stand in each materialisation.
+    """
+
+    data: str = Field(description="Data folder: registry files in, warehouse/ and releases/ out.")
+    device: str = Field(default="auto", description="auto | cpu | cuda | cuda:0")
+
+    def open(self) -> Warehouse:
+        """Return the opened data folder."""
+        return Warehouse(Settings.at(Path(self.data), self.device))

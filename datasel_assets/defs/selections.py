@@ -1,0 +1,263 @@
+"""One asset per recipe: the selection, a decision for every row of the pool, the report and the release."""
+
+import json
+from importlib import metadata
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import yaml
+
+from datasel_assets.defs import versions
+from datasel_assets.defs.clusters import cluster_titles
+from datasel_assets.defs.display import picture, sample_table
+from datasel_assets.defs.pool import PoolVectors, read_pool, read_vectors
+from datasel_assets.defs.representations import basis_fingerprint, target_vectors
+from datasel_assets.defs.resources import Warehouse
+from datasel_assets.defs.sources import query_tasks
+from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
+from datasel_assets.diagnostics import plots
+from datasel_assets.diagnostics.report import html_report
+from datasel_assets.recipes.interpreter import Selection, run_recipe
+from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.registry.load import Registry
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.lake import Expected
+from datasel_assets.storage.release import Release, write_release
+
+PACKAGES = ("datasel_assets", "numpy", "polars", "pyarrow", "torch", "transformers", "faiss-cpu", "dagster")
+SAMPLE_ROWS = 8
+EXPORTED = ("row_id", "source", "messages", "prompt", "response", "n_tokens", "n_response_tokens", "extra")
+
+
+def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAsset:
+    """Return the asset of one recipe; it depends on just the tables that the recipe reads."""
+    needs = spec.requires()
+    clustered = registry.clustered if needs.clusters else None
+    deps: list[tuple[str, ...]] = [("corpus",), ("duplicates",)]
+    if needs.representation:
+        deps.append(("representations", needs.representation))
+    if needs.target and needs.representation:
+        encoder = registry.representations[needs.representation].encoder
+        deps += [("target_embeddings", encoder.slug, needs.target), ("representation_basis", needs.representation)]
+    if clustered:
+        deps += [("clusters", clustered), ("cluster_models", clustered)]
+
+    def fingerprint() -> str:
+        parts: list[Any] = [versions.SELECTIONS, spec.model_dump(mode="json"), clustered]
+        if needs.representation:
+            parts.append(basis_fingerprint(registry.representations[needs.representation]))
+        return digest(parts)
+
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        inputs = {}
+        for dep in deps:
+            partitioned = dep[0] in {"corpus", "representations", "clusters"}
+            inputs |= warehouse.versions(*dep) if partitioned else {"/".join(dep): warehouse.lake.version(dep)}
+        return Expected(("selections", name), fingerprint(), inputs)
+
+    def build(step: Step) -> Built:
+        warehouse = step.warehouse
+        pool = read_pool(warehouse, clusters=clustered)
+        vectors, queries, tasks = _vectors(warehouse, spec, pool)
+        if vectors is not None:
+            pool = pool.with_columns(is_zero=pl.Series(vectors.missing))
+        selection = run_recipe(spec, pool, vectors.vectors if vectors else None, queries, tasks)
+        _check(selection, pool)
+        release = _release(step, name, spec, pool, selection, clustered)
+        decisions = Expected(("decisions", name), step.expected.fingerprint, step.expected.inputs)
+        warehouse.lake.write(decisions, selection.decisions)
+        info = warehouse.lake.write(
+            step.expected, selection.selected, meta={"release": f"{name}/{release.version}", "rows": release.rows}
+        )
+        return Built(
+            info,
+            selection.selected.height,
+            metadata=_metadata(warehouse, pool, selection, release, clustered),
+            checks={
+                "budget_respected": Check(selection.within_budget, selection.budget),
+                "unique_ids": Check(selection.selected["row_id"].n_unique() == selection.selected.height),
+                "ledger_complete": Check(
+                    selection.decisions.height == pool.height
+                    and selection.decisions["row_id"].n_unique() == pool.height
+                    and int(selection.decisions["kept"].sum()) == selection.selected.height,
+                    {"pool": pool.height, "decisions": selection.decisions.height},
+                ),
+            },
+        )
+
+    return TableAsset(
+        key=("selections", name),
+        description=f"{spec.doc}\n\nSource: {spec.paper}",
+        group="selections",
+        deps=deps,
+        expect=expect,
+        build=build,
+        checks={
+            "budget_respected": "the selection is within its budget and the per-source limits",
+            "unique_ids": "no row is selected twice",
+            "ledger_complete": "every row of the pool has exactly one decision",
+        },
+        kinds=frozenset({"parquet", "polars"}),
+        code_version=fingerprint(),
+    )
+
+
+def _vectors(
+    warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame
+) -> tuple[PoolVectors | None, np.ndarray | None, list[str] | None]:
+    needs = spec.requires()
+    if needs.representation is None:
+        return None, None, None
+    vectors = read_vectors(warehouse, needs.representation, pool)
+    if needs.target is None:
+        return vectors, None, None
+    representation = warehouse.registry.representations[needs.representation]
+    queries = target_vectors(warehouse, needs.representation, representation, needs.target)
+    return vectors, queries, query_tasks(warehouse, needs.target)
+
+
+def _check(selection: Selection, pool: pl.DataFrame) -> None:
+    """Refuse to publish a selection that is not what the recipe asked for."""
+    decided = selection.decisions["row_id"]
+    if decided.len() != pool.height or decided.n_unique() != pool.height:
+        raise ValueError(f"{decided.n_unique()} of {pool.height} rows have a decision; nothing was published")
+    if not selection.within_budget:
+        raise ValueError(f"the selection breaks its budget: {selection.budget}; nothing was published")
+    if selection.selected.is_empty():
+        raise ValueError("no row is left after the drop rules; nothing was published")
+
+
+def _release(
+    step: Step, name: str, spec: RecipeSpec, pool: pl.DataFrame, selection: Selection, clustered: str | None
+) -> Release:
+    """Export the selected conversations with report, card, manifest and trainer configs."""
+    warehouse = step.warehouse
+    rows = selection.selected.select("row_id", "rank", "score").join(
+        pl.concat(
+            warehouse.lake.scan(("corpus", source))
+            .filter(pl.col("row_id").is_in(selection.selected["row_id"].implode()))
+            .select(EXPORTED)
+            for source in warehouse.active_sources()
+        ).collect(),
+        on="row_id",
+        how="left",
+    )
+    sources = {
+        source: {"licence": known.licence, "uri": ", ".join(known.uris), "doc": known.doc}
+        for source in warehouse.active_sources()
+        if (known := warehouse.registry.sources.get(source))
+    }
+    return write_release(
+        warehouse.settings.releases,
+        name,
+        rows,
+        spec=spec.model_dump(mode="json"),
+        formats=spec.release.formats,
+        inputs=step.expected.inputs,
+        sources=sources,
+        versions={package: metadata.version(package) for package in PACKAGES},
+        reproduce="make run",
+        pool_rows=pool.height,
+        report_html=_report(warehouse, name, spec, pool, selection, rows, clustered).encode(),
+    )
+
+
+def _report(
+    warehouse: Warehouse,
+    name: str,
+    spec: RecipeSpec,
+    pool: pl.DataFrame,
+    selection: Selection,
+    rows: pl.DataFrame,
+    clustered: str | None,
+) -> str:
+    """Return the HTML report of the release."""
+    selected, decisions = selection.selected, selection.decisions
+    dropped = decisions.filter(~pl.col("kept")).sort("score", "row_id", descending=[True, False], nulls_last=True)
+    texts = pl.concat(
+        warehouse.lake.scan(("corpus", source)).select("row_id", "prompt", "response")
+        for source in warehouse.active_sources()
+    )
+    shown = dropped.group_by("stage", maintain_order=True).head(SAMPLE_ROWS // 2)
+    near = shown.lazy().join(texts, on="row_id", how="left", maintain_order="left").collect()
+    kept_columns = ["rank", "score", "source", "prompt", "response"]
+    return html_report(
+        title=name,
+        summary=spec.doc,
+        recipe=yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True),
+        facts={
+            "rows selected": selected.height,
+            "rows in the pool": pool.height,
+            "tokens": int(selected["n_tokens"].sum() or 0),
+            "response tokens": int(selected["n_response_tokens"].sum() or 0),
+            "source": spec.paper,
+            **{f"budget: {key}": str(value) for key, value in selection.budget.items()},
+        },
+        stages=_stages(decisions),
+        pictures=_pictures(warehouse, pool, selection, clustered),
+        kept=rows.sort("rank").head(SAMPLE_ROWS).select(kept_columns),
+        dropped=near.select("stage", "reason", "score", "source", "prompt", "response"),
+        footer="Every row of the pool has a decision: query the view 'why' of datasel.duckdb.",
+    )
+
+
+def _stages(decisions: pl.DataFrame) -> pl.DataFrame:
+    return decisions.group_by("kept", "stage").len("rows").sort("rows", "stage", descending=[True, False])
+
+
+def _pictures(
+    warehouse: Warehouse, pool: pl.DataFrame, selection: Selection, clustered: str | None
+) -> list[tuple[bytes, str]]:
+    chosen = pool.filter(pl.col("row_id").is_in(selection.selected["row_id"].implode()))
+
+    def counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+        found = frame.drop_nulls(column).group_by(column).len().sort("len", column, descending=[True, False])
+        return {str(key): count for key, count in found.iter_rows()}
+
+    lengths = [frame["n_response_tokens"].cast(pl.Float64).to_numpy() for frame in (pool, chosen)]
+    pictures = [
+        (plots.source_shares(counts(pool, "source"), counts(chosen, "source")), "share of each source"),
+        (plots.length_histogram(*lengths), "response tokens, pool and selection"),
+    ]
+    scores = selection.decisions.drop_nulls("score").sort("score", descending=True)["score"].to_numpy()
+    if len(np.unique(scores)) > 1:
+        pictures.append((plots.score_curve(scores, selection.selected.height), "score by rank, with the cut"))
+    if clustered:
+        titles = cluster_titles(warehouse, clustered)
+        by_cluster = {
+            titles[int(key)] if int(key) < len(titles) else key: count
+            for key, count in counts(chosen, "cluster").items()
+        }
+        of_pool = {
+            titles[int(key)] if int(key) < len(titles) else key: count for key, count in counts(pool, "cluster").items()
+        }
+        pictures.append((plots.source_shares(of_pool, by_cluster), "share of each cluster"))
+    return pictures
+
+
+def _metadata(
+    warehouse: Warehouse, pool: pl.DataFrame, selection: Selection, release: Release, clustered: str | None
+) -> dict[str, Any]:
+    selected = selection.selected
+    texts = pl.concat(
+        warehouse.lake.scan(("corpus", source)).select("row_id", "prompt", "response")
+        for source in warehouse.active_sources()
+    )
+    best = selected.sort("rank").head(SAMPLE_ROWS)
+    shown = best.lazy().join(texts, on="row_id", how="left", maintain_order="left").collect()
+    return {
+        "pool_rows": pool.height,
+        "selected_share": round(selected.height / pool.height, 5),
+        "tokens": int(selected["n_tokens"].sum() or 0),
+        "response_tokens": int(selected["n_response_tokens"].sum() or 0),
+        "release": dg.MetadataValue.path(str(release.path)),
+        "release_version": release.version,
+        "release_is_new": release.created,
+        "report": dg.MetadataValue.path(str(release.path / "report.html")),
+        "budget": json.dumps({key: str(value) for key, value in selection.budget.items()}),
+        "decisions": sample_table(_stages(selection.decisions), ["stage", "kept", "rows"], rows=20),
+        "selected": sample_table(shown, ["rank", "score", "source", "prompt", "response"], rows=SAMPLE_ROWS),
+        **{caption: picture(png, caption) for png, caption in _pictures(warehouse, pool, selection, clustered)},
+    }

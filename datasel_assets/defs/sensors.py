@@ -1,0 +1,134 @@
+"""Sensors and schedules: new and changed sources, declarative automation, the daily refresh.
+
+The decision is a pure function (:func:`source_changes`); the sensor lists, calls it and asks for runs.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from datasel_assets.defs.partitions import SOURCES, sources_partitions
+from datasel_assets.defs.resources import Warehouse, WarehouseResource
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.readers import snapshot
+
+
+@dataclass(frozen=True)
+class SourceChanges:
+    """What a look at the registry calls for."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    retired: tuple[str, ...]
+
+
+def source_changes(listing: Mapping[str, str], partitions: set[str], seen: Mapping[str, str]) -> SourceChanges:
+    """Compare the sources that exist now with what was seen at the last look.
+
+    Args:
+        listing: source -> fingerprint of its registry file and content.
+        partitions: partition keys that exist.
+        seen: ``listing`` of the last look.
+
+    A retired source keeps its partition and its tables (``make prune`` deletes them): its rows leave the pool with
+    the next selection, and come back untouched if the file comes back.
+    """
+    return SourceChanges(
+        added=tuple(sorted(set(listing) - partitions)),
+        changed=tuple(sorted(name for name in listing if name in partitions and seen.get(name) != listing[name])),
+        retired=tuple(sorted(set(seen) - set(listing))),
+    )
+
+
+def list_sources(warehouse: Warehouse) -> tuple[dict[str, str], dict[str, str]]:
+    """Return (source -> fingerprint, source -> why it cannot be listed).
+
+    A source that cannot be listed is in the second mapping and never counts as gone: a failed listing is not an
+    empty one.
+    """
+    listing, failures = {}, {}
+    for name, spec in warehouse.registry.sources.items():
+        try:
+            content = snapshot(spec, name, warehouse.settings.data, warehouse.settings.warehouse / "_cache")
+            listing[name] = digest([spec.model_dump(mode="json"), content.fingerprint])
+        except (OSError, ValueError) as error:
+            failures[name] = str(error)
+    for file, message in warehouse.registry.errors.items():
+        if file.startswith("sources/"):
+            failures[file.removeprefix("sources/").removesuffix(".yaml")] = message
+    return listing, failures
+
+
+def sources_sensor(first: Sequence[dg.AssetKey], jobs: Sequence) -> dg.SensorDefinition:
+    """Return the sensor over ``sources/``.
+
+    Args:
+        first: the per-source assets that need nothing global; what follows is carried on by automation, because a
+            first source has no basis to be projected on yet.
+        jobs: ``refresh_source`` and ``main``.
+    """
+
+    @dg.sensor(
+        name="sources_sensor",
+        jobs=jobs,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Adds a partition for every new file in sources/ and refreshes sources whose file or content changed.",
+    )
+    def look(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult | dg.SkipReason:
+        try:
+            listing, failures = list_sources(warehouse.open())
+        except OSError as error:
+            return dg.SkipReason(f"the registry cannot be listed, nothing is assumed about it: {error}")
+        seen = json.loads(context.cursor) if context.cursor else {}
+        for name, message in failures.items():
+            context.log.warning(f"source {name}: {message}")
+        kept = {name: mark for name, mark in seen.items() if name in failures}
+        changes = source_changes(listing, set(context.instance.get_dynamic_partitions(SOURCES)), {**seen, **kept})
+        retired = [name for name in changes.retired if name not in kept]
+        requests = [
+            dg.RunRequest(
+                job_name="refresh_source",
+                partition_key=name,
+                run_key=f"{name}:{listing[name]}",
+                asset_selection=list(first),
+            )
+            for name in (*changes.added, *changes.changed)
+        ]
+        if retired:
+            requests.append(dg.RunRequest(job_name="main", run_key=f"without {','.join(retired)}:{digest(listing)}"))
+        if not requests:
+            return dg.SkipReason(f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed")
+        added = [sources_partitions.build_add_request(list(changes.added))] if changes.added else []
+        return dg.SensorResult(
+            run_requests=requests,
+            dynamic_partitions_requests=added,
+            cursor=json.dumps(listing | kept, sort_keys=True),
+        )
+
+    return look
+
+
+def automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Return the sensor that carries changes downstream; Dagster's own default one is stopped after install."""
+    return dg.AutomationConditionSensorDefinition(
+        name="downstream_sensor",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+    )
+
+
+@dg.schedule(
+    name="daily_refresh",
+    job_name="main",
+    cron_schedule="0 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Looks once a day at every source, remote ones too, and at retired ones; skips what is unchanged.",
+)
+def daily_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Request the main job once a day."""
+    return dg.RunRequest(run_key=f"daily:{context.scheduled_execution_time:%Y-%m-%d}")

@@ -1,0 +1,252 @@
+"""How a table becomes a Dagster asset: one factory, so that every asset skips, measures and reports alike.
+
+Belongs here: the common life of a step (is it current? build, log the cost, report). Does not belong here: what any
+particular asset computes; that is its ``build`` function, about 25 lines each in the sibling modules.
+"""
+
+import json
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from datasel_assets import progress
+from datasel_assets.defs.automation import upstream_or_code_changed
+from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_OP_TAGS, GPU_POOL
+from datasel_assets.defs.partitions import sources_partitions
+from datasel_assets.defs.resources import Warehouse, WarehouseResource
+from datasel_assets.storage.atomic import write_json
+from datasel_assets.storage.increment import Update
+from datasel_assets.storage.lake import Expected, TableInfo
+
+OWNERS = ["team:data-selection"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one in-asset check; ``details`` are shown in the UI."""
+
+    passed: bool
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build function hands back after it published its table."""
+
+    info: TableInfo
+    rows_new: int
+    rows_reused: int = 0
+    rows_removed: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    rows_total: int | None = None
+
+    @classmethod
+    def of(
+        cls, update: Update, metadata: Mapping[str, Any] | None = None, checks: Mapping[str, Check] | None = None
+    ) -> "Built":
+        """Return the result of an increment."""
+        increment = update.increment
+        return cls(
+            update.info,
+            len(increment.new),
+            len(increment.reused),
+            increment.removed,
+            {"increment": increment.reason, "shards_resumed": update.shards_resumed, **(metadata or {})},
+            checks or {},
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a build function gets: the opened warehouse, the table to make, and for which source."""
+
+    warehouse: Warehouse
+    expected: Expected
+    source: str | None
+    stage: str
+    log: Any
+
+    def progress(self, done: int, total: int) -> None:
+        """Report rows done to whoever listens (``make run`` shows a bar)."""
+        progress.report(f"{self.stage} {self.source}" if self.source else self.stage, done, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableAsset:
+    """One asset that owns one table per source, or one table in all.
+
+    Attributes:
+        key: asset key parts; also the name of the stage in ``runs.jsonl``.
+        description: shown in the UI (Markdown).
+        group: UI group.
+        deps: keys of the assets whose tables it reads.
+        expect: says from the present state what the table must be made from. Cheap: footers only.
+        build: makes and publishes the table.
+        checks: names of the in-asset checks with their descriptions; each must be in ``Built.checks``.
+        partitioned: one table per source.
+        gpu: runs a model.
+        code_version: version of the producer.
+    """
+
+    key: tuple[str, ...]
+    description: str
+    group: str
+    deps: Sequence[tuple[str, ...]] = ()
+    expect: Callable[[Warehouse, str | None], Expected]
+    build: Callable[[Step], Built]
+    checks: Mapping[str, str] = field(default_factory=dict)
+    partitioned: bool = False
+    gpu: bool = False
+    pool: str | None = None
+    kinds: frozenset[str] = frozenset({"parquet"})
+    code_version: str = "1"
+    freshness: dg.FreshnessPolicy | None = None
+    retry: dg.RetryPolicy | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the key as one string."""
+        return "/".join(self.key)
+
+    def is_current(self, warehouse: Warehouse, source: str | None) -> bool:
+        """Tell whether the table is what it would be if it were made now."""
+        return warehouse.lake.is_current(self.expect(warehouse, source))
+
+    def to_dagster(self) -> dg.AssetsDefinition:
+        """Return the asset definition."""
+        key = dg.AssetKey(list(self.key))
+        tags = {COMPUTE_TAG: "gpu" if self.gpu else "cpu"}
+
+        @dg.asset(
+            key=key,
+            deps=[dg.AssetKey(list(dep)) for dep in self.deps],
+            partitions_def=sources_partitions if self.partitioned else None,
+            description=self.description,
+            group_name=self.group,
+            kinds=set(self.kinds),
+            owners=OWNERS,
+            tags=tags,
+            pool=GPU_POOL if self.gpu else self.pool,
+            op_tags=GPU_OP_TAGS if self.gpu else None,
+            code_version=self.code_version,
+            automation_condition=upstream_or_code_changed(whole_pool=not self.partitioned),
+            freshness_policy=self.freshness,
+            retry_policy=self.retry,
+            check_specs=[
+                dg.AssetCheckSpec(
+                    name,
+                    asset=key,
+                    blocking=True,
+                    description=text,
+                    partitions_def=sources_partitions if self.partitioned else None,
+                )
+                for name, text in self.checks.items()
+            ],
+        )
+        def table_asset(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
+            return self.materialize(context, warehouse.open())
+
+        return table_asset
+
+    def materialize(self, context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        """Make the table unless it is current, and report either way."""
+        source = context.partition_key if self.partitioned else None
+        expected = self.expect(warehouse, source)
+        note = warehouse.lake.root.joinpath("_notes", *expected.key[:-1], expected.key[-1] + ".json")
+        info = warehouse.lake.info(expected.key)
+        if info and info.fingerprint == expected.fingerprint and info.inputs == dict(expected.inputs):
+            context.log.info(f"{self.name} {source or ''}: nothing to do, its inputs and code are unchanged")
+            built = Built(info, 0, info.rows, 0, {"increment": "unchanged"}, _recall(note))
+            missing = set(self.checks) - set(built.checks)
+            if not missing:
+                return self._result(built, {})
+            context.log.info(f"its checks {sorted(missing)} have no record: making it again")
+        step = Step(warehouse, expected, source, self.name, context.log)
+        clock, cpu = time.perf_counter(), time.process_time()
+        _reset_peak()
+        built = self.build(step)
+        cost = {
+            "seconds": round(time.perf_counter() - clock, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "peak_rss_mb": round(_peak_mb(), 1),
+        }
+        warehouse.lake.log_run(
+            stage=self.name,
+            source=source,
+            run_id=context.run_id,
+            rows_total=_rows(built),
+            rows_new=built.rows_new,
+            rows_reused=built.rows_reused,
+            rows_removed=built.rows_removed,
+            **cost,
+        )
+        write_json(note, {name: {"passed": c.passed, "details": _plain(c.details)} for name, c in built.checks.items()})
+        rate = {"rows_per_second": round(built.rows_new / max(cost["seconds"], 1e-3), 1)} if built.rows_new else {}
+        return self._result(built, {**cost, **rate})
+
+    def _result(self, built: Built, cost: Mapping[str, Any]) -> dg.MaterializeResult:
+        rows = _rows(built)
+        metadata: dict[str, Any] = {
+            "dagster/partition_row_count" if self.partitioned else "dagster/row_count": rows,
+            "rows_total": rows,
+            "rows_new": built.rows_new,
+            "rows_reused": built.rows_reused,
+            "rows_removed": built.rows_removed,
+            **cost,
+            **built.metadata,
+            "path": dg.MetadataValue.path(str(built.info.path)),
+            "size_mb": round(built.info.bytes / 1e6, 3),
+            "fingerprint": built.info.fingerprint,
+        }
+        if built.info.path.suffix == ".parquet":
+            metadata["dagster/column_schema"] = column_schema(built.info.path)
+        return dg.MaterializeResult(
+            metadata=metadata,
+            data_version=dg.DataVersion(built.info.data_version),
+            check_results=[
+                dg.AssetCheckResult(check_name=name, passed=c.passed, metadata=_plain(c.details))
+                for name, c in built.checks.items()
+            ],
+        )
+
+
+def column_schema(path: Path) -> dg.TableSchema:
+    """Return the columns of a Parquet file for the catalogue page of the UI."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(f.name, str(f.type).replace("halffloat", "float16")) for f in pq.read_schema(path)]
+    )
+
+
+def _rows(built: Built) -> int:
+    return built.info.rows if built.rows_total is None else built.rows_total
+
+
+def _plain(details: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(dict(details), default=float))
+
+
+def _recall(note: Path) -> dict[str, Check]:
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        return {name: Check(c["passed"], c["details"]) for name, c in json.loads(note.read_text("utf-8")).items()}
+    return {}
+
+
+def _reset_peak() -> None:
+    """Start the peak-memory counter of this process anew, where Linux allows it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_mb() -> float:
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

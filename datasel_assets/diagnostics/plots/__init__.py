@@ -1,0 +1,23 @@
+"""Pictures as PNG bytes of at most 60 KB, one function each. Arrays and names in, bytes out."""
+
+from datasel_assets.diagnostics.plots.canvas import MAX_BYTES, as_markdown
+from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
+from datasel_assets.diagnostics.plots.lengths import length_histogram
+from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
+from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
+from datasel_assets.diagnostics.plots.scores import score_curve
+from datasel_assets.diagnostics.plots.sources import source_shares, token_histogram
+
+__all__ = [
+    "MAX_BYTES",
+    "as_markdown",
+    "cluster_map",
+    "cluster_sizes",
+    "fidelity",
+    "layer_energy",
+    "length_histogram",
+    "overlap_heatmap",
+    "score_curve",
+    "source_shares",
+    "token_histogram",
+]

@@ -1,0 +1,56 @@
+"""Picture of the overlap of recipes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from datasel_assets.diagnostics.plots import canvas
+
+_SHOWN = 24
+
+
+def overlap_heatmap(names: Sequence[str], matrix: np.ndarray) -> bytes:
+    """Draw how much each pair of recipes selects in common: the lower triangle of the Jaccard matrix.
+
+    Args:
+        names: m recipes; the first 24 are drawn.
+        matrix: (m, m) Jaccard overlaps in [0, 1], from ``overlap.jaccard_matrix``.
+
+    Returns:
+        PNG, at most 60 KB.
+
+    Raises:
+        ValueError: the matrix does not fit the names.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    matrix = np.asarray(matrix, np.float64)
+    if matrix.shape != (len(names), len(names)):
+        raise ValueError(f"an overlap matrix of shape {matrix.shape} for {len(names)} recipes")
+    m = min(len(names), _SHOWN)
+    note = "Jaccard overlap in %: rows in both / rows in either" + (
+        f"; first {m} of {len(names)}" if m < len(names) else ""
+    )
+    fig, axes = canvas.figure(1.35 + 0.3 * max(m, 4), "What recipes have in common", note)
+    if m < 2:
+        canvas.empty(axes, "there is no pair of recipes to compare")
+        return canvas.to_png(fig)
+    shown = np.ma.masked_where(np.triu(np.ones((m, m), bool)), matrix[:m, :m])[1:, :-1]
+    # One hue from white to dark: order survives any colour vision and grey print.
+    colours = LinearSegmentedColormap.from_list("overlap", ["#f5f7fa", "#9ecae1", "#0072b2", "#08306b"])
+    axes.pcolormesh(shown, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
+    size = 8.5 if m <= 12 else 6.5
+    for i in range(m - 1):
+        for j in range(i + 1):
+            value = matrix[i + 1, j]
+            written = f"{100 * value:.0f}" if value >= 0.005 or value == 0 else "<1"
+            colour = "white" if value > 0.45 else canvas.INK
+            axes.text(j + 0.5, i + 0.5, written, ha="center", va="center", fontsize=size, **canvas.font(colour))
+    ticks = np.arange(m - 1) + 0.5
+    style = {"fontsize": 8.5, **canvas.font()}
+    axes.set_yticks(ticks, [canvas.label(name) for name in names[1:m]], **style)
+    axes.set_xticks(
+        ticks, [canvas.label(name) for name in names[: m - 1]], rotation=35, ha="right", rotation_mode="anchor", **style
+    )
+    axes.set_ylim(m - 1, 0)
+    return canvas.to_png(fig)

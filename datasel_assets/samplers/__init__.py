@@ -1,0 +1,45 @@
+"""Samplers: pure functions from eligible rows and a budget to an order of rows.
+
+``SAMPLERS`` is the list of names that recipes may use; the contract that all of them keep is in ``base``.
+"""
+
+from types import MappingProxyType
+from typing import Any
+
+from datasel_assets.samplers import stratify
+from datasel_assets.samplers.base import ArrayVectors, Candidates, Sample, SamplerModule, SubsetVectors, Vectors
+
+SAMPLERS: MappingProxyType[str, SamplerModule] = MappingProxyType({**stratify.INNER, "stratify": stratify})
+"""Sampler name in YAML -> module with ``Params``, ``REQUIRES``, ``RANKS_ALL`` and ``sample``."""
+
+
+def requires(name: str, params: Any) -> frozenset[str]:
+    """Return the parts of ``Candidates`` that a sampler reads with these parameters, its inner sampler's included."""
+    own = SAMPLERS[name].REQUIRES
+    return own | requires(params.inner.sampler, params.inner.params) if name == "stratify" else own
+
+
+def ranks_all(name: str, params: Any) -> bool:
+    """Say whether ordering the whole pool costs about as much as ordering the budget."""
+    return ranks_all(params.inner.sampler, params.inner.params) if name == "stratify" else SAMPLERS[name].RANKS_ALL
+
+
+def score_column(name: str, params: Any) -> str | None:
+    """Return the corpus column that must stand in ``Candidates.scores``, or None."""
+    if name == "stratify":
+        return score_column(params.inner.sampler, params.inner.params)
+    return params.by if name == "longest" else None
+
+
+__all__ = [
+    "SAMPLERS",
+    "ArrayVectors",
+    "Candidates",
+    "Sample",
+    "SamplerModule",
+    "SubsetVectors",
+    "Vectors",
+    "ranks_all",
+    "requires",
+    "score_column",
+]

@@ -1,0 +1,162 @@
+"""Quotas over groups (sources or clusters), with any other sampler inside each group.
+
+Belongs here: the composition of quotas and an inner sampler. Does not: the quota arithmetic (``quotas``), or how
+groups come about.
+"""
+
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_serializer, model_validator
+
+from datasel_assets.samplers import kcenter, longest, random, round_robin
+from datasel_assets.samplers.base import Candidates, Sample, SamplerModule, check_budget, usable_rows
+from datasel_assets.samplers.quotas import Quota, group_weights, take_turns
+from datasel_assets.schema import StrictModel
+
+REQUIRES: frozenset[str] = frozenset({"groups"})
+RANKS_ALL = False
+
+INNER: MappingProxyType[str, SamplerModule] = MappingProxyType(
+    {"random": random, "longest": longest, "round_robin": round_robin, "kcenter": kcenter}
+)
+"""Samplers that may run inside a group."""
+
+
+class GroupLimits(StrictModel):
+    """Bounds on the rows of one group.
+
+    Attributes:
+        min_rows: these rows are filled before all others, over the groups in proportion.
+        max_rows: rows beyond it are not eligible.
+    """
+
+    min_rows: int = Field(default=0, ge=0)
+    max_rows: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "GroupLimits":
+        if self.max_rows is not None and self.min_rows > self.max_rows:
+            raise ValueError(f"min_rows {self.min_rows} is larger than max_rows {self.max_rows}")
+        return self
+
+
+class Inner(StrictModel):
+    """The sampler inside each group: its name and, beside it, its own parameters.
+
+    Attributes:
+        sampler: one of ``INNER``.
+        params: that sampler's ``Params``; in YAML its keys stand next to ``sampler``.
+    """
+
+    sampler: str = "random"
+    params: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, raw: Any) -> Any:
+        return split_params(raw, INNER, known=("sampler",), default="random")
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        return {"sampler": self.sampler, **self.params.model_dump()}
+
+
+class Params(StrictModel):
+    """How the budget is shared among the groups, and how rows are chosen inside one.
+
+    Attributes:
+        quota: ``proportional`` (to size), ``equal``, ``sqrt`` (of size), or ``weights``. A group that runs out of rows
+            leaves its share to the others (water-filling).
+        weights: group -> weight, ``default`` for the groups not named; 0 leaves a group out. For ``quota: weights``.
+        limits: group -> bounds in rows, ``default`` for the groups not named.
+        inner: the sampler inside each group.
+    """
+
+    quota: Quota = "proportional"
+    weights: dict[str, float] | None = None
+    limits: dict[str, GroupLimits] = Field(default_factory=dict)
+    inner: Inner = Field(default_factory=lambda: Inner.model_validate({}))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        if (self.quota == "weights") != (self.weights is not None):
+            raise ValueError("'weights' goes with 'quota: weights', and that quota needs them")
+        if self.weights and min(self.weights.values()) < 0:
+            raise ValueError("a group weight is negative: weights must be 0 or more")
+        return self
+
+
+def split_params(raw: Any, registry: Any, known: tuple[str, ...], default: str | None = None) -> Any:
+    """Turn ``{sampler: name, <its keys>}`` as written in YAML into ``{known keys, params: its validated Params}``.
+
+    Args:
+        raw: the mapping; anything else is returned as it is, for Pydantic to refuse.
+        registry: name -> sampler module.
+        known: keys that belong to the outer model.
+        default: sampler when none is named; None makes the name mandatory.
+
+    Raises:
+        ValueError: the name is unknown or missing, or a key is neither known nor a parameter of that sampler.
+    """
+    if not isinstance(raw, dict):
+        return raw
+    name = raw.get("sampler", default)
+    if name not in registry:
+        raise ValueError(f"sampler {name!r} is not one of {', '.join(sorted(registry))}")
+    params_type = registry[name].Params
+    given = {key: value for key, value in raw.items() if key not in known}
+    unknown = sorted(set(given) - set(params_type.model_fields))
+    if unknown:
+        allowed = sorted({*known, *params_type.model_fields})
+        raise ValueError(f"unknown key {unknown[0]!r} for sampler {name}: allowed are {', '.join(allowed)}")
+    outer = {key: value for key, value in raw.items() if key in known}
+    return {**outer, "sampler": name, "params": params_type.model_validate(given)}
+
+
+def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sample:
+    """Let the groups take turns by their quotas, each giving its rows in the inner sampler's order.
+
+    Every prefix of the result keeps to the quotas: each group's count is less than one row away from its water-filled
+    target (``quotas.take_turns``), so a smaller budget is a prefix.
+
+    Args:
+        candidates: ``groups``, and what the inner sampler needs. Groups take turns in the order of their names.
+        budget: number of rows. Rows above a group's ``max_rows``, or of weight 0, cannot be chosen.
+        params: quotas and inner sampler.
+        seed: passed to the inner sampler.
+    """
+    budget = check_budget(budget)
+    inner = INNER[params.inner.sampler]
+    usable = np.flatnonzero(usable_rows(candidates, REQUIRES | inner.REQUIRES))
+    names, group = np.unique(np.asarray(candidates.groups)[usable], return_inverse=True)
+    labels = [str(name) for name in names]
+    sizes = np.bincount(group, minlength=len(labels))
+    limits = [params.limits.get(label, params.limits.get("default", GroupLimits())) for label in labels]
+    capacities = np.array(
+        [size if x.max_rows is None else min(size, x.max_rows) for size, x in zip(sizes, limits, strict=True)],
+        dtype=np.int64,
+    )
+    minimums = np.array([x.min_rows for x in limits], dtype=np.int64)
+    weights = group_weights(labels, sizes, params.quota, params.weights)
+    turns = take_turns(weights, capacities, budget, minimums)
+
+    order = np.empty(len(turns), dtype=np.int64)
+    scores = np.empty(len(turns), dtype=np.float32)
+    selected_for = np.empty(len(turns), dtype=np.int32)
+    row_scores = np.full(candidates.n, np.nan, dtype=np.float32)
+    by_group = np.split(usable[np.argsort(group, kind="stable")], np.cumsum(sizes)[:-1])
+    seats_by_group = np.split(
+        np.argsort(turns, kind="stable"), np.cumsum(np.bincount(turns, minlength=len(labels)))[:-1]
+    )
+    for rows, seats in zip(by_group, seats_by_group, strict=True):
+        if len(seats) == 0:
+            continue
+        chosen = inner.sample(candidates.subset(rows), len(seats), params.inner.params, seed)
+        order[seats] = rows[chosen.order]
+        scores[seats] = chosen.scores
+        selected_for[seats] = chosen.selected_for
+        if chosen.row_scores is not None:
+            row_scores[rows] = chosen.row_scores
+    return Sample.of(order, scores, selected_for, None if np.isnan(row_scores).all() else row_scores)

@@ -1,0 +1,34 @@
+"""The base of every YAML-backed model. Belongs here: strictness and slugs. Does not: any concrete registry file."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
+class StrictModel(BaseModel):
+    """A frozen model that refuses unknown keys, so that a typo in a YAML file is an error and not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def check_slug(value: str) -> str:
+    """Return ``value`` when it may name a partition, an asset and a file on any system.
+
+    Raises:
+        ValueError: the value is not lower-case letters, digits, ``_`` or ``-``, 1 to 63 long, starting with a letter
+            or digit. Dagster itself accepts ``"a|b"`` and ``"x/y"``, which then collide with multi-partition keys
+            and nest directories.
+    """
+    import re
+
+    if not re.fullmatch(SLUG_PATTERN, value):
+        raise ValueError(
+            f"{value!r} is not a valid name: use 1-63 lower-case letters, digits, '_' or '-', "
+            "starting with a letter or digit"
+        )
+    return value
+
+
+Slug = Annotated[str, AfterValidator(check_slug)]

@@ -1,0 +1,317 @@
+"""The Parquet lake: named tables that know what they were made from.
+
+Belongs here: where a table lies, how it is published, what its footer records, who may read it.
+Does not belong here: which rows are stale (``increment``) and what the columns mean.
+"""
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datasel_assets.storage.atomic import atomic_path
+from datasel_assets.storage.fingerprint import digest
+
+Key = tuple[str, ...]
+
+_FOOTER = "datasel"
+_ROW_GROUP = 8192
+_PLAIN_COLUMNS = {"row_id", "content_hash", "duplicate_of", "prompt", "response", "extra", "raw"}
+
+
+class MissingTableError(FileNotFoundError):
+    """A table that was asked for has never been published."""
+
+
+class StaleTableError(RuntimeError):
+    """A stored table was made by other code, another model or other parameters than the reader expects."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a table must have been made from to count as current.
+
+    Attributes:
+        key: name of the table in the lake.
+        fingerprint: hash of producer code version, model and all parameters.
+        inputs: version of every input, by name.
+    """
+
+    key: Key
+    fingerprint: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What the footer of a published table says."""
+
+    key: Key
+    path: Path
+    rows: int
+    bytes: int
+    fingerprint: str
+    data_version: str
+    inputs: dict[str, str]
+    meta: dict[str, Any]
+
+
+class Lake:
+    """All tables under one warehouse folder.
+
+    Tables are Parquet (zstd); sets of arrays (moments, bases, centroids) are safetensors. Every write goes to a
+    temporary file in the same folder and is moved into place, so a reader sees the old table or the new one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def path(self, key: Key, suffix: str = ".parquet") -> Path:
+        """Return where the table ``key`` lies; key parts must be plain names."""
+        for part in key:
+            if not part or part in (".", "..") or "/" in part or "\\" in part or "\0" in part:
+                raise ValueError(
+                    f"table key {key!r} has the part {part!r}: use plain names without separators"
+                )
+        return self.root.joinpath(*key[:-1], key[-1] + suffix)
+
+    # ------------------------------------------------------------------------------------------------ tables
+    def write(
+        self,
+        expected: Expected,
+        data: pa.Table | pl.DataFrame | Iterable[pa.RecordBatch | pa.Table],
+        *,
+        data_version: str | Callable[[], str] | None = None,
+        meta: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
+        schema: pa.Schema | None = None,
+    ) -> TableInfo:
+        """Publish a table; ``data`` may be a stream, then ``schema`` is required.
+
+        What is only known when the stream has ended (its ids, say) is given as functions, called after the last row.
+
+        Args:
+            expected: what the table is made from; stored in the footer.
+            data: the rows.
+            data_version: version seen by downstream tables; default hash of fingerprint and inputs.
+            meta: deterministic facts for the footer (no clocks: equal inputs give equal bytes).
+            schema: Arrow schema of a stream.
+        """
+        if isinstance(data, pl.DataFrame):
+            data = data.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if isinstance(data, pa.Table):
+            schema, data = data.schema, [data]
+        if schema is None:
+            raise ValueError(f"a stream for table {expected.key} needs a schema")
+        schema = schema.remove_metadata()
+        with (
+            atomic_path(self.path(expected.key)) as temporary,
+            pq.ParquetWriter(
+                temporary,
+                schema,
+                compression="zstd",
+                use_dictionary=[
+                    f.name for f in schema if pa.types.is_string(f.type) and f.name not in _PLAIN_COLUMNS
+                ],
+            ) as writer,
+        ):
+            for piece in _regrouped(data, schema):
+                writer.write_table(piece, row_group_size=_ROW_GROUP)
+            version = data_version() if callable(data_version) else data_version
+            footer = _footer(expected, version, meta() if callable(meta) else meta)
+            writer.add_key_value_metadata({_FOOTER: footer})
+        info = self.info(expected.key)
+        assert info is not None
+        return info
+
+    def info(self, key: Key) -> TableInfo | None:
+        """Return the footer of a table or set of arrays, or None when it was never published."""
+        path = self.path(key)
+        if path.is_file():
+            metadata = pq.read_metadata(path)
+            raw, rows = (metadata.metadata or {}).get(_FOOTER.encode()), metadata.num_rows
+        else:
+            path = self.path(key, ".safetensors")
+            if not path.is_file():
+                return None
+            raw, rows = _safetensors_footer(path), 0
+        if raw is None:
+            raise StaleTableError(
+                f"{path} was not written by this project: move it away and materialise it again"
+            )
+        footer = json.loads(raw)
+        return TableInfo(
+            key=key,
+            path=path,
+            rows=rows,
+            bytes=path.stat().st_size,
+            fingerprint=footer["fingerprint"],
+            data_version=footer["data_version"],
+            inputs=footer["inputs"],
+            meta=footer["meta"],
+        )
+
+    def version(self, key: Key) -> str:
+        """Return the data version of a table, or ``"missing"``; used to record the inputs of another table."""
+        info = self.info(key)
+        return info.data_version if info else "missing"
+
+    def is_current(self, expected: Expected) -> bool:
+        """Tell whether the stored table was made by the same code and parameters from the same inputs."""
+        info = self.info(expected.key)
+        return (
+            info is not None
+            and info.fingerprint == expected.fingerprint
+            and info.inputs == dict(expected.inputs)
+        )
+
+    def require(self, key: Key, fingerprint: str | None = None) -> TableInfo:
+        """Return the footer of a table that must exist and, where given, bear ``fingerprint``.
+
+        Raises:
+            MissingTableError: never published.
+            StaleTableError: published with another fingerprint.
+        """
+        info = self.info(key)
+        name = "/".join(key)
+        if info is None:
+            raise MissingTableError(
+                f"table {name} does not exist yet: materialise the asset that writes it first"
+            )
+        if fingerprint is not None and info.fingerprint != fingerprint:
+            raise StaleTableError(
+                f"table {name} has fingerprint {info.fingerprint}, but {fingerprint} is expected: its model, "
+                f"parameters or code changed since it was written; materialise the asset that writes {name} again"
+            )
+        return info
+
+    def scan(self, key: Key, fingerprint: str | None = None) -> pl.LazyFrame:
+        """Scan a table lazily; refuses a missing table or another fingerprint (see :meth:`require`)."""
+        return pl.scan_parquet(self.require(key, fingerprint).path, glob=False)
+
+    def read_batches(
+        self, key: Key, columns: Sequence[str], *, fingerprint: str | None = None, rows: int = _ROW_GROUP
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream a table as Arrow batches of at most ``rows`` rows."""
+        path = self.require(key, fingerprint).path
+        with pq.ParquetFile(path, memory_map=True) as file:
+            yield from file.iter_batches(batch_size=rows, columns=list(columns))
+
+    # ------------------------------------------------------------------------------------------------ arrays
+    def write_arrays(
+        self,
+        expected: Expected,
+        arrays: Mapping[str, np.ndarray],
+        *,
+        data_version: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> TableInfo:
+        """Publish a set of named arrays as safetensors."""
+        from safetensors.numpy import save_file
+
+        footer = _footer(expected, data_version, meta)
+        with atomic_path(self.path(expected.key, ".safetensors")) as temporary:
+            save_file(
+                {name: np.asarray(array, order="C") for name, array in arrays.items()},
+                temporary,
+                metadata={_FOOTER: footer},
+            )
+        info = self.info(expected.key)
+        assert info is not None
+        return info
+
+    def read_arrays(self, key: Key, fingerprint: str | None = None) -> dict[str, np.ndarray]:
+        """Load a set of named arrays; refuses as :meth:`require`."""
+        from safetensors.numpy import load_file
+
+        return load_file(self.require(key, fingerprint).path)
+
+    # ------------------------------------------------------------------------------------------------ housekeeping
+    def tables(self, *prefix: str) -> list[Key]:
+        """Return the keys of all published tables and arrays under ``prefix``, sorted."""
+        folder = self.root.joinpath(*prefix)
+        found = []
+        for path in folder.rglob("*") if folder.is_dir() else []:
+            parts = path.relative_to(self.root).parts
+            if path.suffix in (".parquet", ".safetensors") and not any(
+                p.startswith(("_", ".")) for p in parts
+            ):
+                found.append((*parts[:-1], path.name.removesuffix(path.suffix)))
+        return sorted(set(found))
+
+    def delete(self, key: Key) -> None:
+        """Remove a table or a set of arrays."""
+        for suffix in (".parquet", ".safetensors"):
+            self.path(key, suffix).unlink(missing_ok=True)
+
+    def shard_folder(self, expected: Expected) -> Path:
+        """Return where finished shards of an unfinished table wait for the next attempt."""
+        return self.root.joinpath("_shards", *expected.key, expected.fingerprint)
+
+    def clear_shards(self, key: Key) -> None:
+        """Drop the shards of a table, of any fingerprint."""
+        shutil.rmtree(self.root.joinpath("_shards", *key), ignore_errors=True)
+
+    def log_run(self, **record: Any) -> None:
+        """Append one line to ``runs.jsonl``: what a step cost. Clocks live here and not in the tables."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"at": round(time.time(), 3), **record}, ensure_ascii=False, default=str) + "\n"
+        with (self.root / "runs.jsonl").open("a", encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            handle.write(line)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the lines of ``runs.jsonl``; a torn last line is skipped."""
+        path = self.root / "runs.jsonl"
+        records = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+
+def _footer(expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None) -> str:
+    return json.dumps(
+        {
+            "fingerprint": expected.fingerprint,
+            "data_version": data_version or digest([expected.fingerprint, dict(expected.inputs)]),
+            "inputs": dict(expected.inputs),
+            "meta": dict(meta or {}),
+        },
+        sort_keys=True,
+        ensure_ascii=False,
+    )
+
+
+def _safetensors_footer(path: Path) -> str | None:
+    with path.open("rb") as handle:
+        size = int.from_bytes(handle.read(8), "little")
+        header = json.loads(handle.read(size))
+    return header.get("__metadata__", {}).get(_FOOTER)
+
+
+def _regrouped(data: Iterable[pa.RecordBatch | pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Merge small pieces into full row groups: bytes must not depend on how a stream was cut."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for piece in data:
+        table = pa.Table.from_batches([piece]) if isinstance(piece, pa.RecordBatch) else piece
+        waiting.append(table.cast(schema))
+        count += table.num_rows
+        while count >= _ROW_GROUP:
+            merged = pa.concat_tables(waiting).combine_chunks()
+            yield merged.slice(0, _ROW_GROUP)
+            rest = merged.slice(_ROW_GROUP)
+            waiting, count = [rest], rest.num_rows
+    if count:
+        yield pa.concat_tables(waiting).combine_chunks()

@@ -1,0 +1,159 @@
+"""From the address in a source file to local files with a fingerprint.
+
+Belongs here: paths, globs, which reader or generator an address means, content hashes. Not here: downloading
+(``fetch``), rows.
+"""
+
+import glob
+import json
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from datasel_assets.registry.source import Located
+from datasel_assets.schema import check_slug
+from datasel_assets.storage.readers.base import SourceError
+from datasel_assets.storage.readers.digests import Digests
+from datasel_assets.storage.readers.fetch import fetch
+from datasel_assets.storage.readers.generators import GENERATORS
+
+REMOTE = {"https", "http", "hf", "s3"}
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One local file of a source.
+
+    Attributes:
+        uri: Where it came from, without credentials.
+        path: Where it lies now.
+        bytes: Its size.
+        modified_ns: Its modification time.
+        digest: BLAKE2b-128 of its bytes.
+        note: What the user should know about it, such as that an older copy stands in for an unreachable one.
+    """
+
+    uri: str
+    path: Path
+    bytes: int
+    modified_ns: int
+    digest: str
+    note: str | None = None
+
+    def unchanged(self) -> bool:
+        """Whether size and modification time are still as they were when the file was hashed."""
+        stat = self.path.stat()
+        return (stat.st_size, stat.st_mtime_ns) == (self.bytes, self.modified_ns)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A generated part of a source: the module that makes its rows, and the parameters in its address."""
+
+    uri: str
+    module: ModuleType
+    query: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Inline:
+    """Records that stand in the registry file itself."""
+
+    records: tuple[dict[str, Any], ...]
+
+
+Part = FileEntry | Generated | Inline
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a source consists of right now. ``parts`` are in reading order; equal fingerprints mean equal content."""
+
+    parts: tuple[Part, ...]
+    fingerprint: str
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """The parts that are files."""
+        return tuple(part for part in self.parts if isinstance(part, FileEntry))
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files, compressed as they are."""
+        return sum(file.bytes for file in self.files)
+
+
+def snapshot(spec: Located, name: str, data_root: Path, cache_dir: Path) -> Snapshot:
+    """Find, and where needed fetch, the files of a source, and hash their content.
+
+    Args:
+        spec: Source or target; its ``uri`` may be a path, a glob, ``https://``, ``hf://``, ``s3://`` or a generator,
+            or a list of these.
+        name: Slug of the source.
+        data_root: Folder that relative paths start from.
+        cache_dir: Folder for downloads and remembered hashes; each source has a sub-folder.
+
+    Raises:
+        SourceError: nothing there, not a file, not reachable, too large, or an unknown scheme.
+    """
+    cache = cache_dir / check_slug(name)
+    digests = Digests(cache / "digests.json")
+    parts: list[Part] = [Inline(records)] if (records := spec.inline()) else []
+    for uri in spec.uris:
+        scheme = match[1] if (match := _SCHEME.match(uri)) else "file"
+        if scheme in GENERATORS:
+            query = dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True))
+            parts.append(Generated(uri, GENERATORS[scheme], query))
+        elif scheme in REMOTE:
+            fetched = fetch(uri, cache, spec.limits.file_bytes)
+            parts += [_entry(file.uri, file.path, digests, file.note) for file in fetched]
+        elif scheme == "file":
+            local = unquote(urlsplit(uri).path) if match else uri
+            parts += [_entry(str(path), path, digests) for path in _local(local, data_root)]
+        else:
+            schemes = ", ".join(sorted(REMOTE | GENERATORS.keys()))
+            raise SourceError(f"{uri}: unknown scheme {scheme!r}; use a path, a glob, or one of {schemes}")
+    digests.save()
+    state = blake2b(digest_size=16)
+    for part in parts:
+        state.update(json.dumps(_identity(part), sort_keys=True).encode())
+    return Snapshot(tuple(parts), state.hexdigest())
+
+
+def _identity(part: Part) -> list[Any]:
+    """What decides about the rows of a part; of a file's name only the ending, which chooses the reader."""
+    if isinstance(part, FileEntry):
+        return ["file", "".join(part.path.suffixes).lower(), part.digest]
+    if isinstance(part, Generated):
+        return ["generated", part.uri.partition(":")[0], part.module.fingerprint(part.query)]
+    return ["inline", part.records]
+
+
+def _local(pattern: str, data_root: Path) -> list[Path]:
+    """Files of a path or glob, sorted."""
+    path = data_root / pattern
+    if path.is_dir():
+        raise SourceError(f"{path}: is a folder; name the files, for example {pattern.rstrip('/')}/*.jsonl")
+    if path.exists():
+        return [path]
+    if not glob.has_magic(pattern):
+        raise SourceError(f"{path}: no such file (relative paths start from {data_root})")
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise SourceError(f"{path}: the pattern matches no file (relative paths start from {data_root})")
+    return files
+
+
+def _entry(uri: str, path: Path, digests: Digests, note: str | None = None) -> FileEntry:
+    try:
+        stat = path.stat()
+        digest = digests.of(path, stat)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+    return FileEntry(uri, path, stat.st_size, stat.st_mtime_ns, digest, note)

@@ -1,0 +1,177 @@
+"""Ready configs for TRL, axolotl and LLaMA-Factory. Belongs here: their keys. Not: which rows are in the files.
+
+Checked with TRL 1.16 (``trl sft`` trained a tiny model from such a folder), LLaMA-Factory 0.9.6 (its
+``data/parser.py`` and ``data/converter.py`` read all datasets) and the schemas of axolotl 0.18 (``utils/schemas``).
+All three train the same model in the same way, on every assistant turn, so that runs compare. Paths are relative to
+the release folder, from which the commands are run.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import yaml
+
+BASE_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
+"""A small model with a chat template that all three trainers know; the line a user changes first."""
+
+COMMANDS = {
+    "TRL": "trl sft --config configs/trl_sft.yaml",
+    "axolotl": "axolotl train configs/axolotl.yaml",
+    "LLaMA-Factory": "llamafactory-cli train configs/llamafactory/train.yaml",
+}
+
+_LEARNING_RATE = 2.0e-5
+_EPOCHS = 3
+_BATCH = 2
+_ACCUMULATION = 8
+_SEED = 42
+
+
+def sequence_length(longest: int | None) -> int:
+    """Return a power of two that holds the longest row with 25 % to spare for another tokenizer, 512 to 8192.
+
+    >>> sequence_length(700)
+    1024
+    """
+    if longest is None:
+        return 2048
+    length = 512
+    while length < 1.25 * longest and length < 8192:
+        length *= 2
+    return length
+
+
+def trainer_configs(recipe: str, data_files: Collection[str], longest: int | None) -> dict[str, str]:
+    """Return path -> text of the config files of a release.
+
+    Args:
+        recipe: name of the recipe; names the dataset in LLaMA-Factory.
+        data_files: names of the data files that the release has.
+        longest: most tokens of a row, or None when tokens were not counted.
+    """
+    length = sequence_length(longest)
+    return {
+        "configs/trl_sft.yaml": _yaml(_trl(length), COMMANDS["TRL"]),
+        "configs/axolotl.yaml": _yaml(_axolotl(length), COMMANDS["axolotl"]),
+        "configs/llamafactory/train.yaml": _yaml(_llamafactory(recipe, length), COMMANDS["LLaMA-Factory"]),
+        "configs/llamafactory/dataset_info.json": json.dumps(_dataset_info(recipe, data_files), indent=2) + "\n",
+    }
+
+
+def _trl(length: int) -> dict[str, Any]:
+    return {
+        "model_name_or_path": BASE_MODEL,
+        "datasets": [{"path": "json", "data_files": "train.jsonl", "split": "train", "columns": ["messages"]}],
+        "assistant_only_loss": True,
+        "max_length": length,
+        "learning_rate": _LEARNING_RATE,
+        "lr_scheduler_type": "cosine",
+        "num_train_epochs": _EPOCHS,
+        "per_device_train_batch_size": _BATCH,
+        "gradient_accumulation_steps": _ACCUMULATION,
+        "logging_steps": 10,
+        "save_strategy": "epoch",
+        "report_to": "none",
+        "seed": _SEED,
+        "output_dir": "outputs/trl",
+    }
+
+
+def _axolotl(length: int) -> dict[str, Any]:
+    return {
+        "base_model": BASE_MODEL,
+        "chat_template": "tokenizer_default",
+        "datasets": [
+            {
+                "path": "train.jsonl",
+                "ds_type": "json",
+                "type": "chat_template",
+                "field_messages": "messages",
+                "message_property_mappings": {"role": "role", "content": "content"},
+                "roles_to_train": ["assistant"],
+                "train_on_eos": "turn",
+            }
+        ],
+        "dataset_prepared_path": "outputs/axolotl/prepared",
+        "val_set_size": 0.0,
+        "sequence_len": length,
+        "excess_length_strategy": "truncate",
+        "sample_packing": False,
+        "learning_rate": _LEARNING_RATE,
+        "lr_scheduler": "cosine",
+        "optimizer": "adamw_torch",
+        "num_epochs": _EPOCHS,
+        "micro_batch_size": _BATCH,
+        "gradient_accumulation_steps": _ACCUMULATION,
+        "bf16": "auto",
+        "gradient_checkpointing": True,
+        "logging_steps": 10,
+        "saves_per_epoch": 1,
+        "seed": _SEED,
+        "output_dir": "outputs/axolotl",
+    }
+
+
+def _llamafactory(recipe: str, length: int) -> dict[str, Any]:
+    return {
+        "model_name_or_path": BASE_MODEL,
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "full",
+        "dataset": recipe,
+        "dataset_dir": "configs/llamafactory",
+        "template": "qwen",
+        "cutoff_len": length,
+        "learning_rate": _LEARNING_RATE,
+        "lr_scheduler_type": "cosine",
+        "num_train_epochs": _EPOCHS,
+        "per_device_train_batch_size": _BATCH,
+        "gradient_accumulation_steps": _ACCUMULATION,
+        "bf16": True,
+        "logging_steps": 10,
+        "save_strategy": "epoch",
+        "report_to": "none",
+        "seed": _SEED,
+        "output_dir": "outputs/llamafactory",
+    }
+
+
+def _dataset_info(recipe: str, data_files: Collection[str]) -> dict[str, Any]:
+    """Return the datasets of a release; file names are relative to the folder of ``dataset_info.json``.
+
+    ``formatting: sharegpt`` with renamed tags reads OpenAI messages; LLaMA-Factory's own ``openai`` formatting is not
+    used because it writes "detailed thinking off" into every system prompt. Tags that are left out read as None.
+    """
+    found = {
+        recipe: {
+            "file_name": "../../train.jsonl",
+            "formatting": "sharegpt",
+            "columns": {"messages": "messages"},
+            "tags": {
+                "role_tag": "role",
+                "content_tag": "content",
+                "user_tag": "user",
+                "assistant_tag": "assistant",
+                "observation_tag": "tool",
+                "function_tag": "function_call",
+                "system_tag": "system",
+            },
+        }
+    }
+    if "alpaca.json" in data_files:
+        columns = {"prompt": "instruction", "query": "input", "response": "output"}
+        columns |= {"system": "system", "history": "history"}
+        found[f"{recipe}_alpaca"] = {"file_name": "../../alpaca.json", "formatting": "alpaca", "columns": columns}
+    if "sharegpt.jsonl" in data_files:
+        found[f"{recipe}_sharegpt"] = {
+            "file_name": "../../sharegpt.jsonl",
+            "formatting": "sharegpt",
+            "columns": {"messages": "conversations"},
+        }
+    return found
+
+
+def _yaml(config: dict[str, Any], command: str) -> str:
+    head = f"# Run inside the release folder: {command}\n# Put your own model in place of {BASE_MODEL}.\n"
+    return head + yaml.safe_dump(config, sort_keys=False, width=200)

@@ -1,0 +1,1 @@
+"""Tests of datasel_assets; the folders mirror the package."""

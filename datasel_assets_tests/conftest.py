@@ -1,0 +1,17 @@
+"""Fixtures that several test folders share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the development datasets; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("DATASEL_SHARED", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "manifest.json").is_file():
+        pytest.skip("development datasets are absent: set DATASEL_SHARED to their folder to run this test")
+    return folder

@@ -1,0 +1,198 @@
+"""Every picture: small enough, safe with hostile names, right in what it draws."""
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasel_assets.diagnostics import plots
+from datasel_assets.diagnostics.plots import canvas
+from datasel_assets_tests.diagnostics.test_text import HOSTILE
+
+NAMES = ["math", "code", "a source with a long name that goes on and on and on", "数学 問題", "смесь", "x$y$z^2 \\frac"]
+SELECTED = (0, 0x72, 0xB2)
+
+
+def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
+    generator = np.random.default_rng(0)
+    m = len(names)
+    X = generator.standard_normal((400, 8))
+    labels = generator.integers(0, m, 400)
+    centroids = np.array([X[labels == c].mean(axis=0) for c in range(m)])
+    counts = {name: int(count) for name, count in zip(names, generator.integers(1, 9999, m), strict=True)}
+    lengths = generator.lognormal(4, 1, 5000)
+    shares = generator.dirichlet(np.ones(m))
+    overlap = generator.random((m, m))
+    return {
+        "cluster_map": lambda: plots.cluster_map(X, labels, centroids, names),
+        "cluster_sizes": lambda: plots.cluster_sizes(np.bincount(labels, minlength=m), names),
+        "source_shares": lambda: plots.source_shares(counts, dict.fromkeys(names[:3], 5)),
+        "token_histogram": lambda: plots.token_histogram({name: lengths[i::m] for i, name in enumerate(names)}),
+        "length_histogram": lambda: plots.length_histogram(lengths, lengths[lengths > 60], names[-1]),
+        "overlap_heatmap": lambda: plots.overlap_heatmap(names, overlap),
+        "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
+        "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),
+        "fidelity": lambda: plots.fidelity({name: {f"recall {names[-1]}": 0.5, "overlap": 0.7} for name in names}),
+    }
+
+
+def opened(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png))
+
+
+def near(png: bytes, colour: tuple[int, int, int]) -> np.ndarray:
+    """Mask of the pixels of a colour, up to the rounding of the palette."""
+    pixels = np.asarray(opened(png).convert("RGB")).astype(int)
+    return (np.abs(pixels - colour) <= 8).all(axis=2)
+
+
+@pytest.mark.parametrize("name", draw_all(NAMES))
+def test_a_picture_is_a_small_palette_png_wide_enough_to_read(name):
+    png = draw_all(NAMES)[name]()
+    picture = opened(png)
+    assert len(png) <= plots.MAX_BYTES == 60_000
+    assert (picture.format, picture.mode) == ("PNG", "P")
+    assert picture.width >= 700
+
+
+def test_the_same_input_gives_the_same_picture():
+    assert draw_all(NAMES)["cluster_map"]() == draw_all(NAMES)["cluster_map"]()
+
+
+@pytest.mark.parametrize("name", draw_all(NAMES))
+def test_a_picture_takes_any_text_as_text(name):
+    picture = draw_all([*HOSTILE[:4], "$\\unknown{$", "a\nb\tc\x00\u202e", "\ud800", "🦜 emoji", "नमस्ते", "x" * 5000])[
+        name
+    ]
+    assert len(picture()) <= plots.MAX_BYTES
+
+
+EMPTY = {
+    "cluster_map": lambda: plots.cluster_map(np.zeros((0, 3)), np.zeros(0, int), np.zeros((0, 3)), []),
+    "cluster_map of zero rows": lambda: plots.cluster_map(np.zeros((2, 3)), np.array([-1, -1]), np.zeros((0, 3)), []),
+    "cluster_map of one": lambda: plots.cluster_map(np.ones((1, 3)), np.array([0]), np.ones((1, 3)), ["only"]),
+    "cluster_sizes": lambda: plots.cluster_sizes(np.zeros(0, int), []),
+    "cluster_sizes of none": lambda: plots.cluster_sizes(np.zeros(2, int), ["a", "b"]),
+    "source_shares": lambda: plots.source_shares({}, {}),
+    "source_shares of nothing selected": lambda: plots.source_shares({"a": 3}, {}),
+    "token_histogram": lambda: plots.token_histogram({"a": np.array([np.nan, 0])}),
+    "token_histogram of one row": lambda: plots.token_histogram({"a": np.array([7])}),
+    "length_histogram": lambda: plots.length_histogram(np.array([np.nan]), np.array([])),
+    "length_histogram of nothing selected": lambda: plots.length_histogram(np.array([0, 1, 5.0]), np.array([])),
+    "overlap_heatmap": lambda: plots.overlap_heatmap([], np.zeros((0, 0))),
+    "overlap_heatmap of one": lambda: plots.overlap_heatmap(["a"], np.ones((1, 1))),
+    "score_curve": lambda: plots.score_curve(np.full(5, np.nan), 3),
+    "score_curve of equal scores": lambda: plots.score_curve(np.ones(5), 5),
+    "score_curve with nothing kept": lambda: plots.score_curve(np.array([2.0, 1.0]), 0),
+    "layer_energy": lambda: plots.layer_energy([], []),
+    "layer_energy of many layers": lambda: plots.layer_energy(np.ones(81) / 81, range(81)),
+    "fidelity": lambda: plots.fidelity({}),
+    "fidelity not measured": lambda: plots.fidelity({"a": {"recall": float("nan")}}),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_picture_of_little_or_nothing_is_still_a_picture(name):
+    assert opened(EMPTY[name]()).width >= 700
+
+
+def test_a_picture_of_a_thousand_clusters_and_sources_stays_small():
+    generator = np.random.default_rng(0)
+    X = generator.standard_normal((9000, 6))
+    labels = generator.integers(0, 1000, 9000)
+    titles = [f"term{i} · other{i} · third" for i in range(1000)]
+    assert len(plots.cluster_map(X, labels, generator.standard_normal((1000, 6)), titles)) <= plots.MAX_BYTES
+    assert len(plots.cluster_sizes(np.arange(1000), titles)) <= plots.MAX_BYTES
+    assert len(plots.source_shares(dict.fromkeys(titles, 5), dict.fromkeys(titles[:70], 3))) <= plots.MAX_BYTES
+    assert len(plots.overlap_heatmap(titles[:90], generator.random((90, 90)))) <= plots.MAX_BYTES
+    assert len(plots.token_histogram({t: np.arange(1, 50) for t in titles[:60]})) <= plots.MAX_BYTES
+
+
+def test_bars_are_as_long_as_the_shares():
+    png = plots.source_shares({"a": 50, "b": 50}, {"a": 75, "b": 25})
+    blue = near(png, SELECTED)[:, :]
+    # The legend patch above the axes is short; bars are the rows with long runs.
+    runs = blue.sum(axis=1)
+    bars = runs[runs > 60]
+    assert bars.max() / bars.min() == pytest.approx(3, rel=0.03)
+
+
+def test_the_score_curve_is_cut_where_the_budget_ends():
+    def distance_to_the_cut(kept: int) -> float:
+        png = plots.score_curve(np.linspace(1, 0, 1000), kept)
+        accent = near(png, (0xD5, 0x5E, 0x00))
+        cut = np.flatnonzero(accent.sum(axis=0) > 0.3 * accent.shape[0])
+        return cut.mean() - np.flatnonzero(near(png, SELECTED).any(axis=0))[0]
+
+    assert distance_to_the_cut(500) / distance_to_the_cut(200) == pytest.approx(2.5, rel=0.02)
+
+
+def test_only_the_pairs_of_the_lower_triangle_are_in_the_heat_map():
+    symmetric = np.array([[1, 0.9, 0.1], [0.9, 1, 0.5], [0.1, 0.5, 1]])
+    changed = symmetric.copy()
+    changed[np.triu_indices(3)] = 0.33
+    assert plots.overlap_heatmap(["a", "b", "c"], symmetric) == plots.overlap_heatmap(["a", "b", "c"], changed)
+    assert plots.overlap_heatmap(["a", "b", "c"], symmetric) != plots.overlap_heatmap(["a", "b", "c"], changed.T)
+    with pytest.raises(ValueError, match="for 2 recipes"):
+        plots.overlap_heatmap(["a", "b"], symmetric)
+
+
+def test_a_title_shows_on_the_map_only_where_it_covers_no_other():
+    X = np.tile([1.0, 0, 0], (4, 1))
+    close = np.array([[1.0, 0, 0], [1, 1e-9, 0]])
+    crowded = plots.cluster_map(X, np.array([0, 0, 0, 1]), close, ["first", "second"])
+    alone = plots.cluster_map(X, np.array([0, 0, 0, 1]), close, ["first", ""])
+    assert crowded == alone
+
+
+def test_no_global_state_of_matplotlib_is_touched():
+    code = (
+        "import sys, matplotlib\n"
+        "from datasel_assets.diagnostics import plots\n"
+        "assert 'matplotlib.font_manager' not in sys.modules\n"
+        "before = matplotlib.rcParams.copy()\n"
+        "plots.score_curve([2.0, 1.0], 1)\n"
+        "assert matplotlib.rcParams.copy() == before\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_labels_are_cut_and_hold_no_mathematics():
+    assert canvas.label("a\n$b$") == r"a \$b\$"
+    assert len(canvas.label("x" * 90)) == 40
+    assert canvas.label("\u0000\u202eok") == "ok"
+    assert canvas.label("\U000e0fff\U0001f9ff") in {"\u25a1", "\U0001f9ff"}
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (7, "7"),
+        (0.25, "0.25"),
+        (999, "999"),
+        (999.9, "1k"),
+        (1000, "1k"),
+        (9950, "10k"),
+        (52002, "52k"),
+        (1_250_000, "1.2M"),
+        (999_999, "1M"),
+        (3e9, "3G"),
+        (-1500, "-1.5k"),
+    ],
+)
+def test_numbers_are_written_short(value, written):
+    assert canvas.short_number(value) == written
+
+
+def test_an_image_in_markdown_carries_its_bytes_and_a_harmless_name():
+    png = plots.cluster_sizes(np.array([3]), ["a"])
+    markdown = plots.as_markdown(png, "a](x) <b>\n![")
+    assert re.fullmatch(r"!\[[^\]\[<>\n]*\]\(data:image/png;base64,[A-Za-z0-9+/=]+\)", markdown)
+    assert len(markdown) < 4 / 3 * len(png) + 200

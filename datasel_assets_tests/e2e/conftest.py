@@ -1,0 +1,145 @@
+"""Real processes: the command line, the webserver with its daemon, and Chromium."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasel_assets_tests.conftest import REPOSITORY
+from datasel_assets_tests.pools import small_pool
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Product:
+    """The installed product over one data folder, driven as a user drives it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {
+            "DATASEL_DATA": str(self.data),
+            "DATASEL_DAGSTER_DIR": str(self.data / "warehouse" / "_dagster"),
+            "DAGSTER_HOME": str(REPOSITORY),
+            "DATASEL_DEVICE": "cpu",
+            "HF_HUB_OFFLINE": "1",
+        }
+        return {**os.environ, **own}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "datasel_assets", *arguments]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*(arguments or ("run",))),
+            env=self.environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=300,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment,
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def query(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask the webserver's GraphQL."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body = json.load(answer)
+        assert "errors" not in body, body["errors"]
+        return body["data"]
+
+    def wait_for(self, what: str, condition, seconds: float = 120) -> Any:
+        """Poll ``condition`` until it is true."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.5)
+        raise AssertionError(f"waited {seconds} s for {what}")
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Product:
+    return Product(small_pool(tmp_path / "data", n=25))
+
+
+def serve(product: Product) -> Iterator[Product]:
+    """Run the UI and the daemon until the test ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        product.port = free.getsockname()[1]
+    process = product.start("ui", "--port", str(product.port))
+
+    def up() -> bool:
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        try:
+            return bool(product.query("{ version }"))
+        except OSError:
+            return False
+
+    try:
+        product.wait_for("the webserver", up, seconds=90)
+        yield product
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if process.stdout:
+            process.stdout.close()
+
+
+@pytest.fixture
+def ui(product: Product) -> Iterator[Product]:
+    yield from serve(product)
+
+
+@pytest.fixture
+def page():
+    """A page of a real headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    executable = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+    if executable is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        opened = browser.new_page(viewport={"width": 1500, "height": 950})
+        yield opened
+        browser.close()

@@ -1,0 +1,118 @@
+"""Killed runs, two runs at once, readers during a publish: nothing is lost and the bytes are the same."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from datasel_assets_tests.e2e.conftest import Product
+from datasel_assets_tests.pools import add_source, rows, small_pool
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+
+ROWS = 9000
+"""Enough for several shards, so that a kill lands between them."""
+
+
+def big_pool(folder: Path) -> Product:
+    data = small_pool(folder, n=20)
+    add_source(data, "sums", rows("sums", ROWS), licence="CC0-1.0")
+    return Product(data)
+
+
+def tables(product: Product, *families: str) -> dict[str, bytes]:
+    root = product.data / "warehouse"
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for family in families
+        for path in sorted((root / family).rglob("*.parquet"))
+    }
+
+
+def test_a_run_killed_while_embedding_resumes_from_its_shards_and_ends_with_the_same_bytes(tmp_path: Path):
+    quiet = big_pool(tmp_path / "quiet")
+    quiet.run()
+    killed = big_pool(tmp_path / "killed")
+    process = killed.start("run")
+    shards = killed.data / "warehouse" / "_shards"
+    killed.wait_for("two finished shards", lambda: len(list(shards.rglob("[!.]*.parquet"))) >= 2, seconds=200)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    left = len(list(shards.rglob("[!.]*.parquet")))
+    assert left >= 2
+    assert not list((killed.data / "warehouse" / "embeddings").rglob("sums.parquet"))
+
+    again = killed.run()
+    assert again.returncode == 0, again.stdout
+    assert not list(shards.rglob("*.parquet"))
+    families = ("corpus", "embeddings", "representations", "clusters", "selections", "decisions")
+    expected, found = tables(quiet, *families), tables(killed, *families)
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_two_runs_at_once_on_different_sources_both_finish(tmp_path: Path):
+    product = Product(small_pool(tmp_path / "data", n=200))
+    product.run("prune")  # makes the instance, so that the two do not race for its first migration
+    script = """
+import sys
+import dagster as dg
+from datasel_assets.definitions import build_defs
+definitions, source = build_defs(), sys.argv[1]
+instance = dg.DagsterInstance.get()
+instance.add_dynamic_partitions("source", ["sums", "fruit", "code"])
+first = ("raw_corpus", "corpus", "embeddings")
+keys = [k for k in definitions.resolve_asset_graph().materializable_asset_keys if k.path[0] in first]
+job = definitions.resolve_job_def("refresh_source")
+sys.exit(0 if job.execute_in_process(instance=instance, partition_key=source, asset_selection=keys).success else 1)
+"""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, source],
+            env=product.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for source in ("sums", "fruit")
+    ]
+    assert [process.wait(timeout=200) for process in started] == [0, 0]
+    assert {Path(name).stem for name in tables(product, "embeddings")} == {"sums", "fruit"}
+    done = product.run()
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_second_make_run_says_that_there_is_nothing_to_do(product: Product):
+    first = product.run()
+    assert "what was done" in first.stdout
+    assert "datasel.duckdb" in first.stdout
+    started = time.monotonic()
+    second = product.run()
+    assert "nothing to do" in second.stdout
+    assert "no model was loaded" in second.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_a_failing_source_is_named_and_the_exit_status_says_so(product: Product):
+    add_source(product.data, "sums", [{"instruction": "why", "output": None}] * 9 + rows("sums", 5))
+    (product.data / "recipes" / "typo.yaml").write_text("budgett: 3\n")
+    done = product.run(check=False)
+    assert done.returncode == 1
+    assert "recipes/typo.yaml" in done.stdout
+    assert "budget" in done.stdout
+    assert "sources/sums.yaml" in done.stdout
+    assert "nothing was replaced" in done.stdout
+
+
+def test_a_moved_data_folder_needs_only_a_new_catalog(product: Product, tmp_path: Path):
+    product.run()
+    shutil.move(product.data, tmp_path / "elsewhere")
+    moved = Product(tmp_path / "elsewhere")
+    done = moved.run()
+    assert "catalog" in done.stdout
+    assert "selections/" not in done.stdout
+    assert "nothing to do" in moved.run().stdout

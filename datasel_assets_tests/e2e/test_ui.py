@@ -1,0 +1,83 @@
+"""The real UI in a real browser over a real pool: graph, materialisations, the launch button, hostile text."""
+
+import re
+
+import pytest
+
+from datasel_assets_tests.pools import add_source, rows
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+LAUNCH_MAIN = """
+mutation {
+  launchRun(executionParams: {
+    selector: {
+      repositoryName: "__repository__", repositoryLocationName: "datasel_assets.definitions", jobName: "main"
+    },
+    mode: "default", runConfigData: {}
+  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+
+
+def finished(product, run_id: str):
+    query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    status = product.query(query, id=run_id)["runOrError"].get("status")
+    return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
+
+
+def test_the_main_job_launched_in_the_ui_fills_the_graph_and_the_pages(ui, page):
+    launched = ui.query(LAUNCH_MAIN)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    status = ui.wait_for("the main job", lambda: finished(ui, launched["run"]["runId"]), seconds=240)
+    assert status == "SUCCESS"
+    base = f"http://127.0.0.1:{ui.port}"
+
+    page.goto(f"{base}/asset-groups")
+    page.get_by_text("corpus", exact=False).first.wait_for(timeout=60_000)
+
+    page.goto(f"{base}/assets/selections/toward_adding")
+    page.get_by_text("Materialized").first.wait_for(timeout=60_000)
+    text = page.inner_text("body")
+    assert "rows_total" in text
+    assert "toward_adding" in text
+
+    page.goto(f"{base}/assets/comparison")
+    page.get_by_text("recipes", exact=False).first.wait_for(timeout=60_000)
+
+
+def test_text_from_data_is_never_rendered_as_markup(product, page):
+    from datasel_assets_tests.e2e.conftest import serve
+
+    attack = (
+        "<img src=x onerror=\"document.title='owned'\"> ![p](http://127.0.0.1:9/x.png) "
+        "<script>document.title='owned'</script>"
+    )
+    hostile = [{"instruction": f"{attack} {i}", "output": f"[click](javascript:alert(1)) {attack}"} for i in range(25)]
+    add_source(product.data, "hostile", hostile + rows("sums", 5, start=900))
+    product.run()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for ui in serve(product):
+        for path in ("corpus", "cluster_models/white", "selections/random", "catalog"):
+            page.goto(f"http://127.0.0.1:{ui.port}/assets/{path}?partition=hostile")
+            page.get_by_text("rows_total").first.wait_for(timeout=60_000)
+            for button in page.get_by_text(re.compile(r"\[?Show (Markdown|Table|JSON)\]?")).all():
+                button.click()
+                page.wait_for_timeout(300)
+                page.keyboard.press("Escape")
+            assert page.title() != "owned"
+            assert page.locator("img[src='x']").count() == 0
+        assert not any(":9/" in url for url in asked)
+
+
+def test_the_daemon_takes_up_a_new_source_by_itself(ui):
+    add_source(ui.data, "later", rows("sums", 20, start=500))
+
+    def decided() -> bool:
+        import polars as pl
+
+        path = ui.data / "warehouse" / "decisions" / "random.parquet"
+        return path.is_file() and "later" in set(pl.read_parquet(path, columns=["source"])["source"])
+
+    ui.wait_for("the new source to reach the selections", decided, seconds=330)

@@ -1,0 +1,176 @@
+"""The contract of ``samplers.base``, checked for every name in ``SAMPLERS``: a new sampler joins by its registry line."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, requires
+from datasel_assets.samplers.base import Sample
+
+# Parameter sets per sampler; a sampler that is not named here is checked with its defaults.
+VARIANTS: dict[str, list[dict]] = {
+    "round_robin": [{"rule": rule} for rule in ("lose_turn", "advance", "global_max", "task_round_robin")],
+    "kcenter": [{"init": "medoid"}, {"init": "random"}],
+    "stratify": [
+        {"quota": "proportional"},
+        {"quota": "equal", "inner": {"sampler": "longest"}},
+        {"quota": "sqrt", "inner": {"sampler": "round_robin"}},
+        {"quota": "weights", "weights": {"default": 1.0, "a": 2.5}, "inner": {"sampler": "kcenter"}},
+        {"quota": "equal", "limits": {"a": {"min_rows": 2}}},
+    ],
+}
+CASES = [(name, variant) for name in SAMPLERS for variant in VARIANTS.get(name, [{}])]
+
+
+def every_sampler(test: Callable) -> Callable:
+    return pytest.mark.parametrize(("name", "raw"), CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])(test)
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> Candidates:
+    """Small pools full of ties, duplicate rows, zero vectors and ineligible rows."""
+    n = draw(st.integers(1, 24))
+    dim = draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    vectors = rng.integers(-2, 3, (n, dim)) if draw(st.booleans()) else rng.standard_normal((n, dim))
+    t = draw(st.integers(1, 4))
+    scores = rng.integers(0, 4, n).astype(np.float64)
+    scores[rng.random(n) < 0.1] = np.nan
+    return Candidates(
+        row_ids=np.array([f"row-{i:03d}" for i in rng.permutation(n)]),
+        eligible=rng.random(n) < 0.8 if draw(st.booleans()) else None,
+        scores=scores,
+        groups=rng.choice(["a", "b", "c"], n),
+        vectors=ArrayVectors(vectors.astype(draw(st.sampled_from([np.float16, np.float32])))),
+        queries=rng.integers(-1, 2, (t, dim)).astype(np.float32),
+        query_tasks=rng.integers(0, 2, t),
+    )
+
+
+def usable(name: str, raw: dict, pool: Candidates) -> np.ndarray:
+    """Which rows may be chosen, written out by hand."""
+    needs = requires(name, SAMPLERS[name].Params.model_validate(raw))
+    mask = np.ones(pool.n, bool) if pool.eligible is None else pool.eligible.copy()
+    if "scores" in needs:
+        mask &= ~np.isnan(pool.scores)
+    if "vectors" in needs:
+        rows = pool.vectors.take(np.arange(pool.n))
+        mask &= np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1)
+    return mask
+
+
+def run(name: str, raw: dict, pool: Candidates, budget: int, seed: int = 0) -> Sample:
+    return SAMPLERS[name].sample(pool, budget, SAMPLERS[name].Params.model_validate(raw), seed)
+
+
+@every_sampler
+@settings(max_examples=25, deadline=None)
+@given(pool=pools(), budget=st.integers(0, 30))
+def test_it_returns_exactly_the_budget_in_distinct_usable_rows(name, raw, pool, budget):
+    sample = run(name, raw, pool, budget)
+    allowed = usable(name, raw, pool)
+    assert len(sample.order) == min(budget, allowed.sum())
+    assert len(set(sample.order.tolist())) == len(sample.order)
+    assert allowed[sample.order].all()
+    assert sample.order.dtype == np.int64
+    assert sample.scores.dtype == np.float32
+    assert sample.selected_for.dtype == np.int32
+    assert sample.scores.shape == sample.selected_for.shape == sample.order.shape
+
+
+@every_sampler
+@settings(max_examples=15, deadline=None)
+@given(pool=pools(), data=st.data())
+def test_a_smaller_budget_is_a_prefix(name, raw, pool, data):
+    full = run(name, raw, pool, pool.n)
+    budget = data.draw(st.integers(0, pool.n))
+    part = run(name, raw, pool, budget)
+    np.testing.assert_array_equal(part.order, full.order[:budget])
+    np.testing.assert_array_equal(part.scores, full.scores[:budget])
+    np.testing.assert_array_equal(part.selected_for, full.selected_for[:budget])
+
+
+@every_sampler
+@settings(max_examples=15, deadline=None)
+@given(pool=pools(), budget=st.integers(0, 30), shuffle=st.randoms(use_true_random=False))
+def test_permuting_the_rows_permutes_the_result(name, raw, pool, budget, shuffle):
+    permutation = np.array(shuffle.sample(range(pool.n), pool.n))
+    moved = pool.subset(permutation)
+    before, after = run(name, raw, pool, budget), run(name, raw, moved, budget)
+    assert pool.row_ids[before.order].tolist() == moved.row_ids[after.order].tolist()
+    np.testing.assert_array_equal(before.scores, after.scores)
+
+
+@every_sampler
+@settings(max_examples=10, deadline=None)
+@given(pool=pools(), seed=st.integers(-5, 2**63))
+def test_the_same_seed_gives_the_same_rows(name, raw, pool, seed):
+    first, second = (run(name, raw, pool, pool.n // 2, seed) for _ in range(2))
+    np.testing.assert_array_equal(first.order, second.order)
+
+
+@every_sampler
+def test_equal_rows_are_all_taken_in_some_order_of_their_ids(name, raw):
+    n = 40
+    pool = Candidates(
+        row_ids=np.array([f"{i:02d}" for i in range(n)]),
+        scores=np.ones(n),
+        groups=np.array(["a"] * n),
+        vectors=ArrayVectors(np.full((n, 3), 0.5, np.float32)),
+        queries=np.ones((2, 3), np.float32),
+        query_tasks=np.array([0, 1]),
+    )
+    order = run(name, raw, pool, n).order
+    assert sorted(order.tolist()) == list(range(n))
+    random_order = name == "random" or (name == "stratify" and raw.get("inner", {}).get("sampler", "random") == "random")
+    if not random_order:
+        rest = [i for i in order.tolist() if i != order[0]]
+        assert rest == sorted(rest)
+
+
+@every_sampler
+def test_an_empty_pool_and_a_pool_without_usable_rows_give_nothing(name, raw):
+    for n in (0, 3):
+        pool = Candidates(
+            row_ids=np.array([f"{i}" for i in range(n)], dtype=np.str_),
+            eligible=np.zeros(n, bool),
+            scores=np.ones(n),
+            groups=np.array(["a"] * n, dtype=np.str_),
+            vectors=ArrayVectors(np.ones((n, 2), np.float16)),
+            queries=np.ones((1, 2), np.float32),
+            query_tasks=np.array([0]),
+        )
+        assert len(run(name, raw, pool, 5).order) == 0
+
+
+@every_sampler
+def test_a_negative_budget_is_refused(name, raw):
+    pool = Candidates(
+        row_ids=np.array(["x"]),
+        scores=np.ones(1),
+        groups=np.array(["a"]),
+        vectors=ArrayVectors(np.ones((1, 2), np.float32)),
+        queries=np.ones((1, 2), np.float32),
+        query_tasks=np.array([0]),
+    )
+    with pytest.raises(ValueError, match="0 or more"):
+        run(name, raw, pool, -1)
+
+
+@every_sampler
+def test_rows_with_infinite_or_nan_vectors_are_never_chosen(name, raw):
+    vectors = np.ones((6, 2), np.float16)
+    vectors[1, 0], vectors[3, 1], vectors[4] = np.nan, np.inf, 0
+    pool = Candidates(
+        row_ids=np.array(list("abcdef")),
+        scores=np.ones(6),
+        groups=np.array(["a"] * 6),
+        vectors=ArrayVectors(vectors),
+        queries=np.ones((1, 2), np.float32),
+        query_tasks=np.array([0]),
+    )
+    chosen = set(run(name, raw, pool, 6).order.tolist())
+    assert chosen == set(np.flatnonzero(usable(name, raw, pool)).tolist())

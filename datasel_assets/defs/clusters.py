@@ -65,12 +65,13 @@ def _model(name: str, spec: RepresentationSpec) -> TableAsset:
         info = warehouse.lake.write_arrays(step.expected, model.to_arrays(), meta=meta)
         order = np.argsort(-sizes)
         shown = _spread(len(sample), PICTURE_ROWS)
-        png = plots.cluster_map(points[shown], labels[shown], model.centroids, titles)
+        png = plots.cluster_map(points[shown], labels[shown], model.centroids, titles, sizes)
         return Built(
             info,
             len(sample),
             metadata={
                 "clusters": model.k,
+                "warnings": "; ".join(model.info["warnings"]) or "none",
                 "inertia": float(model.inertia),
                 "largest_share": float(sizes.max() / max(sizes.sum(), 1)),
                 "map": picture(png, f"clusters of {name}"),

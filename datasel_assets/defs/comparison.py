@@ -35,12 +35,16 @@ def comparison_asset(registry: Registry) -> TableAsset:
     """Return the comparison of every recipe that has a selection."""
     recipes = sorted(registry.recipes)
     clustered = registry.clustered
+    selections = [("selections", name) for name in recipes]
 
     def made(warehouse: Warehouse) -> list[str]:
         return [name for name in recipes if warehouse.lake.info(("selections", name))]
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = {f"selections/{name}": warehouse.lake.version(("selections", name)) for name in made(warehouse)}
+        inputs["duplicates"] = warehouse.lake.version(("duplicates",))
+        if clustered:
+            inputs |= warehouse.versions("clusters", clustered)
         return Expected(("comparison",), digest([versions.COMPARISON, clustered]), inputs)
 
     def build(step: Step) -> Built:
@@ -84,7 +88,7 @@ def comparison_asset(registry: Registry) -> TableAsset:
             "recipe against `random` and `longest`, which cost nothing."
         ),
         group="selections",
-        deps=[("selections", name) for name in recipes],
+        deps=[("duplicates",), *([("clusters", clustered)] if clustered else []), *selections],
         expect=expect,
         build=build,
         checks={"control_arms": "the recipes random and longest are among those compared"},

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from datasel_assets.diagnostics.text import plain
+from datasel_assets.diagnostics.text import clean
 
 SAMPLE_ROWS = 5
 
@@ -46,4 +46,4 @@ def _cell(value: Any) -> str | int | float | bool:
         return value
     if isinstance(value, float):
         return round(value, 5)
-    return plain("" if value is None else str(value), 200)
+    return clean("" if value is None else str(value), 200)

@@ -1,8 +1,10 @@
 """Assets where a model reads text: embeddings per source, target embeddings. One pair per encoder in use."""
 
+import operator
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache, reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -10,17 +12,16 @@ import pyarrow as pa
 
 from datasel_assets.defs import versions
 from datasel_assets.defs.display import asset_link
-from datasel_assets.defs.pool import vector_array, vector_type
+from datasel_assets.defs.pool import vector_array, vector_block, vector_type
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
-from datasel_assets.models.shape import model_shape
 from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.increment import update_table
-from datasel_assets.storage.lake import Expected, Key, TableInfo
+from datasel_assets.storage.increment import plan_increment, update_table
+from datasel_assets.storage.lake import Expected, Key, Lake, TableInfo
 
 if TYPE_CHECKING:
-    from datasel_assets.models.encoder import Encoder
+    from datasel_assets.models.encoder import Encoder, EncodeStats
 
 SHARD_ROWS = 2048
 """A killed step loses at most this many rows of work; large enough that length-sorted batches stay full."""
@@ -31,17 +32,22 @@ def layer_column(layer: int) -> str:
     return f"layer_{layer}"
 
 
-def encoder_fingerprint(spec: EncoderSpec) -> str:
-    """Return the fingerprint of what an encoder writes; which layers are stored is not part of it."""
+def encoder_code(spec: EncoderSpec) -> str:
+    """Return the version of the code and parameters of an encoder, without looking at the model itself."""
     return digest([versions.EMBEDDINGS, spec.identity()])
 
 
+def encoder_fingerprint(warehouse: Warehouse, spec: EncoderSpec) -> str:
+    """Return the fingerprint of what an encoder writes, its weights included; which layers are stored is not part."""
+    return digest([encoder_code(spec), warehouse.shape(spec).digest])
+
+
 @lru_cache(maxsize=1)
-def load_encoder(spec: EncoderSpec, device: str) -> "Encoder":
+def load_encoder(spec: EncoderSpec, device: str, base: Path) -> "Encoder":
     """Load the model once per process; the next encoder frees it."""
     from datasel_assets.models.encoder import Encoder
 
-    return Encoder(spec, device=device)
+    return Encoder(spec, device=device, base=base)
 
 
 def embedding_assets(specs: Iterable[EncoderSpec], targets: Sequence[str]) -> list[TableAsset]:
@@ -80,7 +86,7 @@ def _embeddings(slug: str, variants: Sequence[EncoderSpec]) -> TableAsset:
         partitioned=True,
         gpu=True,
         kinds=frozenset({"parquet", "pytorch", "huggingface"}),
-        code_version=encoder_fingerprint(spec),
+        code_version=encoder_code(spec),
     )
 
 
@@ -101,7 +107,7 @@ def _target_embeddings(slug: str, variants: Sequence[EncoderSpec], target: str) 
         checks=_CHECKS,
         gpu=True,
         kinds=frozenset({"parquet", "pytorch", "huggingface"}),
-        code_version=encoder_fingerprint(spec),
+        code_version=encoder_code(spec),
     )
 
 
@@ -112,9 +118,10 @@ _CHECKS = {
 
 
 def _expected(warehouse: Warehouse, key: Key, upstream: Key, variants: Sequence[EncoderSpec]) -> Expected:
-    fingerprint = encoder_fingerprint(variants[0])
+    fingerprint = encoder_fingerprint(warehouse, variants[0])
+    shape = warehouse.shape(variants[0])
     stored = warehouse.lake.info(key)
-    wanted = sorted({layer for spec in variants for layer in model_shape(spec).layers(spec)})
+    wanted = sorted({layer for spec in variants for layer in shape.layers(spec)})
     if stored and stored.fingerprint == fingerprint and set(wanted) <= set(stored.meta["layers"]):
         wanted = stored.meta["layers"]
     info = warehouse.lake.info(upstream)
@@ -126,29 +133,22 @@ def _encode(step: Step, upstream: Key, spec: EncoderSpec) -> Built:
     lake = step.warehouse.lake
     rows = lake.scan(upstream).select("row_id", "messages").collect()
     layers = [int(layer) for layer in step.expected.inputs["layers"].split(",")]
-    stored = lake.info(step.expected.key)
-    encoder_layers = spec.model_copy(update={"layers": layers})
+    encoder_layers = spec.model_copy(update={"layers": tuple(layers)})
     by_id = dict(zip(rows["row_id"], range(rows.height), strict=True))
-    stats: dict[str, float] = {"rows": 0, "tokens": 0, "truncated": 0, "seconds": 0.0, "bad": 0}
-    used: list[Encoder] = []
+    stats: list[EncodeStats] = []
 
     def compute(ids: list[str]) -> pa.Table:
-        encoder = load_encoder(encoder_layers, step.warehouse.settings.device)
-        used[:] = [encoder]
+        encoder = load_encoder(encoder_layers, step.warehouse.settings.device, step.warehouse.settings.data)
+        start = sum(done.rows for done in stats)
         picked = rows["messages"].gather([by_id[i] for i in ids]).to_list()
-        encoded = encoder.encode(picked)
-        stats["rows"] += len(ids)
-        stats["tokens"] += int(encoded.n_tokens.sum())
-        stats["truncated"] += int(encoded.truncated.sum())
-        stats["bad"] += sum(int((~np.isfinite(v)).sum()) for v in encoded.layers.values())
-        if stats["bad"]:
-            raise ValueError(
-                f"{spec.model} gave NaN or infinity for {stats['bad']} values; try precision: float32 in the encoder"
-            )
+        encoded = encoder.encode(
+            picked, progress=lambda done, tokens: step.progress(start + done, to_do), dtype=np.float16
+        )
+        stats.append(encoded.stats)
         return pa.table(
             [
                 pa.array(ids),
-                *(vector_array(np.clip(encoded.layers[layer], -65504, 65504)) for layer in layers),
+                *(vector_array(encoded.layers[layer]) for layer in layers),
                 pa.array(encoded.n_tokens, pa.int32()),
                 pa.array(encoded.truncated, pa.bool_()),
             ],
@@ -158,8 +158,7 @@ def _encode(step: Step, upstream: Key, spec: EncoderSpec) -> Built:
     def reusable(info: TableInfo) -> bool:
         return set(layers) <= set(info.meta["layers"])
 
-    same = stored is not None and stored.fingerprint == step.expected.fingerprint
-    dim = stored.meta["dim"] if stored and same else model_shape(spec).hidden_size
+    dim = step.warehouse.shape(spec).width
     schema = pa.schema(
         [
             ("row_id", pa.string()),
@@ -168,16 +167,17 @@ def _encode(step: Step, upstream: Key, spec: EncoderSpec) -> Built:
             ("truncated", pa.bool_()),
         ]
     )
+    ids = rows["row_id"].to_list()
+    to_do = len(plan_increment(lake, step.expected, ids, reusable).new)
     update = update_table(
         lake,
         step.expected,
-        rows["row_id"].to_list(),
+        ids,
         compute,
         schema=schema,
         shard_rows=SHARD_ROWS,
         meta={"layers": layers, "dim": dim, "model": spec.model},
         reusable=reusable,
-        on_shard=step.progress,
     )
     table = lake.scan(step.expected.key)
     truncated = table.select(pl.col("truncated").mean()).collect().item() or 0.0
@@ -185,14 +185,39 @@ def _encode(step: Step, upstream: Key, spec: EncoderSpec) -> Built:
         "model": spec.model,
         "layers": ", ".join(map(str, layers)),
         "truncated_share": round(float(truncated), 4),
-        "rows_encoded": int(stats["rows"]),
-        "tokens_encoded": int(stats["tokens"]),
+        "rows_encoded": sum(done.rows for done in stats),
+        **_costs(stats),
         "corpus": asset_link("corpus"),
-        **(used[0].report() if used else {"device": "not used: every row was reused"}),
     }
-    same = table.select(pl.len()).collect().item() == rows.height
     return Built.of(
         update,
         metadata,
-        {"covers_corpus": Check(same, {"rows": rows.height}), "finite": Check(stats["bad"] == 0)},
+        {
+            "covers_corpus": Check(update.info.rows == rows.height, {"rows": rows.height}),
+            # The encoder raises on NaN, infinity and float16 overflow, so what was published is finite.
+            "finite": Check(_finite(lake, step.expected.key, layers), {"layers": len(layers)}),
+        },
     )
+
+
+def _costs(stats: Sequence["EncodeStats"]) -> dict[str, Any]:
+    """Return what the model calls of one step cost together."""
+    if not stats:
+        return {"device": "none: every row was reused"}
+    total = reduce(operator.add, stats)
+    return {
+        "device": total.device,
+        "dtype": total.dtype,
+        "engine": total.engine,
+        "tokens_encoded": total.tokens,
+        "encoder_rows_per_second": round(total.rows_per_s, 1),
+        "encoder_tokens_per_second": round(total.tokens_per_s, 1),
+        "padding_share": round(total.padding_share, 4),
+        "template_fallbacks": total.fallbacks,
+        "peak_memory_mb": round(total.peak_memory_mb, 1),
+    }
+
+
+def _finite(lake: Lake, key: Key, layers: Sequence[int]) -> bool:
+    batches = lake.read_batches(key, [layer_column(layer) for layer in layers])
+    return all(np.isfinite(vector_block(column, np.float16)).all() for batch in batches for column in batch.columns)

@@ -10,16 +10,15 @@ from datasel_assets import representations as maths
 from datasel_assets.corpus import hash_sample
 from datasel_assets.defs import versions
 from datasel_assets.defs.display import asset_link, picture
-from datasel_assets.defs.embeddings import encoder_fingerprint, layer_column
+from datasel_assets.defs.embeddings import encoder_code, encoder_fingerprint, layer_column
 from datasel_assets.defs.pool import vector_array, vector_block, vector_type
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
-from datasel_assets.models.shape import model_shape
 from datasel_assets.registry.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import Update, plan_increment, publish_increment
-from datasel_assets.storage.lake import Expected, Key, Lake
+from datasel_assets.storage.lake import Expected, Key
 
 BLOCK_ROWS = 4096
 FIDELITY_ROWS = 4000
@@ -36,15 +35,16 @@ def representation_assets(name: str, spec: RepresentationSpec) -> list[TableAsse
 def basis_fingerprint(spec: RepresentationSpec) -> str:
     """Return the fingerprint of everything between the stored embeddings and the basis."""
     compress = spec.compress.model_dump(mode="json")
-    return digest([versions.REPRESENTATIONS, encoder_fingerprint(spec.encoder), spec.encoder.layers, compress])
+    return digest([versions.REPRESENTATIONS, encoder_code(spec.encoder), spec.encoder.layers, compress])
 
 
 def layer_blocks(
-    lake: Lake, key: Key, spec: RepresentationSpec, rows: int = BLOCK_ROWS
+    warehouse: Warehouse, key: Key, spec: RepresentationSpec, rows: int = BLOCK_ROWS
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Stream (row ids, float32 array (n, layers, dim)) of the layers a representation uses."""
-    columns = [layer_column(layer) for layer in model_shape(spec.encoder).layers(spec.encoder)]
-    for batch in lake.read_batches(key, ["row_id", *columns], fingerprint=encoder_fingerprint(spec.encoder), rows=rows):
+    columns = [layer_column(layer) for layer in warehouse.shape(spec.encoder).layers(spec.encoder)]
+    fingerprint = encoder_fingerprint(warehouse, spec.encoder)
+    for batch in warehouse.lake.read_batches(key, ["row_id", *columns], fingerprint=fingerprint, rows=rows):
         layers = [vector_block(batch.column(i + 1)) for i in range(len(columns))]
         yield batch.column(0).to_pylist(), np.stack(layers, axis=1)
 
@@ -56,14 +56,17 @@ def read_basis(warehouse: Warehouse, name: str, spec: RepresentationSpec) -> mat
     return maths.Basis.from_arrays(arrays, warehouse.lake.require(key).meta["basis"])
 
 
-def target_vectors(warehouse: Warehouse, name: str, spec: RepresentationSpec, target: str) -> np.ndarray:
-    """Return the (queries, dim) vectors of a target in a representation; the fit never saw them."""
+def target_vectors(
+    warehouse: Warehouse, name: str, spec: RepresentationSpec, target: str
+) -> tuple[list[str], np.ndarray]:
+    """Return (row ids, (queries, dim) vectors) of a target in a representation; the fit never saw them."""
     basis = read_basis(warehouse, name, spec)
     key = ("target_embeddings", spec.encoder.slug, target)
-    blocks = [
-        maths.compress(spec.compress, basis, block).vectors for _, block in layer_blocks(warehouse.lake, key, spec)
-    ]
-    return np.concatenate(blocks)
+    ids, vectors = [], []
+    for block_ids, block in layer_blocks(warehouse, key, spec):
+        ids += block_ids
+        vectors.append(maths.compress(spec.compress, basis, block).vectors)
+    return ids, np.concatenate(vectors)
 
 
 def _embedding_key(spec: RepresentationSpec, source: str | None) -> Key:
@@ -81,7 +84,7 @@ def _moments(name: str, spec: RepresentationSpec) -> TableAsset:
         # Copies of one conversation would count as evidence for its direction: each content is counted once.
         distinct = set(corpus.sort("row_id").unique("content_hash", keep="first")["row_id"])
         parts = []
-        for ids, block in layer_blocks(lake, _embedding_key(spec, step.source), spec):
+        for ids, block in layer_blocks(step.warehouse, _embedding_key(spec, step.source), spec):
             keep = np.fromiter((row in distinct for row in ids), bool, len(ids))
             part = maths.moments(maths.prepare(spec.compress, block[keep]))
             parts = [maths.Moments.merge(*parts, part)]
@@ -123,8 +126,8 @@ def _basis(name: str, spec: RepresentationSpec) -> TableAsset:
         keys = [tuple(name.split("/")) for name in step.expected.inputs]
         parts = [maths.Moments.from_arrays(lake.read_arrays(key, basis_fingerprint(spec))) for key in keys]
         moments = maths.Moments.merge(*parts) if parts else None
-        shape = model_shape(spec.encoder)
-        basis = maths.fit_basis(spec.compress, moments, len(shape.layers(spec.encoder)), shape.hidden_size)
+        shape = step.warehouse.shape(spec.encoder)
+        basis = maths.fit_basis(spec.compress, moments, len(shape.layers(spec.encoder)), shape.width)
         info = lake.write_arrays(step.expected, basis.arrays, meta={"basis": basis.info})
         for warning in basis.info["warnings"]:
             step.log.warning(warning)
@@ -157,8 +160,9 @@ def _vectors(name: str, spec: RepresentationSpec) -> TableAsset:
         embeddings = warehouse.lake.info(_embedding_key(spec, source))
         basis = warehouse.lake.version(("representation_basis", name))
         rows = embeddings.meta["ids"] if embeddings else "missing"
+        made_by = embeddings.fingerprint if embeddings else "missing"
         return Expected(
-            ("representations", name, str(source)), digest([basis_fingerprint(spec), basis]), {"rows": rows}
+            ("representations", name, str(source)), digest([basis_fingerprint(spec), basis, made_by]), {"rows": rows}
         )
 
     def build(step: Step) -> Built:
@@ -174,7 +178,7 @@ def _vectors(name: str, spec: RepresentationSpec) -> TableAsset:
 
         def pieces() -> Iterator[pa.Table]:
             nonlocal worst, zeros, done
-            for block_ids, block in layer_blocks(lake, key, spec) if new else ():
+            for block_ids, block in layer_blocks(step.warehouse, key, spec) if new else ():
                 keep = np.fromiter((row in new for row in block_ids), bool, len(block_ids))
                 made = maths.compress(spec.compress, basis, block[keep])
                 norms = np.linalg.norm(made.vectors[~made.is_zero], axis=1)
@@ -232,7 +236,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> TableAsset:
             "selection_overlap": found.selection_overlap,
             "variance_kept": kept,
         }
-        wanted = model_shape(spec.encoder).layers(spec.encoder)
+        wanted = step.warehouse.shape(spec.encoder).layers(spec.encoder)
         energy = pl.DataFrame({"layer": wanted, "energy_share": found.layer_energy})
         table = energy.with_columns(pl.lit(value).alias(figure) for figure, value in figures.items())
         info = step.warehouse.lake.write(step.expected, table)
@@ -271,7 +275,7 @@ def _sample_layers(warehouse: Warehouse, spec: RepresentationSpec) -> np.ndarray
     wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS)}
     picked = []
     for key in keys:
-        for rows, block in layer_blocks(warehouse.lake, key, spec):
+        for rows, block in layer_blocks(warehouse, key, spec):
             keep = np.fromiter((row in wanted for row in rows), bool, len(rows))
             picked.append(block[keep])
     return np.concatenate(picked)

@@ -7,6 +7,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from datasel_assets.models.shape import ModelShape, model_shape
+from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.registry.load import Registry, load_registry
 from datasel_assets.settings import Settings
 from datasel_assets.storage.lake import Lake
@@ -36,6 +38,10 @@ class Warehouse:
         """
         published = {key[1] for key in self.lake.tables("corpus")}
         return sorted(published & self.registry.source_names)
+
+    def shape(self, encoder: EncoderSpec) -> ModelShape:
+        """Return layers, width and identity of a model; a relative path starts from the data folder."""
+        return model_shape(encoder.model, encoder.revision, self.settings.data)
 
     def versions(self, *prefix: str) -> dict[str, str]:
         """Return the data version of the table ``prefix/<source>`` for every active source that has one."""

@@ -1,6 +1,7 @@
 """One asset per recipe: the selection, a decision for every row of the pool, the report and the release."""
 
 import json
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,10 +13,10 @@ import yaml
 from datasel_assets.defs import versions
 from datasel_assets.defs.clusters import cluster_titles
 from datasel_assets.defs.display import picture, sample_table
-from datasel_assets.defs.pool import PoolVectors, read_pool, read_vectors
+from datasel_assets.defs.pool import read_pool, read_vectors
 from datasel_assets.defs.representations import basis_fingerprint, target_vectors
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.sources import query_tasks
+from datasel_assets.defs.sources import query_names
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.report import html_report
@@ -60,12 +61,10 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
     def build(step: Step) -> Built:
         warehouse = step.warehouse
         pool = read_pool(warehouse, clusters=clustered)
-        vectors, queries, tasks = _vectors(warehouse, spec, pool)
-        if vectors is not None:
-            pool = pool.with_columns(is_zero=pl.Series(vectors.missing))
-        selection = run_recipe(spec, pool, vectors.vectors if vectors else None, queries, tasks)
+        selection = _select(warehouse, spec, pool)
         _check(selection, pool)
-        release = _release(step, name, spec, pool, selection, clustered)
+        pictures = _pictures(warehouse, pool, selection, clustered)
+        release = _release(step, name, spec, pool, selection, pictures)
         decisions = Expected(("decisions", name), step.expected.fingerprint, step.expected.inputs)
         warehouse.lake.write(decisions, selection.decisions)
         info = warehouse.lake.write(
@@ -74,7 +73,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         return Built(
             info,
             selection.selected.height,
-            metadata=_metadata(warehouse, pool, selection, release, clustered),
+            metadata=_metadata(warehouse, pool, selection, release) | {c: picture(png, c) for png, c in pictures},
             checks={
                 "budget_respected": Check(selection.within_budget, selection.budget),
                 "unique_ids": Check(selection.selected["row_id"].n_unique() == selection.selected.height),
@@ -104,18 +103,19 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
     )
 
 
-def _vectors(
-    warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame
-) -> tuple[PoolVectors | None, np.ndarray | None, list[str] | None]:
+def _select(warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame) -> Selection:
+    """Read the vectors and queries that the recipe names, and carry it out."""
     needs = spec.requires()
     if needs.representation is None:
-        return None, None, None
-    vectors = read_vectors(warehouse, needs.representation, pool)
+        return run_recipe(spec, pool)
+    found = read_vectors(warehouse, needs.representation, pool)
+    pool = pool.with_columns(is_zero=pl.Series(found.missing))
     if needs.target is None:
-        return vectors, None, None
+        return run_recipe(spec, pool, found.vectors)
     representation = warehouse.registry.representations[needs.representation]
-    queries = target_vectors(warehouse, needs.representation, representation, needs.target)
-    return vectors, queries, query_tasks(warehouse, needs.target)
+    ids, queries = target_vectors(warehouse, needs.representation, representation, needs.target)
+    tasks, labels = query_names(warehouse, needs.target, ids)
+    return run_recipe(spec, pool, found.vectors, queries, tasks, labels)
 
 
 def _check(selection: Selection, pool: pl.DataFrame) -> None:
@@ -130,7 +130,12 @@ def _check(selection: Selection, pool: pl.DataFrame) -> None:
 
 
 def _release(
-    step: Step, name: str, spec: RecipeSpec, pool: pl.DataFrame, selection: Selection, clustered: str | None
+    step: Step,
+    name: str,
+    spec: RecipeSpec,
+    pool: pl.DataFrame,
+    selection: Selection,
+    pictures: Sequence[tuple[bytes, str]],
 ) -> Release:
     """Export the selected conversations with report, card, manifest and trainer configs."""
     warehouse = step.warehouse
@@ -160,7 +165,7 @@ def _release(
         versions={package: metadata.version(package) for package in PACKAGES},
         reproduce="make run",
         pool_rows=pool.height,
-        report_html=_report(warehouse, name, spec, pool, selection, rows, clustered).encode(),
+        report_html=_report(warehouse, name, spec, pool, selection, rows, pictures).encode(),
     )
 
 
@@ -171,7 +176,7 @@ def _report(
     pool: pl.DataFrame,
     selection: Selection,
     rows: pl.DataFrame,
-    clustered: str | None,
+    pictures: Sequence[tuple[bytes, str]],
 ) -> str:
     """Return the HTML report of the release."""
     selected, decisions = selection.selected, selection.decisions
@@ -196,7 +201,7 @@ def _report(
             **{f"budget: {key}": str(value) for key, value in selection.budget.items()},
         },
         stages=_stages(decisions),
-        pictures=_pictures(warehouse, pool, selection, clustered),
+        pictures=pictures,
         kept=rows.sort("rank").head(SAMPLE_ROWS).select(kept_columns),
         dropped=near.select("stage", "reason", "score", "source", "prompt", "response"),
         footer="Every row of the pool has a decision: query the view 'why' of datasel.duckdb.",
@@ -237,9 +242,7 @@ def _pictures(
     return pictures
 
 
-def _metadata(
-    warehouse: Warehouse, pool: pl.DataFrame, selection: Selection, release: Release, clustered: str | None
-) -> dict[str, Any]:
+def _metadata(warehouse: Warehouse, pool: pl.DataFrame, selection: Selection, release: Release) -> dict[str, Any]:
     selected = selection.selected
     texts = pl.concat(
         warehouse.lake.scan(("corpus", source)).select("row_id", "prompt", "response")
@@ -257,7 +260,7 @@ def _metadata(
         "release_is_new": release.created,
         "report": dg.MetadataValue.path(str(release.path / "report.html")),
         "budget": json.dumps({key: str(value) for key, value in selection.budget.items()}),
+        "notes": " ".join(selection.notes) or "none",
         "decisions": sample_table(_stages(selection.decisions), ["stage", "kept", "rows"], rows=20),
         "selected": sample_table(shown, ["rank", "score", "source", "prompt", "response"], rows=SAMPLE_ROWS),
-        **{caption: picture(png, caption) for png, caption in _pictures(warehouse, pool, selection, clustered)},
     }

@@ -75,7 +75,7 @@ def sources_sensor(first: Sequence[dg.AssetKey], jobs: Sequence) -> dg.SensorDef
         jobs=jobs,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Adds a partition for every new file in sources/ and refreshes sources whose file or content changed.",
+        description="Adds a partition for every new file in sources/; refreshes sources whose file or content changed.",
     )
     def look(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult | dg.SkipReason:
         try:

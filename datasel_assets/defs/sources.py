@@ -1,7 +1,7 @@
 """Assets from files to conversations: raw_corpus, corpus, duplicates, targets."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from datasel_assets.defs.display import counts_table, picture, sample_table
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
+from datasel_assets.diagnostics.text import clean
 from datasel_assets.models.tokens import TokenCounter
 from datasel_assets.registry.source import Located, SourceSpec
 from datasel_assets.registry.target import TargetSpec
@@ -270,11 +271,15 @@ def target_asset(name: str) -> TableAsset:
     )
 
 
-def query_tasks(warehouse: Warehouse, name: str) -> list[str]:
-    """Return the task of each example of a target (its own id where it names none), in table order."""
+def query_names(warehouse: Warehouse, name: str, row_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return (task, label) of each example of a target; one that names no task is a task of its own."""
     spec = warehouse.registry.targets[name]
-    rows = warehouse.lake.scan(("targets", name)).select("row_id", "extra").collect()
-    return [str(json.loads(extra).get(spec.task_key, row)) for row, extra in rows.iter_rows()]
+    rows = warehouse.lake.scan(("targets", name)).select("row_id", "position", "prompt", "extra").collect()
+    tasks, labels = {}, {}
+    for row, position, prompt, extra in rows.iter_rows():
+        tasks[row] = str(json.loads(extra).get(spec.task_key, row))
+        labels[row] = f"{name} {position}: {clean(prompt, 60)}"
+    return [tasks[row] for row in row_ids], [labels[row] for row in row_ids]
 
 
 def _target(warehouse: Warehouse, name: str) -> tuple[TargetSpec, Snapshot]:

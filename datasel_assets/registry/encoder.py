@@ -87,5 +87,7 @@ class EncoderSpec(StrictModel):
             )
         resolved = sorted({i % (n_blocks + 1) for i in self.layers})
         if len(resolved) != len(self.layers):
-            raise ValueError(f"layers {list(self.layers)} name one layer of {self.model} twice: it has {n_blocks} blocks")
+            raise ValueError(
+                f"layers {list(self.layers)} name one layer of {self.model} twice: it has {n_blocks} blocks"
+            )
         return tuple(resolved)

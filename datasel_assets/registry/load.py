@@ -10,6 +10,19 @@ from datasel_assets.registry.representation import RepresentationSpec
 from datasel_assets.registry.source import SourceSpec
 from datasel_assets.registry.target import TargetSpec
 
+CONTROL_ARMS = {
+    sampler: RecipeSpec.model_validate(
+        {
+            "doc": f"Control arm: {what}. Built in, because recipes/ has no file of this name.",
+            "paper": "baseline",
+            "select": {"sampler": sampler},
+            "budget": {"fraction": 0.035},
+        }
+    )
+    for sampler, what in (("random", "a uniform sample"), ("longest", "the rows with the longest responses"))
+}
+"""Recipes that exist without a file."""
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -50,6 +63,8 @@ def load_registry(data: Path) -> Registry:
         )
         for name, message in loaded.errors.items()
     }
+    # The control arms are always there, so that no method goes without a baseline.
+    recipes.specs.update({n: s for n, s in CONTROL_ARMS.items() if n not in recipes.specs and n not in recipes.errors})
     known = dict(representations.specs)
     for name in _colliding(known):
         errors[f"representations/{name}.yaml"] = (
@@ -101,7 +116,9 @@ def _dangling(
             f"there are: {', '.join(sorted(representations)) or 'none'}"
         )
     if needs.target and needs.target not in targets:
-        return f"select.target: {needs.target!r} is not a valid target; there are: {', '.join(sorted(targets)) or 'none'}"
+        return (
+            f"select.target: {needs.target!r} is not a valid target; there are: {', '.join(sorted(targets)) or 'none'}"
+        )
     if needs.clusters and not any(r.clusters for r in representations.values()):
         return "it needs clusters, but no file in representations/ has a 'clusters:' block"
     return None

@@ -15,7 +15,7 @@ The contract, for every sampler of this folder (``datasel_assets_tests/samplers/
 A sampler is a module with
 
 - ``Params``: a ``StrictModel``, the keys that YAML may set;
-- ``REQUIRES``: which optional parts of ``Candidates`` it reads, out of ``scores``, ``groups``, ``vectors``, ``queries``;
+- ``REQUIRES``: which parts of ``Candidates`` it reads, out of ``scores``, ``groups``, ``vectors``, ``queries``;
 - ``RANKS_ALL``: whether ordering the whole pool costs about as much as ordering the budget;
 - ``sample(candidates, budget, params, seed) -> Sample``.
 """
@@ -198,7 +198,7 @@ class Candidates:
         ids = ids[order]
         repeated = np.flatnonzero(ids[1:] == ids[:-1])
         if len(repeated):
-            raise ValueError(f"row_id {ids[repeated[0]]!r} occurs more than once among the candidates")
+            raise ValueError(f"row_id {str(ids[repeated[0]])!r} occurs more than once among the candidates")
         ties = np.empty(self.n, dtype=np.int64)
         ties[order] = np.arange(self.n, dtype=np.int64)
         return ties
@@ -269,9 +269,20 @@ class Sample:
 class SamplerModule(Protocol):
     """What a module of this folder offers; the registry ``SAMPLERS`` holds these."""
 
-    Params: Any
-    REQUIRES: frozenset[str]
-    RANKS_ALL: bool
+    @property
+    def Params(self) -> Any:
+        """The model of the keys that YAML may set."""
+        ...
+
+    @property
+    def REQUIRES(self) -> frozenset[str]:
+        """Parts of ``Candidates`` that are read."""
+        ...
+
+    @property
+    def RANKS_ALL(self) -> bool:
+        """Whether ordering the whole pool costs about as much as ordering the budget."""
+        ...
 
     def sample(self, candidates: Candidates, budget: int, params: Any, seed: int) -> Sample:
         """Choose and order ``min(budget, usable)`` rows."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from datasel_assets.clusters.hash_sample import hash_keys
 from datasel_assets.samplers.base import (
     BLOCK_ROWS,
     Candidates,
@@ -19,7 +20,6 @@ from datasel_assets.samplers.base import (
     squared_norms,
     usable_rows,
 )
-from datasel_assets.samplers.random import row_keys
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors"})
@@ -83,7 +83,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
         order = _greedy(state, budget, first=None)
     else:
         if params.init == "random":
-            keys = row_keys(candidates.row_ids[rows], seed)
+            keys = hash_keys(candidates.row_ids[rows], seed)
             first = int(np.lexsort((state.ties, keys))[0])
         else:
             first = _medoid(state)

@@ -13,9 +13,7 @@ from datasel_assets.schema import StrictModel
 REQUIRES: frozenset[str] = frozenset({"scores"})
 RANKS_ALL = True
 
-LengthColumn = Literal[
-    "n_response_tokens", "response_chars", "n_tokens", "n_chars", "prompt_chars", "n_turns"
-]
+LengthColumn = Literal["n_response_tokens", "response_chars", "n_tokens", "n_chars", "prompt_chars", "n_turns"]
 
 
 class Params(StrictModel):

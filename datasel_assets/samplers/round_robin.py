@@ -144,9 +144,7 @@ class _Guess:
         self.queries = queries[plan.first]
         self.groups = plan.groups
         everyone = np.ones(len(part), bool)
-        picks, self.lists = _select(
-            self.subset, queries, ties[part], everyone, plan, math.ceil(budget / self.factor)
-        )
+        picks, self.lists = _select(self.subset, queries, ties[part], everyone, plan, math.ceil(budget / self.factor))
         # The sample's depth is a whole number of ranks, each worth ``factor`` ranks of the pool.
         self.depth = math.ceil(1.15 * (picks.depth + 1) * self.factor)
 
@@ -189,7 +187,7 @@ def _lose_turn(lists: TopLists, plan: _Plan, goal: int, n: int) -> tuple[_Picks 
 def _advance(lists: TopLists, plan: _Plan, goal: int, n: int) -> tuple[_Picks | None, int]:
     """Play the turns one by one, each query going on to its next free row; None when a list ends too early."""
     taken = bytearray(n)
-    entries = [memoryview(rows) for rows in lists.rows]
+    entries = [rows.data for rows in lists.rows]
     turns = plan.turns.tolist()
     pointer = [0] * len(entries)
     turn, rank, rows = (np.empty(goal, dtype=np.int64) for _ in range(3))
@@ -213,9 +211,7 @@ def _advance(lists: TopLists, plan: _Plan, goal: int, n: int) -> tuple[_Picks | 
     return _gather(lists, plan, rows, turn, rank, max(pointer, default=0)), goal
 
 
-def _gather(
-    lists: TopLists, plan: _Plan, rows: np.ndarray, turn: np.ndarray, rank: np.ndarray, depth: int
-) -> _Picks:
+def _gather(lists: TopLists, plan: _Plan, rows: np.ndarray, turn: np.ndarray, rank: np.ndarray, depth: int) -> _Picks:
     """Look up score and query of each pick. A turn of one query names that query, even when its list is shared."""
     scores = np.empty(len(rows), dtype=np.float32)
     queries = np.empty(len(rows), dtype=np.int32)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, ValidationError, model_serializer, model_validator
 
 from datasel_assets.samplers import kcenter, longest, random, round_robin
 from datasel_assets.samplers.base import Candidates, Sample, SamplerModule, check_budget, usable_rows
@@ -98,13 +98,15 @@ def split_params(raw: Any, registry: Any, known: tuple[str, ...], default: str |
         default: sampler when none is named; None makes the name mandatory.
 
     Raises:
-        ValueError: the name is unknown or missing, or a key is neither known nor a parameter of that sampler.
+        ValueError: the name is unknown or missing, a key is neither known nor a parameter of that sampler, or its
+            value is not allowed.
     """
     if not isinstance(raw, dict):
         return raw
     name = raw.get("sampler", default)
-    if name not in registry:
-        raise ValueError(f"sampler {name!r} is not one of {', '.join(sorted(registry))}")
+    if not isinstance(name, str) or name not in registry:
+        found = "no sampler is named" if name is None else f"sampler {name!r} is not known"
+        raise ValueError(f"{found}: allowed are {', '.join(sorted(registry))}")
     params_type = registry[name].Params
     given = {key: value for key, value in raw.items() if key not in known}
     unknown = sorted(set(given) - set(params_type.model_fields))
@@ -112,7 +114,20 @@ def split_params(raw: Any, registry: Any, known: tuple[str, ...], default: str |
         allowed = sorted({*known, *params_type.model_fields})
         raise ValueError(f"unknown key {unknown[0]!r} for sampler {name}: allowed are {', '.join(allowed)}")
     outer = {key: value for key, value in raw.items() if key in known}
-    return {**outer, "sampler": name, "params": params_type.model_validate(given)}
+    try:
+        params = params_type.model_validate(given)
+    except ValidationError as error:
+        raise ValueError("; ".join(_sentence(item) for item in error.errors(include_url=False))) from error
+    return {**outer, "sampler": name, "params": params}
+
+
+def _sentence(item: Any) -> str:
+    """One Pydantic error as 'key: what is wrong'."""
+    key = ".".join(str(part) for part in item["loc"])
+    message = item["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    if item["type"] != "value_error":
+        message += f", but it is {item['input']!r}"
+    return f"{key}: {message}" if key else message
 
 
 def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sample:

@@ -16,6 +16,9 @@ import numpy as np
 
 from datasel_assets.samplers.base import Vectors, directed, squared_norms
 
+SPARE_ENTRIES = 1 << 21
+"""Entries that may wait, beyond twice the lists' depth, before they are cut back; 12 bytes each."""
+
 _SLACK = 1.5  # thresholds that are set while streaming allow for rows that are longer than any seen so far
 _UNDERFLOW = 2.0**-120  # below this float32 products lose their relative precision; also parts the ties of a zero query
 
@@ -227,7 +230,7 @@ class _Found:
         self.thresholds = _float32_below(start - 2 * _SLACK * self.reach)
         self.cut = np.zeros(n_lists, dtype=bool)  # lists from which rows beyond the depth have been thrown away
         self.pending = 0
-        self.limit = 2 * n_lists * depth + (1 << 21)
+        self.limit = 2 * n_lists * depth + SPARE_ENTRIES
         self._lists: list[np.ndarray] = []
         self._rows: list[np.ndarray] = []
         self._scores: list[np.ndarray] = []

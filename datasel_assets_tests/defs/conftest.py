@@ -1,5 +1,6 @@
 """Run the main job over a small data folder on a real instance."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,4 +41,25 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def project(tmp_path: Path, instance: dg.DagsterInstance) -> Project:
+    """A pool that has never been run."""
     return Project(small_pool(tmp_path / "data"), instance)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder over which the main job has run; never run it again, copy it."""
+    data = small_pool(tmp_path_factory.mktemp("finished") / "data")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert Project(data, instance).run()[0].failures == []
+    return data
+
+
+@pytest.fixture
+def settled(finished: Path, tmp_path: Path, instance: dg.DagsterInstance) -> Project:
+    """A pool that is up to date (the copy needed a new catalog, nothing else)."""
+    shutil.copytree(finished, tmp_path / "data")
+    project = Project(tmp_path / "data", instance)
+    outcome, runs = project.run()
+    assert outcome.failures == []
+    assert {run["stage"] for run in runs} == {"catalog"}
+    return project

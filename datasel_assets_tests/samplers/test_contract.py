@@ -1,4 +1,4 @@
-"""The contract of ``samplers.base``, checked for every name in ``SAMPLERS``: a new sampler joins by its registry line."""
+"""The contract of ``samplers.base`` for every name in ``SAMPLERS``: a new sampler joins by its registry line."""
 
 from collections.abc import Callable
 
@@ -125,8 +125,8 @@ def test_equal_rows_are_all_taken_in_some_order_of_their_ids(name, raw):
     )
     order = run(name, raw, pool, n).order
     assert sorted(order.tolist()) == list(range(n))
-    random_order = name == "random" or (name == "stratify" and raw.get("inner", {}).get("sampler", "random") == "random")
-    if not random_order:
+    inner = raw.get("inner", {}).get("sampler", "random") if name == "stratify" else name
+    if inner != "random":
         rest = [i for i in order.tolist() if i != order[0]]
         assert rest == sorted(rest)
 

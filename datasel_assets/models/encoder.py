@@ -1,0 +1,423 @@
+"""Conversations to vectors: one encoder for encoder-only and decoder-only models on CPU or GPU.
+
+Belongs here: the batches, the threads, memory, counting, putting results back in order. Not: how a model is run
+(:mod:`~datasel_assets.models.hooked`, :mod:`~datasel_assets.models.packed_bert`) or read
+(:mod:`~datasel_assets.models.tokenize`).
+"""
+
+import gc
+import itertools
+import logging
+import resource
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.hooked import (
+    HookedEngine,
+    UnsupportedModelError,
+    check_layers,
+    find_blocks,
+    probe_rows,
+    reported_layers,
+)
+from datasel_assets.models.loading import load_base_model, max_positions, text_config
+from datasel_assets.models.packed_bert import PackedBertEngine
+from datasel_assets.models.render import Message
+from datasel_assets.models.resolve import resolve_model
+from datasel_assets.models.tokenize import ConversationTokenizer, Tokens
+from datasel_assets.registry.encoder import EncoderSpec
+
+LOGGER = logging.getLogger(__name__)
+
+CPU_BUDGET = 1024
+GPU_BUDGET = 65_536
+GPU_SHARE = 0.6
+
+Conversation = Sequence[Message]
+Progress = Callable[[int, int], None]
+
+
+class DeviceMemoryError(RuntimeError):
+    """One row alone does not fit into the memory of the device."""
+
+
+@dataclass(frozen=True)
+class EncodeStats:
+    """What one call of :meth:`Encoder.encode` did and cost.
+
+    Attributes:
+        device: such as ``cpu`` or ``cuda:0``.
+        dtype: number format of the model.
+        engine: ``packed`` (BERT on the CPU) or ``hooked`` (everything else).
+        rows: rows given.
+        rows_run: rows that went through the model: those with content, each different one once.
+        tokens: tokens of ``rows_run``, special tokens included.
+        padded_tokens: the same with padding.
+        truncated: rows that were cut at ``max_tokens``.
+        fallbacks: rows that the chat template refused and that were read as plain text.
+        seconds: wall time, tokenising included.
+        peak_memory_mb: CUDA allocations on a GPU, else resident memory of the process, which counts all it ever did.
+    """
+
+    device: str
+    dtype: str
+    engine: str
+    rows: int
+    rows_run: int
+    tokens: int
+    padded_tokens: int
+    truncated: int
+    fallbacks: int
+    seconds: float
+    peak_memory_mb: float
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows per second of wall time."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Real tokens that the model read per second of wall time."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+    @property
+    def padding_share(self) -> float:
+        """Share of the model's input that was padding."""
+        return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+    @property
+    def truncated_share(self) -> float:
+        """Share of the rows that were cut."""
+        return self.truncated / self.rows if self.rows else 0.0
+
+    def __add__(self, other: "EncodeStats") -> "EncodeStats":
+        """Return the sum over two calls of one encoder."""
+        return EncodeStats(
+            self.device,
+            self.dtype,
+            self.engine,
+            self.rows + other.rows,
+            self.rows_run + other.rows_run,
+            self.tokens + other.tokens,
+            self.padded_tokens + other.padded_tokens,
+            self.truncated + other.truncated,
+            self.fallbacks + other.fallbacks,
+            self.seconds + other.seconds,
+            max(self.peak_memory_mb, other.peak_memory_mb),
+        )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors of n rows, in the order of the input.
+
+    Attributes:
+        layers: index into the hidden-state tuple -> (n, d) array; a row without content is all zero.
+        n_tokens: (n,) int32 tokens that were encoded, special tokens included; 0 for a row without content.
+        truncated: (n,) bool.
+        stats: what the call did and cost.
+    """
+
+    layers: dict[int, np.ndarray]
+    n_tokens: np.ndarray
+    truncated: np.ndarray
+    stats: EncodeStats
+
+
+class Encoder:
+    """Encodes conversations with one model.
+
+    On the CPU, batches run in parallel on threads that compute alone: that scales better than sharing each product,
+    and makes the result independent of the number of threads. The same rows give the same bits again; other
+    neighbours in a batch change them by rounding only.
+
+    >>> with Encoder(EncoderSpec(layers="last")) as encoder:  # doctest: +SKIP
+    ...     encoder.encode([[{"role": "user", "content": "hello"}]]).layers[6].shape
+    (1, 384)
+
+    Attributes:
+        spec: what was asked for.
+        resolved: where the model was found.
+        device: where it runs.
+        dtype: its number format, such as ``bfloat16``.
+        layers: indices into the hidden-state tuple of length ``n_blocks + 1``, ascending.
+        dim: length d of a vector.
+        template: how messages become text: ``chat``, ``plain`` or ``tulu``.
+        engine: ``packed`` or ``hooked``.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, device: str = "auto", *, token_budget: int | None = None, base: Path | None = None
+    ) -> None:
+        """Load the model and compare the layers that are read with those that it reports.
+
+        Args:
+            spec: model, pooling, layers.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
+            token_budget: tokens of one batch, padding included; ``None`` is 1,024 on a CPU, and what fits on a GPU.
+            base: folder that a relative model path starts from.
+
+        Raises:
+            ModelNotFoundError: no such model.
+            ModelIntegrityError: weights are missing or not the published ones.
+            UnsupportedModelError: the layers of this architecture cannot be read.
+            ValueError: a layer, the device, the template or ``max_tokens`` does not suit the model.
+        """
+        self.spec = spec
+        self.resolved = resolve_model(spec.model, spec.revision, base=base)
+        self.device = pick_device(device)
+        dtype = pick_dtype(spec.precision, self.device)
+        self.dtype = str(dtype).removeprefix("torch.")
+        self._tokenizer = ConversationTokenizer(self.resolved, spec.template, spec.max_tokens)
+        self.template = self._tokenizer.template
+        model = load_base_model(self.resolved, dtype, self.device)
+        limit = max_positions(model)
+        if limit is not None and spec.max_tokens > limit:
+            raise ValueError(f"max_tokens {spec.max_tokens} is more than the {limit} positions of {spec.model}")
+        self.layers = spec.resolve_layers(len(find_blocks(model)))
+        self.dim = int(text_config(model).hidden_size)
+        self._model: Any = model
+        self._engine: HookedEngine | PackedBertEngine = self._pick_engine(model)
+        self._budget = token_budget or self._default_budget()
+
+    @property
+    def engine(self) -> str:
+        """Name of what runs the model: ``packed`` or ``hooked``."""
+        return self._engine.name
+
+    def encode(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        progress: Progress | None = None,
+        dtype: type[np.floating] = np.float32,
+    ) -> Encoded:
+        """Return the pooled vectors of ``conversations``.
+
+        Args:
+            conversations: n lists of messages with ``role`` and ``content``.
+            progress: called with (rows done, tokens done) after each batch.
+            dtype: ``np.float32`` or ``np.float16`` of the returned vectors.
+
+        Raises:
+            DeviceMemoryError: one row alone does not fit on the device.
+            OverflowError: a vector does not fit into float16.
+            FloatingPointError: the model returned NaN or infinity.
+        """
+        start = time.perf_counter()
+        return self._encode_tokens(self._tokenizer.encode(conversations), progress, dtype, start)
+
+    def stream(
+        self,
+        conversations: Iterable[Conversation],
+        *,
+        block_rows: int = 4096,
+        progress: Progress | None = None,
+        dtype: type[np.floating] = np.float32,
+    ) -> Iterator[Encoded]:
+        """Yield the vectors of ``conversations`` in blocks of ``block_rows``, in order.
+
+        The next block is tokenised while the model runs on the current one. Memory is that of two blocks.
+        ``progress`` counts over the whole stream. Otherwise as :meth:`encode`.
+        """
+        rows_before = tokens_before = 0
+
+        def report(rows: int, tokens: int) -> None:
+            if progress is not None:
+                progress(rows_before + rows, tokens_before + tokens)
+
+        source = iter(conversations)
+
+        def tokenise() -> Tokens | None:
+            block = list(itertools.islice(source, block_rows))
+            return self._tokenizer.encode(block) if block else None
+
+        with ThreadPoolExecutor(1, "tokenise") as ahead:
+            following = ahead.submit(tokenise)
+            while (tokens := following.result()) is not None:
+                following = ahead.submit(tokenise)
+                encoded = self._encode_tokens(tokens, report, dtype, time.perf_counter())
+                rows_before += encoded.stats.rows
+                tokens_before += encoded.stats.tokens
+                yield encoded
+
+    def close(self) -> None:
+        """Free the model; the encoder cannot be used afterwards."""
+        import torch
+
+        del self._engine, self._model
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> "Encoder":
+        """Return the encoder itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the model."""
+        self.close()
+
+    def _encode_tokens(self, tokens: Tokens, progress: Progress | None, dtype: Any, start: float) -> Encoded:
+        n = len(tokens.ids)
+        representative, copies = _distinct(tokens.ids)
+        lengths = tokens.lengths
+        once = np.where(representative == np.arange(n), lengths, 0)
+        layers = {layer: np.zeros((n, self.dim), dtype) for layer in self.layers}
+        rows_done = int((lengths == 0).sum())
+        tokens_done = padded_tokens = rows_run = 0
+        self._reset_peak_memory()
+        for batch, pooled in self._run(tokens.ids, once):
+            for layer, vectors in zip(self.layers, pooled, strict=True):
+                layers[layer][batch] = _checked(vectors, dtype, layer)
+            rows_run += len(batch)
+            rows_done += int(copies[batch].sum())
+            tokens_done += int(lengths[batch].sum())
+            padded_tokens += self._engine.cost(lengths[batch])
+            if progress is not None:
+                progress(rows_done, tokens_done)
+        duplicates = np.flatnonzero(representative != np.arange(n))
+        for vectors in layers.values():
+            vectors[duplicates] = vectors[representative[duplicates]]
+        stats = EncodeStats(
+            device=str(self.device),
+            dtype=self.dtype,
+            engine=self.engine,
+            rows=n,
+            rows_run=rows_run,
+            tokens=tokens_done,
+            padded_tokens=padded_tokens,
+            truncated=int(tokens.truncated.sum()),
+            fallbacks=tokens.fallbacks,
+            seconds=time.perf_counter() - start,
+            peak_memory_mb=self._peak_memory_mb(),
+        )
+        return Encoded(layers, lengths, tokens.truncated, stats)
+
+    def _pick_engine(self, model: Any) -> HookedEngine | PackedBertEngine:
+        """The packed engine where it applies and agrees with the model, else the hooked one, which must agree."""
+        pad_id = self._tokenizer.pad_id
+        rows = probe_rows(model, pad_id)
+        reported = reported_layers(model, rows, self.spec.pooling, pad_id)
+        tolerance = 1e-3 if self.dtype == "float32" else 5e-2
+        if PackedBertEngine.supports(model):
+            packed = PackedBertEngine(model, self.layers, self.spec.pooling)
+            wrong = check_layers(packed, reported, rows, tolerance)
+            if wrong is None:
+                return packed
+            LOGGER.warning("%s: the packed engine is not used: %s", self.spec.model, wrong)
+        hooked = HookedEngine(model, self.layers, self.spec.pooling, pad_id)
+        wrong = check_layers(hooked, reported, rows, tolerance)
+        if wrong is not None:
+            raise UnsupportedModelError(f"{self.spec.model} ({type(model).__name__}): {wrong}; use another model")
+        return hooked
+
+    def _run(self, ids: Sequence[np.ndarray], lengths: np.ndarray) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Yield (rows, one (B, d) array for each layer) for all rows of length over 0, in any order."""
+        if self.device.type == "cpu":
+            return self._run_threads(ids, self._engine.plan(lengths, self._budget))
+        return self._run_shrinking(ids, lengths)
+
+    def _run_threads(
+        self, ids: Sequence[np.ndarray], batches: Sequence[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        import torch
+
+        def work(batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+            return batch, self._engine.run([ids[row] for row in batch])
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        pool = ThreadPoolExecutor(threads, "encode", initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            for done in as_completed([pool.submit(work, batch) for batch in batches]):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
+
+    def _run_shrinking(
+        self, ids: Sequence[np.ndarray], lengths: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """One batch after the other; a batch that does not fit halves the budget for itself and all that follow."""
+        import torch
+
+        remaining = lengths.copy()
+        batches = self._engine.plan(remaining, self._budget)
+        while batches:
+            batch = batches[0]
+            try:
+                pooled = self._engine.run([ids[row] for row in batch])
+            except torch.OutOfMemoryError as error:
+                self._shrink(lengths[batch], error)
+                batches = self._engine.plan(remaining, self._budget)
+                continue
+            remaining[batch] = 0
+            batches = batches[1:]
+            yield batch, pooled
+
+    def _shrink(self, lengths: np.ndarray, error: Exception) -> None:
+        import torch
+
+        if len(lengths) == 1:
+            raise DeviceMemoryError(
+                f"one row of {int(lengths[0])} tokens does not fit on {self.device} with {self.spec.model} in "
+                f"{self.dtype}: lower max_tokens, free the device, or use a smaller model or device: cpu"
+            ) from error
+        self._budget = max(int(lengths.max()), self._engine.cost(lengths) // 2)
+        LOGGER.warning("%s is out of memory; batches now hold %d tokens", self.device, self._budget)
+        torch.cuda.empty_cache()
+
+    def _default_budget(self) -> int:
+        """1,024 tokens keep a batch in the CPU's cache; on a GPU, what the free memory holds, up to 65,536."""
+        import torch
+
+        if self.device.type == "cpu":
+            return CPU_BUDGET
+        config = text_config(self._model)
+        inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+        size = torch.finfo(self._model.dtype).bits // 8
+        token_bytes = size * (14 * config.hidden_size + 3 * inner + 2 * self.spec.max_tokens) + 8 * config.hidden_size
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return int(max(self.spec.max_tokens, min(GPU_BUDGET, GPU_SHARE * free / token_bytes)))
+
+    def _reset_peak_memory(self) -> None:
+        import torch
+
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def _peak_memory_mb(self) -> float:
+        import torch
+
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 1e6
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def _distinct(ids: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each row the first row with the same tokens (n,), and how many rows each such row stands for (n,)."""
+    first: dict[bytes, int] = {}
+    representative = np.fromiter((first.setdefault(row.tobytes(), i) for i, row in enumerate(ids)), np.int64, len(ids))
+    return representative, np.bincount(representative, minlength=len(ids))
+
+
+def _checked(vectors: np.ndarray, dtype: Any, layer: int) -> np.ndarray:
+    """Return ``vectors`` in ``dtype``; raise rather than store what is not a number or has become infinite."""
+    if not np.isfinite(vectors).all():
+        raise FloatingPointError(
+            f"layer {layer} of the model is not finite for {int((~np.isfinite(vectors).all(1)).sum())} rows; "
+            "use precision: float32 or bfloat16"
+        )
+    largest = np.finfo(dtype).max
+    if np.abs(vectors).max(initial=0.0) > largest:
+        raise OverflowError(f"layer {layer} exceeds the largest {np.dtype(dtype)} ({largest}); store it as float32")
+    return vectors.astype(dtype, copy=False)

@@ -1,0 +1,188 @@
+"""BERT-like encoders on the CPU without padding: the rows of a batch lie end to end in one matrix.
+
+Every product runs over real tokens only, query, key and value share one product, bias, GELU and residual are fused
+into the products, and attention works on groups of rows of equal length, which need no mask. Same mathematics as
+``transformers``' BertModel; the engine is compared with it when the model is loaded.
+
+Not here: other architectures and devices, which take :mod:`datasel_assets.models.hooked`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datasel_assets.models.batching import packed_cost, plan_packed
+from datasel_assets.models.packed_linear import can_pack, pack, packed_linear, packed_linear_add, packed_linear_gelu
+from datasel_assets.models.pooling import pool, token_weights
+
+if TYPE_CHECKING:
+    import torch
+
+MODEL_TYPES = ("bert", "roberta", "xlm-roberta", "camembert")
+SCORE_BYTES = 1_500_000
+# oneDNN compiles a kernel for each new matrix shape, about a millisecond; rounding the shape up makes them few.
+ROW_MULTIPLE = 16
+
+
+@dataclass(frozen=True)
+class _Group:
+    """``rows`` consecutive rows of equal ``length``; their tokens start at ``token``."""
+
+    rows: int
+    token: int
+    length: int
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Packed weights of one block; ``*_norm`` are (weight, bias, eps)."""
+
+    qkv: tuple[Any, Any]
+    out: tuple[Any, Any]
+    out_norm: tuple[Any, Any, float]
+    up: tuple[Any, Any]
+    down: tuple[Any, Any]
+    down_norm: tuple[Any, Any, float]
+
+
+class PackedBertEngine:
+    """Pooled hidden states of a BERT-like model; see :class:`datasel_assets.models.hooked.HookedEngine`."""
+
+    name = "packed"
+    plan = staticmethod(plan_packed)
+    cost = staticmethod(packed_cost)
+
+    @staticmethod
+    def supports(model: Any) -> bool:
+        """Whether ``model`` is of the exact shape that this engine computes, on a device that it computes on."""
+        config = model.config
+        return (
+            config.model_type in MODEL_TYPES
+            and config.hidden_act == "gelu"
+            and not config.is_decoder
+            and not getattr(config, "add_cross_attention", False)
+            and getattr(config, "position_embedding_type", "absolute") in ("absolute", None)
+            and can_pack(model.dtype, model.device)
+        )
+
+    def __init__(self, model: Any, layers: Sequence[int], pooling: str) -> None:
+        """Pack the weights of the blocks up to the last wanted layer."""
+        self.layers = tuple(layers)
+        self._pooling = pooling
+        self._dtype = model.dtype
+        self._embeddings = model.embeddings
+        self._heads = model.config.num_attention_heads
+        self._blocks = [_pack_block(block) for block in model.encoder.layer[: self.layers[-1]]]
+
+    def run(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return one (B, d) float32 array for each of ``layers``.
+
+        Args:
+            rows: token ids, at least one for each row; rows of equal length must be neighbours.
+        """
+        import torch
+
+        with torch.inference_mode():
+            groups = _groups(rows)
+            ids = torch.from_numpy(np.concatenate(rows).astype(np.int64))
+            embedded = [self._embed(ids, group) for group in groups]
+            filler = embedded[0].new_zeros((-len(ids) % ROW_MULTIPLE, embedded[0].shape[1]))
+            x = torch.cat([*embedded, filler])
+            pooled = [self._pool(x, groups)] if 0 in self.layers else []
+            for index, block in enumerate(self._blocks, start=1):
+                x = self._apply(block, x, groups)
+                if index in self.layers:
+                    pooled.append(self._pool(x, groups))
+            return [layer.numpy() for layer in pooled]
+
+    def _embed(self, ids: "torch.Tensor", group: _Group) -> "torch.Tensor":
+        """The model's own module, given whole rows: RoBERTa counts positions from the ids."""
+        stop = group.token + group.rows * group.length
+        return self._embeddings(ids[group.token : stop].view(group.rows, group.length)).flatten(0, 1)
+
+    def _apply(self, block: _Block, x: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
+        from torch.nn.functional import layer_norm
+
+        width = x.shape[1:]
+        mixed = self._attend(packed_linear(x, *block.qkv), groups)
+        weight, bias, eps = block.out_norm
+        x = layer_norm(packed_linear_add(mixed, *block.out, x), width, weight, bias, eps)
+        inner = packed_linear_gelu(x, *block.up)
+        weight, bias, eps = block.down_norm
+        return layer_norm(packed_linear_add(inner, *block.down, x), width, weight, bias, eps)
+
+    def _attend(self, qkv: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
+        """Return softmax(q k' / sqrt(d)) v for each row and head, (T, h) from (T, 3 h).
+
+        Explicit products beat ``scaled_dot_product_attention`` here: its CPU kernel is made for long rows. Scores of
+        a few rows at a time stay inside the cache.
+        """
+        import torch
+
+        tokens, hidden = qkv.shape[0], qkv.shape[1] // 3
+        heads, size = self._heads, hidden // self._heads
+        mixed = qkv.new_zeros((tokens, hidden))
+        unused = qkv.new_empty(1)
+        for group in groups:
+            length = group.length
+            step = max(1, SCORE_BYTES // (4 * heads * length * length))
+            for first in range(0, group.rows, step):
+                rows = min(step, group.rows - first)
+                start = group.token + first * length
+                here = slice(start, start + rows * length)
+                q, k, v = (
+                    qkv[here]
+                    .view(rows, length, 3, heads, size)
+                    .permute(2, 0, 3, 1, 4)
+                    .reshape(3, rows * heads, length, size)
+                )
+                scores = torch.baddbmm(unused, q, k.transpose(1, 2), beta=0, alpha=size**-0.5)
+                shares = torch.softmax(scores.float(), -1).to(self._dtype)
+                context = torch.bmm(shares, v).view(rows, heads, length, size)
+                mixed[here].view(rows, length, heads, size).copy_(context.transpose(1, 2))
+        return mixed
+
+    def _pool(self, x: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
+        import torch
+
+        pooled = []
+        for group in groups:
+            states = x[group.token : group.token + group.rows * group.length].view(group.rows, group.length, -1)
+            weights = token_weights(torch.ones(1, group.length, dtype=torch.bool), self._pooling)
+            pooled.append(pool(states, weights.expand(group.rows, -1), padded=False))
+        return torch.cat(pooled)
+
+
+def _groups(rows: Sequence[np.ndarray]) -> list[_Group]:
+    groups = []
+    token = 0
+    for length, members in groupby(map(len, rows)):
+        count = sum(1 for _ in members)
+        groups.append(_Group(count, token, length))
+        token += count * length
+    return groups
+
+
+def _pack_block(block: Any) -> _Block:
+    import torch
+
+    attention, output = block.attention.self, block.attention.output
+    parts = (attention.query, attention.key, attention.value)
+
+    def linear(module: Any) -> tuple[Any, Any]:
+        return pack(module.weight), module.bias
+
+    def norm(module: Any) -> tuple[Any, Any, float]:
+        return module.weight, module.bias, module.eps
+
+    return _Block(
+        qkv=(pack(torch.cat([p.weight for p in parts])), torch.cat([p.bias for p in parts])),
+        out=linear(output.dense),
+        out_norm=norm(output.LayerNorm),
+        up=linear(block.intermediate.dense),
+        down=linear(block.output.dense),
+        down_norm=norm(block.output.LayerNorm),
+    )

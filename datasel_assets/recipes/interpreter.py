@@ -1,0 +1,224 @@
+"""Carry out a recipe over a pool: screen, order, fill the budget, write down why.
+
+Belongs here: the sequence, and what each sampler is given. Does not: the steps themselves (``screen``, ``samplers``,
+``budget``, ``ledger``), files, Dagster.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.recipes import ledger
+from datasel_assets.recipes.budget import Filled, Limits, fill, resolve
+from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.recipes.screen import screen
+from datasel_assets.samplers import SAMPLERS, Candidates, Sample, Vectors, ranks_all
+from datasel_assets.samplers.topk import nearest_query
+
+RANKED_ENTRIES = 5_000_000
+"""Rows x queries up to which rows beyond the budget are ranked too, so that the ledger can tell their rank."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What a recipe chose, and a decision for every row of the pool.
+
+    Attributes:
+        selected: one line per chosen row, best first (columns: ``ledger.SELECTED_SCHEMA``).
+        decisions: one line per row of the pool, by row_id (columns: ``ledger.DECISIONS_SCHEMA``).
+        budget: what was asked for and what was taken: ``unit``, ``asked``, ``allowed``, ``used``, ``unused``,
+            ``selected_rows``, ``eligible_rows``, ``pool_rows``.
+        within_budget: whether the selected rows, counted again, keep to the budget and to the bounds per source.
+        notes: what the reader of the result should know, in sentences.
+    """
+
+    selected: pl.DataFrame
+    decisions: pl.DataFrame
+    budget: dict[str, Any]
+    within_budget: bool
+    notes: tuple[str, ...]
+
+
+def run_recipe(
+    spec: RecipeSpec,
+    pool: pl.DataFrame,
+    vectors: Vectors | None = None,
+    queries: np.ndarray | None = None,
+    query_tasks: Sequence[Any] | None = None,
+    query_labels: Sequence[str] | None = None,
+) -> Selection:
+    """Select from a pool as a recipe says.
+
+    The order of the pool's rows does not matter: everything depends on row_id.
+
+    Args:
+        spec: the recipe.
+        pool: one row per conversation: ``row_id`` (unique) and ``source``; ``n_tokens``, ``n_response_tokens``,
+            ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of``, ``cluster``, ``is_zero``
+            (True or null: no usable vector) as far as the recipe uses them.
+        vectors: the representation, aligned with the pool's rows; when the recipe names one.
+        queries: (t, dim) the target's vectors; when the recipe names one.
+        query_tasks: (t,) the task of each query; for ``rule: task_round_robin``.
+        query_labels: (t,) names for the queries in the ledger; ``query 0``, ``query 1``, ... by default.
+
+    Returns:
+        The selection; it may be empty when no row is eligible.
+
+    Raises:
+        ValueError: a column or input is missing, row ids repeat, or the budget's bounds cannot be met.
+    """
+    needs = spec.requires()
+    for given, name, key in ((vectors, needs.representation, "vectors"), (queries, needs.target, "queries")):
+        if name is not None and given is None:
+            raise ValueError(f"the recipe reads {name!r}, but no {key} were given")
+    for column in ("row_id", "source"):
+        if column not in pool.columns:
+            raise ValueError(f"the pool has no column {column!r} (it has {', '.join(pool.columns)})")
+    screened = screen(pool, spec.drop, needs)
+    eligible = screened["stage"].is_null().to_numpy()
+    sources, source = _codes(pool["source"])
+    limits = resolve(
+        spec.budget, pool.height, sources, np.bincount(source[eligible], minlength=len(sources)).astype(np.int64)
+    )
+    labels = list(query_labels) if query_labels is not None else [f"query {i}" for i in range(_count(queries))]
+    candidates = Candidates(
+        row_ids=pool["row_id"].to_numpy().astype(np.str_),
+        eligible=eligible,
+        scores=None if needs.score is None else pool[needs.score].cast(pl.Float64).to_numpy(),
+        groups=_groups(spec, pool),
+        vectors=vectors if needs.representation else None,
+        queries=queries if needs.target else None,
+        query_tasks=None if query_tasks is None or not needs.target else np.asarray(query_tasks),
+    )
+    _ = candidates.ties  # refuses repeated row ids before anything is computed
+    cost = _cost(pool, limits, eligible)
+    sample, filled = _order(spec, candidates, limits, source, cost)
+    chosen = sample.order[filled.accepted]
+    outcome = ledger.Outcome(
+        sample=sample,
+        filled=filled,
+        eligible=int(eligible.sum()),
+        strata=None if candidates.groups is None else candidates.groups,
+        labels=labels,
+        nearest=_nearest(spec, candidates, sample, filled),
+    )
+    selected = ledger.selected(pool, outcome)
+    decisions = ledger.decisions(pool, screened, spec, limits, outcome)
+    return Selection(
+        selected=selected,
+        decisions=decisions,
+        budget={
+            "unit": limits.unit,
+            "asked": limits.asked,
+            "allowed": limits.total,
+            "used": filled.used,
+            "unused": limits.total - filled.used,
+            "selected_rows": len(chosen),
+            "eligible_rows": int(eligible.sum()),
+            "pool_rows": pool.height,
+        },
+        within_budget=_within(limits, source[chosen], None if cost is None else cost[chosen]),
+        notes=_notes(spec, limits, filled, sources, int(eligible.sum())),
+    )
+
+
+def _order(
+    spec: RecipeSpec, candidates: Candidates, limits: Limits, source: np.ndarray, cost: np.ndarray | None
+) -> tuple[Sample, Filled]:
+    """Ask the sampler for longer and longer prefixes until the budget is full; usually the first is long enough."""
+    eligible = np.asarray(candidates.eligible)
+    available = int(eligible.sum())
+    rows = limits.total
+    if cost is not None:
+        mean = max(float(cost[eligible].mean()), 1.0) if available else 1.0
+        rows = math.ceil(limits.total / mean) + 16
+    if ranks_all(spec.select.sampler, spec.select.params):
+        rows = max(rows, RANKED_ENTRIES // max(1, _count(candidates.queries)))
+    while True:
+        rows = min(rows, available)
+        sample = SAMPLERS[spec.select.sampler].sample(candidates, rows, spec.select.params, spec.seed)
+        filled = fill(limits, source[sample.order], None if cost is None else cost[sample.order])
+        if filled.enough or rows == available or len(sample.order) < rows:
+            return sample, filled
+        rows *= 2
+
+
+def _nearest(
+    spec: RecipeSpec, candidates: Candidates, sample: Sample, filled: Filled
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """For rows that no query reached: the query that came closest to taking them, and the similarity to it."""
+    if spec.select.sampler != "round_robin" or not filled.accepted.any():
+        return None
+    unranked = np.asarray(candidates.eligible).copy()
+    unranked[sample.order] = False
+    if not unranked.any():
+        return None
+    assert candidates.vectors is not None, "round_robin was given vectors"
+    assert candidates.queries is not None, "round_robin was given queries"
+    cutoffs = np.full(len(candidates.queries), np.inf)
+    np.minimum.at(cutoffs, sample.selected_for[filled.accepted], sample.scores[filled.accepted].astype(np.float64))
+    return nearest_query(candidates.vectors, candidates.queries, offsets=cutoffs, eligible=unranked)
+
+
+def _codes(values: pl.Series) -> tuple[tuple[str, ...], np.ndarray]:
+    names = values.unique().sort()
+    codes = values.to_frame("name").join(
+        names.to_frame("name").with_row_index("code"), on="name", how="left", maintain_order="left"
+    )["code"]
+    return tuple(names.to_list()), codes.cast(pl.Int64).to_numpy()
+
+
+def _groups(spec: RecipeSpec, pool: pl.DataFrame) -> np.ndarray | None:
+    if spec.select.groups is None:
+        return None
+    if spec.select.groups == "source":
+        return pool["source"].to_numpy().astype(np.str_)
+    return pool["cluster"].fill_null(-1).to_numpy()  # rows without a cluster are not eligible
+
+
+def _cost(pool: pl.DataFrame, limits: Limits, eligible: np.ndarray) -> np.ndarray | None:
+    if limits.unit == "rows":
+        return None
+    column = "n_tokens" if limits.unit == "tokens" else "n_response_tokens"
+    if column not in pool.columns:
+        raise ValueError(f"a budget in {limits.unit} needs the column {column!r}, which the pool lacks")
+    missing = int((pool[column].is_null() & pl.Series(eligible)).sum())
+    if missing:
+        raise ValueError(
+            f"a budget in {limits.unit} needs {column}, which is not known for {missing:,} eligible rows: "
+            "count tokens, or use a budget in rows or fraction"
+        )
+    return pool[column].fill_null(0).cast(pl.Int64).to_numpy()
+
+
+def _within(limits: Limits, source: np.ndarray, cost: np.ndarray | None) -> bool:
+    per_source = np.bincount(source, minlength=len(limits.sources))
+    used = len(source) if cost is None else int(cost.sum())
+    return bool(used <= limits.total and (per_source <= limits.maximum).all() and (per_source >= limits.minimum).all())
+
+
+def _notes(
+    spec: RecipeSpec, limits: Limits, filled: Filled, sources: tuple[str, ...], eligible: int
+) -> tuple[str, ...]:
+    notes = []
+    if limits.asked > limits.total:
+        notes.append(
+            f"{limits.asked:,} rows were asked for, but only {eligible:,} are eligible: all of these are taken"
+        )
+    if limits.unit == "rows" and filled.used < limits.total:
+        notes.append(f"the sampler could give only {filled.used:,} of {limits.total:,} rows (see its limits)")
+    if limits.unit != "rows" and filled.used < limits.total:
+        why = "the next row is longer" if filled.enough else "no more rows are eligible"
+        notes.append(f"{limits.total - filled.used:,} {limits.unit} of {limits.total:,} are unused: {why}")
+    named = {*spec.budget.per_source} - {"default"}
+    named |= {name for rule in spec.drop for name in rule.source or ()}
+    absent = sorted(named - set(sources))
+    return (*notes, *(f"the recipe names the source {name}, which is not in the pool" for name in absent))
+
+
+def _count(queries: np.ndarray | None) -> int:
+    return 0 if queries is None else len(queries)

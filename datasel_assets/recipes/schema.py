@@ -1,0 +1,258 @@
+"""What a recipe file may say: drop rules, a sampler with its inputs, a budget, a release.
+
+Belongs here: the YAML's shape, its error messages, and which tables a recipe needs. Does not: carrying it out
+(``interpreter``), reading YAML (``registry``).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, field_validator, model_serializer, model_validator
+
+from datasel_assets.samplers import SAMPLERS, requires, score_column
+from datasel_assets.samplers.stratify import split_params
+from datasel_assets.schema import Slug, StrictModel
+
+ScoreColumn = Literal["n_tokens", "n_response_tokens", "n_chars", "response_chars", "prompt_chars", "n_turns"]
+"""Columns of the pool that a drop rule may look at."""
+
+Format = Literal["messages", "alpaca", "sharegpt"]
+BUDGET_KINDS = ("rows", "fraction", "tokens", "response_tokens")
+
+_Count = Annotated[int, Field(gt=0, strict=True)]
+_Limit = Annotated[int, Field(ge=0, strict=True)]
+_Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+class DropRule(StrictModel):
+    """One reason to keep a row out of the selection. Rules apply in the order of the file; the first that fits counts.
+
+    Attributes:
+        when: ``duplicate``: the row repeats another one.
+        score: a column of the pool, to be compared with ``below`` and ``above``. A missing value fits neither.
+        below: drop rows whose score is smaller than this.
+        above: drop rows whose score is larger than this.
+        source: drop all rows of these sources.
+    """
+
+    when: Literal["duplicate"] | None = None
+    score: ScoreColumn | None = None
+    below: float | None = None
+    above: float | None = None
+    source: tuple[Slug, ...] | None = None
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _no_contamination_yet(cls, value: Any) -> Any:
+        if value == "contaminated":
+            raise ValueError(
+                "'contaminated' needs the contamination table, which this version does not build yet: remove the rule "
+                "(allowed now: duplicate)"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "DropRule":
+        kinds = [name for name in ("when", "score", "source") if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                f"a drop rule has exactly one of 'when', 'score', 'source'; found {' and '.join(kinds) or 'none'}"
+            )
+        bounds = [name for name in ("below", "above") if getattr(self, name) is not None]
+        if bounds and self.score is None:
+            raise ValueError(f"'{bounds[0]}' goes with 'score: <column>' (one of {', '.join(get_args(ScoreColumn))})")
+        if self.score is not None and not bounds:
+            raise ValueError(f"'score: {self.score}' needs 'below' or 'above'")
+        if self.source is not None and not self.source:
+            raise ValueError("'source' needs at least one name")
+        return self
+
+
+class SelectSpec(StrictModel):
+    """The sampler and its inputs; the sampler's own parameters stand beside these keys in YAML.
+
+    Attributes:
+        sampler: a name in ``samplers.SAMPLERS``.
+        representation: whose vectors to read; for samplers that need vectors, and only for these.
+        target: whose queries to read; for samplers that need queries, and only for these.
+        groups: what ``stratify`` takes quotas over: ``source`` or ``cluster``.
+        params: the sampler's validated ``Params``.
+    """
+
+    sampler: str
+    representation: Slug | None = None
+    target: Slug | None = None
+    groups: Literal["source", "cluster"] | None = None
+    params: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, raw: Any) -> Any:
+        return split_params(raw, SAMPLERS, known=("sampler", "representation", "target", "groups"))
+
+    @model_validator(mode="after")
+    def _inputs_match(self) -> "SelectSpec":
+        needed = requires(self.sampler, self.params)
+        for part, key, example in (
+            ("vectors", "representation", "a file name of representations/"),
+            ("queries", "target", "a file name of targets/"),
+            ("groups", "groups", "source or cluster"),
+        ):
+            given = getattr(self, key) is not None
+            if part in needed and not given:
+                raise ValueError(f"sampler {self.sampler} needs '{key}: ...' ({example})")
+            if given and part not in needed:
+                raise ValueError(f"sampler {self.sampler} does not use '{key}': remove it")
+        return self
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        own = {"representation": self.representation, "target": self.target, "groups": self.groups}
+        given = {key: value for key, value in own.items() if value is not None}
+        return {"sampler": self.sampler, **given, **self.params.model_dump()}
+
+
+class SourceLimits(StrictModel):
+    """Bounds on what one source gives, in rows or as a share of the selected rows.
+
+    Attributes:
+        min_rows: at least so many rows.
+        max_rows: at most so many rows.
+        min_share: at least this share of the budget's rows, rounded up.
+        max_share: at most this share of the budget's rows, rounded down.
+    """
+
+    min_rows: _Limit | None = None
+    max_rows: _Limit | None = None
+    min_share: _Share | None = None
+    max_share: _Share | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SourceLimits":
+        for bound in ("min", "max"):
+            if getattr(self, f"{bound}_rows") is not None and getattr(self, f"{bound}_share") is not None:
+                raise ValueError(f"give {bound}_rows or {bound}_share, not both")
+        for unit in ("rows", "share"):
+            low, high = getattr(self, f"min_{unit}"), getattr(self, f"max_{unit}")
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min_{unit} {low} is larger than max_{unit} {high}")
+        return self
+
+    @property
+    def uses_shares(self) -> bool:
+        """Whether a bound depends on how many rows the budget is."""
+        return self.min_share is not None or self.max_share is not None
+
+
+class BudgetSpec(StrictModel):
+    """How much to select: exactly one of four units, and bounds per source.
+
+    Attributes:
+        rows: number of rows.
+        fraction: share of the rows of the whole pool, before drop rules, so that recipes with different rules stay
+            comparable; rounded to the nearest row (half up), at least 1.
+        tokens: total tokens. The selection is the longest prefix of the sampler's order that fits.
+        response_tokens: the same, counting tokens of assistant messages.
+        per_source: source -> bounds; ``default`` for the sources not named.
+    """
+
+    rows: _Count | None = None
+    fraction: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+    tokens: _Count | None = None
+    response_tokens: _Count | None = None
+    per_source: dict[Slug, SourceLimits] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> "BudgetSpec":
+        given = [name for name in BUDGET_KINDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(BUDGET_KINDS)}; found {' and '.join(given) or 'none'}")
+        shares = [name for name, limits in self.per_source.items() if limits.uses_shares]
+        if shares and self.kind not in ("rows", "fraction"):
+            raise ValueError(
+                f"per_source.{shares[0]} has a share, but a budget in {self.kind} does not fix the number of rows: "
+                "use min_rows / max_rows, or a budget in rows or fraction"
+            )
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The unit that is set: ``rows``, ``fraction``, ``tokens`` or ``response_tokens``."""
+        return next(name for name in BUDGET_KINDS if getattr(self, name) is not None)
+
+    @property
+    def amount(self) -> float:
+        """The number that is set."""
+        return getattr(self, self.kind)
+
+
+class ReleaseSpec(StrictModel):
+    """What a release contains.
+
+    Attributes:
+        formats: file formats for trainers: ``messages`` (OpenAI), ``alpaca``, ``sharegpt``.
+    """
+
+    formats: tuple[Format, ...] = ("messages",)
+
+    @field_validator("formats")
+    @classmethod
+    def _some(cls, value: tuple[Format, ...]) -> tuple[Format, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError(f"give at least one of {', '.join(get_args(Format))}, each once")
+        return value
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The tables that a recipe reads, besides the corpus and the duplicates.
+
+    Attributes:
+        representation: whose vectors, or None.
+        target: whose queries, or None.
+        clusters: whether the pool's cluster labels are read.
+        score: the corpus column that orders the rows, or None.
+    """
+
+    representation: str | None
+    target: str | None
+    clusters: bool
+    score: str | None
+
+
+class RecipeSpec(StrictModel):
+    """One selection, as a file in ``recipes/`` describes it.
+
+    Attributes:
+        doc: what it is for, in a sentence or two.
+        paper: where the method comes from (citation or arXiv id), or ``baseline``.
+        drop: reasons to keep rows out, applied before the sampler.
+        select: which rows are preferred.
+        budget: how many of them are taken.
+        seed: for samplers that are random; another seed gives another draw.
+        release: what is exported.
+    """
+
+    doc: str = ""
+    paper: str
+    drop: tuple[DropRule, ...] = ()
+    select: SelectSpec
+    budget: BudgetSpec
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    release: ReleaseSpec = ReleaseSpec()
+
+    @field_validator("paper")
+    @classmethod
+    def _cited(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("say where the method comes from (citation or arXiv id), or 'baseline'")
+        return value
+
+    def requires(self) -> Needs:
+        """Return which tables the recipe reads, so that its asset depends on just those."""
+        return Needs(
+            representation=self.select.representation,
+            target=self.select.target,
+            clusters=self.select.groups == "cluster",
+            score=score_column(self.select.sampler, self.select.params),
+        )

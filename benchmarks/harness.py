@@ -57,7 +57,7 @@ class Row:
 
 @contextmanager
 def measured(interval: float = 0.01):
-    """Measure the block: ``with measured() as m: ...`` fills ``m``.
+    """Take wall seconds, CPU seconds and peak memory of a block into what ``with ... as`` names.
 
     Peak memory counts private pages only (memory-mapped input is not ours), sampled every ``interval`` seconds.
     """
@@ -161,16 +161,14 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the named operations, or all of them."""
     names = list(sys.argv[1:] if argv is None else argv) or sorted(
-        p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in ("__init__", "harness")
+        p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in ("__init__", "harness", "projects")
     )
     for name in names:
         importlib.import_module(f"benchmarks.{name}").main([])

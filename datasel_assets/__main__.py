@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings) -> int:
     """Run the main job in this process with a progress display and a summary."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     from datasel_assets import progress
 
@@ -62,7 +62,7 @@ def run(settings: Settings) -> int:
     with dg.DagsterInstance.get() as instance:
         columns = (TextColumn("{task.description:44}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as bar:
-            tasks: dict[str, int] = {}
+            tasks: dict[str, TaskID] = {}
 
             def on_progress(what: str, done: int, total: int) -> None:
                 if what not in tasks:
@@ -135,18 +135,21 @@ def serve(settings: Settings, port: int) -> int:
         [str(script / "dagster-daemon"), "run", *workspace],
     )
     print(f"Dagster UI on http://127.0.0.1:{port} over {settings.data}; stop it with Ctrl-C", flush=True)
-    processes = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
-
-    def stop(signum: int, frame: object) -> None:
-        for process in processes:
+    # In sessions of their own: Ctrl-C reaches this process alone, which passes on exactly one interrupt. Two of them
+    # would cut the shutdown of the code servers short.
+    processes = [subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True) for command in commands]
+    asked: list[int] = []
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, lambda signum, frame: asked.append(signum))
+    while not asked and all(process.poll() is None for process in processes):
+        time.sleep(0.2)
+    for process in processes:
+        if process.poll() is None:
             process.send_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    while all(process.poll() is None for process in processes):
-        time.sleep(0.5)
-    stop(signal.SIGINT, None)
-    return max(process.wait() for process in processes)
+    statuses = [process.wait() for process in processes]
+    if not asked:
+        print(f"the webserver or the daemon stopped by itself (exit statuses {statuses})", file=sys.stderr)
+    return 0 if asked else 1
 
 
 def prune_warehouse(settings: Settings, *, dry_run: bool) -> int:

@@ -36,7 +36,7 @@ from datasel_assets.registry.encoder import EncoderSpec
 
 LOGGER = logging.getLogger(__name__)
 
-CPU_BUDGET = 1024
+CPU_BUDGET = 2048
 GPU_BUDGET = 65_536
 GPU_SHARE = 0.6
 
@@ -162,7 +162,7 @@ class Encoder:
         Args:
             spec: model, pooling, layers.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
-            token_budget: tokens of one batch, padding included; ``None`` is 1,024 on a CPU, and what fits on a GPU.
+            token_budget: tokens of one batch, padding included; ``None`` is 2,048 on a CPU, and what fits on a GPU.
             base: folder that a relative model path starts from.
 
         Raises:
@@ -377,7 +377,7 @@ class Encoder:
         torch.cuda.empty_cache()
 
     def _default_budget(self) -> int:
-        """1,024 tokens keep a batch in the CPU's cache; on a GPU, what the free memory holds, up to 65,536."""
+        """2,048 tokens keep a batch in the CPU's cache; on a GPU, what the free memory holds, up to 65,536."""
         import torch
 
         if self.device.type == "cpu":

@@ -73,7 +73,11 @@ class PackedBertEngine:
         self.layers = tuple(layers)
         self._pooling = pooling
         self._dtype = model.dtype
-        self._embeddings = model.embeddings
+        embeddings = model.embeddings
+        self._words = embeddings.word_embeddings.weight
+        self._places = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
+        self._position_pad = embeddings.position_embeddings.padding_idx
+        self._norm = _norm(embeddings.LayerNorm)
         self._heads = model.config.num_attention_heads
         self._blocks = [_pack_block(block) for block in model.encoder.layer[: self.layers[-1]]]
 
@@ -87,10 +91,7 @@ class PackedBertEngine:
 
         with torch.inference_mode():
             groups = _groups(rows)
-            ids = torch.from_numpy(np.concatenate(rows).astype(np.int64))
-            embedded = [self._embed(ids, group) for group in groups]
-            filler = embedded[0].new_zeros((-len(ids) % ROW_MULTIPLE, embedded[0].shape[1]))
-            x = torch.cat([*embedded, filler])
+            x = self._embed(np.concatenate(rows), groups)
             pooled = [self._pool(x, groups)] if 0 in self.layers else []
             for index, block in enumerate(self._blocks, start=1):
                 x = self._apply(block, x, groups)
@@ -98,10 +99,27 @@ class PackedBertEngine:
                     pooled.append(self._pool(x, groups))
             return [layer.numpy() for layer in pooled]
 
-    def _embed(self, ids: "torch.Tensor", group: _Group) -> "torch.Tensor":
-        """The model's own module, given whole rows: RoBERTa counts positions from the ids."""
-        stop = group.token + group.rows * group.length
-        return self._embeddings(ids[group.token : stop].view(group.rows, group.length)).flatten(0, 1)
+    def _embed(self, ids: np.ndarray, groups: Sequence[_Group]) -> "torch.Tensor":
+        """Return the embedding output (T, h), T rounded up with rows that nothing reads."""
+        import torch
+        from torch.nn.functional import layer_norm
+
+        padded = np.zeros(-(-len(ids) // ROW_MULTIPLE) * ROW_MULTIPLE, np.int64)
+        padded[: len(ids)] = ids
+        positions = np.zeros_like(padded)
+        for group in groups:
+            here = slice(group.token, group.token + group.rows * group.length)
+            positions[here] = self._positions(padded[here].reshape(group.rows, group.length)).ravel()
+        words = self._words[torch.from_numpy(padded)]
+        weight, bias, eps = self._norm
+        return layer_norm(words + self._places[torch.from_numpy(positions)], words.shape[1:], weight, bias, eps)
+
+    def _positions(self, ids: np.ndarray) -> np.ndarray:
+        """Return the row of the position table for each token; RoBERTa counts the ids that are not its padding id."""
+        if self._position_pad is None:
+            return np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+        real = ids != self._position_pad
+        return np.cumsum(real, axis=1) * real + self._position_pad
 
     def _apply(self, block: _Block, x: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
         from torch.nn.functional import layer_norm
@@ -166,6 +184,10 @@ def _groups(rows: Sequence[np.ndarray]) -> list[_Group]:
     return groups
 
 
+def _norm(module: Any) -> tuple[Any, Any, float]:
+    return module.weight, module.bias, module.eps
+
+
 def _pack_block(block: Any) -> _Block:
     import torch
 
@@ -175,14 +197,11 @@ def _pack_block(block: Any) -> _Block:
     def linear(module: Any) -> tuple[Any, Any]:
         return pack(module.weight), module.bias
 
-    def norm(module: Any) -> tuple[Any, Any, float]:
-        return module.weight, module.bias, module.eps
-
     return _Block(
         qkv=(pack(torch.cat([p.weight for p in parts])), torch.cat([p.bias for p in parts])),
         out=linear(output.dense),
-        out_norm=norm(output.LayerNorm),
+        out_norm=_norm(output.LayerNorm),
         up=linear(block.intermediate.dense),
         down=linear(block.output.dense),
-        down_norm=norm(block.output.LayerNorm),
+        down_norm=_norm(block.output.LayerNorm),
     )

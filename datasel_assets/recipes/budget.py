@@ -154,6 +154,8 @@ def fill(limits: Limits, source: np.ndarray, cost: np.ndarray | None) -> Filled:
             f"the first row in the sampler's order has {int(spent[free][0]):,} {limits.unit}, more than the budget of "
             f"{limits.total:,}: raise the budget or drop longer rows"
         )
+    given = np.bincount(source[accepted], minlength=len(limits.sources))
+    capped &= given[source] == limits.maximum[source]  # otherwise the budget was full before the source was
     full = bool(len(running)) and (running[-1] >= room if cost is None else running[-1] > room)
     return Filled(accepted, reserved, capped, int(spent[accepted].sum()), pending == 0 and full)
 

@@ -50,9 +50,9 @@ class Registry:
 def load_registry(data: Path) -> Registry:
     """Read ``sources targets representations recipes`` under ``data``; a bad file never hides the others."""
     sources = load_folder(data / "sources", SourceSpec)
-    targets = load_folder(data / "targets", TargetSpec)
-    representations = load_folder(data / "representations", RepresentationSpec)
-    recipes = load_folder(data / "recipes", RecipeSpec)
+    targets = load_folder(data / "targets", TargetSpec, missing_ok=True)
+    representations = load_folder(data / "representations", RepresentationSpec, missing_ok=True)
+    recipes = load_folder(data / "recipes", RecipeSpec, missing_ok=True)
     errors = {
         f"{folder}/{name}.yaml": message
         for folder, loaded in (

@@ -25,6 +25,6 @@ class RepresentationSpec(StrictModel):
     """One representation: each becomes assets."""
 
     doc: str = ""
-    encoder: EncoderSpec = EncoderSpec()
+    encoder: EncoderSpec = Field(default_factory=lambda: EncoderSpec.model_validate({}))
     compress: CompressSpec = CompressSpec()
     clusters: ClusterSpec | None = None

@@ -246,7 +246,6 @@ class _Found:
         if m > self.depth:
             last = np.partition(scores, m - self.depth, axis=1)[:, m - self.depth].astype(np.float64)
             self.thresholds = _float32_below(last - 2 * _SLACK * self.reach)
-            self.cut[:] = True
 
     def add(self, lists: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> None:
         self._lists.append(lists.astype(np.uint16 if len(self.cut) < 1 << 16 else np.int32))

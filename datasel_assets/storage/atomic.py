@@ -1,4 +1,4 @@
-"""Atomic publication of one file. Belongs here: temporary name, fsync, replace, clean-up. Not: what is inside the file."""
+"""Atomic publication of one file. Belongs here: temporary name, fsync, replace, clean-up. Not: what is inside it."""
 
 import contextlib
 import errno

@@ -48,12 +48,12 @@ EXAMPLE_QUERIES = {
         "WHERE source = 'arithmetic' AND recipe = 'random' AND NOT kept\n"
         "ORDER BY stage, reason, row_id"
     ),
-    "how many rows each recipe dropped, by reason": (
-        "SELECT recipe, stage, reason, count(*) AS dropped\n"
+    "how many rows each recipe dropped, by stage": (
+        "SELECT recipe, stage, count(*) AS dropped, any_value(reason) AS for_example\n"
         "FROM decisions\n"
         "WHERE NOT kept\n"
-        "GROUP BY ALL\n"
-        "ORDER BY recipe, dropped DESC, reason"
+        "GROUP BY recipe, stage\n"
+        "ORDER BY recipe, dropped DESC, stage"
     ),
     "rows per second of each stage": (
         "SELECT stage, rows_new, seconds, rows_per_second, peak_rss_mb FROM stage_costs ORDER BY seconds DESC"
@@ -62,9 +62,9 @@ EXAMPLE_QUERIES = {
         "SELECT shared, jaccard FROM overlap WHERE recipe_a = 'longest' AND recipe_b = 'random'"
     ),
     "what each recipe takes from each source": (
-        "SELECT recipe, source, count(*) AS rows, sum(n_tokens) AS tokens\n"
+        "SELECT recipe, corpus.source AS source, count(*) AS rows, sum(corpus.n_tokens) AS tokens\n"
         "FROM selections JOIN corpus USING (row_id)\n"
-        "GROUP BY ALL\n"
+        "GROUP BY recipe, corpus.source\n"
         "ORDER BY recipe, rows DESC"
     ),
 }

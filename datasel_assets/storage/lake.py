@@ -108,7 +108,10 @@ class Lake:
         if isinstance(data, pl.DataFrame):
             data = data.to_arrow(compat_level=pl.CompatLevel.oldest())
         if isinstance(data, pa.Table):
-            schema, data = data.schema, [data]
+            stream: Iterable[pa.RecordBatch | pa.Table] = [data]
+            schema = data.schema  # type: ignore[union-attr]  # pyright does not see the narrowing
+        else:
+            stream = data
         if schema is None:
             raise ValueError(f"a stream for table {expected.key} needs a schema")
         schema = schema.remove_metadata()
@@ -118,12 +121,10 @@ class Lake:
                 temporary,
                 schema,
                 compression="zstd",
-                use_dictionary=[
-                    f.name for f in schema if pa.types.is_string(f.type) and f.name not in _PLAIN_COLUMNS
-                ],
+                use_dictionary=_repetitive(schema),  # type: ignore[arg-type]  # a list of columns is accepted
             ) as writer,
         ):
-            for piece in _regrouped(data, schema):
+            for piece in _regrouped(stream, schema):
                 writer.write_table(piece, row_group_size=_ROW_GROUP)
             version = data_version() if callable(data_version) else data_version
             footer = _footer(expected, version, meta() if callable(meta) else meta)
@@ -278,6 +279,11 @@ class Lake:
             except json.JSONDecodeError:
                 continue
         return records
+
+
+def _repetitive(schema: pa.Schema) -> list[str]:
+    """Return the columns whose values repeat; a dictionary of unique texts or vectors only costs time."""
+    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _PLAIN_COLUMNS]
 
 
 def _footer(expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None) -> str:

@@ -24,8 +24,11 @@ def test_a_source_whose_first_look_was_lost_is_refreshed():
     assert source_changes({"a": "1"}, {"a"}, {}).changed == ("a",)
 
 
-def look(project: Project, cursor: str | None = None):
-    definitions = build_defs(project.settings)
+def look(
+    project: Project, cursor: str | None = None, definitions: dg.Definitions | None = None
+) -> dg.SensorResult:
+    """Evaluate the sensor once, as the daemon does every minute."""
+    definitions = definitions or build_defs(project.settings)
     sensor = definitions.resolve_sensor_def("sources_sensor")
     context = dg.build_sensor_context(
         instance=project.instance,
@@ -33,7 +36,8 @@ def look(project: Project, cursor: str | None = None):
         definitions=definitions,
         resources={"warehouse": WarehouseResource(data=str(project.data), device="cpu")},
     )
-    return sensor.evaluate_tick(context)
+    found = sensor(context)
+    return dg.SensorResult(skip_reason=found) if isinstance(found, dg.SkipReason) else found
 
 
 def test_sources_dropped_into_the_folder_get_partitions_and_runs_in_one_tick(project: Project):
@@ -42,19 +46,20 @@ def test_sources_dropped_into_the_folder_get_partitions_and_runs_in_one_tick(pro
     assert [list(r.partition_keys) for r in tick.dynamic_partitions_requests] == [["code", "fruit", "sums"]]
     project.instance.add_dynamic_partitions("source", ["code", "fruit", "sums"])
     quiet = look(project, tick.cursor)
-    assert quiet.run_requests == []
-    assert "none new or changed" in quiet.skip_message
+    assert not quiet.run_requests
+    assert "none new or changed" in quiet.skip_reason.skip_message
     add_source(project.data, "fruit", rows("fruit", 41), licence="CC0-1.0")
     assert [request.partition_key for request in look(project, tick.cursor).run_requests] == ["fruit"]
 
 
 def test_a_missing_sources_folder_is_a_failed_listing_and_not_an_empty_pool(project: Project):
-    cursor = look(project).cursor
+    loaded = build_defs(project.settings)
+    cursor = look(project, None, loaded).cursor
     project.instance.add_dynamic_partitions("source", ["code", "fruit", "sums"])
     (project.data / "sources").rename(project.data / "gone")
-    tick = look(project, cursor)
-    assert tick.run_requests == []
-    assert "cannot be listed" in tick.skip_message
+    tick = look(project, cursor, loaded)
+    assert not tick.run_requests
+    assert "cannot be listed" in tick.skip_reason.skip_message
 
 
 def test_a_source_file_that_cannot_be_read_is_not_retired(project: Project):
@@ -64,9 +69,9 @@ def test_a_source_file_that_cannot_be_read_is_not_retired(project: Project):
     good = path.read_text()
     path.write_text("{{{")
     tick = look(project, cursor)
-    assert tick.run_requests == []
+    assert not tick.run_requests
     path.write_text(good)
-    assert look(project, cursor).run_requests == []
+    assert not look(project, cursor).run_requests
 
 
 def test_a_retired_source_asks_for_the_main_job(project: Project):
@@ -96,7 +101,7 @@ def requested(result: dg.EvaluateAutomationConditionsResult, definitions: dg.Def
 
 
 @pytest.fixture
-def settled(project: Project):
+def watched(project: Project):
     """A pool that is up to date and whose automation has been evaluated once."""
     definitions, _ = assemble(project.warehouse)
     first = dg.evaluate_automation_conditions(definitions, project.instance)
@@ -106,14 +111,14 @@ def settled(project: Project):
     return project, definitions, third
 
 
-def test_automation_rests_when_nothing_changed(settled):
-    project, definitions, last = settled
+def test_automation_rests_when_nothing_changed(watched):
+    project, definitions, last = watched
     again = dg.evaluate_automation_conditions(definitions, project.instance, cursor=last.cursor)
     assert requested(again, definitions) == set()
 
 
-def test_automation_carries_a_changed_corpus_to_what_reads_it_and_an_equal_one_nowhere(settled):
-    project, definitions, last = settled
+def test_automation_carries_a_changed_corpus_to_what_reads_it_and_an_equal_one_nowhere(watched):
+    project, definitions, last = watched
     job = definitions.resolve_job_def("refresh_source")
     corpus = [dg.AssetKey("raw_corpus"), dg.AssetKey("corpus")]
     job.execute_in_process(instance=project.instance, partition_key="sums", asset_selection=corpus)
@@ -129,8 +134,8 @@ def test_automation_carries_a_changed_corpus_to_what_reads_it_and_an_equal_one_n
     assert "raw_corpus" not in names
 
 
-def test_a_new_source_that_cannot_be_read_does_not_stop_the_others(settled):
-    project, definitions, last = settled
+def test_a_new_source_that_cannot_be_read_does_not_stop_the_others(watched):
+    project, definitions, last = watched
     project.instance.add_dynamic_partitions("source", ["broken"])
     add_source(project.data, "sums", rows("sums", 42), licence="CC0-1.0")
     corpus = [dg.AssetKey("raw_corpus"), dg.AssetKey("corpus")]

@@ -10,9 +10,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from datasel_assets_tests.conftest import REPOSITORY
@@ -61,15 +63,16 @@ class Product:
             timeout=300,
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            env=self.environment,
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    @property
+    def log(self) -> Path:
+        """What started processes print; a pipe that nobody reads would fill up and stop them."""
+        return self.data.parent / "output.log"
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self.command(*arguments), env=self.environment, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def query(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask the webserver's GraphQL."""
@@ -99,15 +102,16 @@ def product(tmp_path: Path) -> Product:
     return Product(small_pool(tmp_path / "data", n=25))
 
 
+@contextmanager
 def serve(product: Product) -> Iterator[Product]:
-    """Run the UI and the daemon until the test ends."""
+    """Run the UI and the daemon; stopping it must leave no process behind."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         product.port = free.getsockname()[1]
     process = product.start("ui", "--port", str(product.port))
 
     def up() -> bool:
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert process.poll() is None, product.log.read_text()
         try:
             return bool(product.query("{ version }"))
         except OSError:
@@ -117,18 +121,21 @@ def serve(product: Product) -> Iterator[Product]:
         product.wait_for("the webserver", up, seconds=90)
         yield product
     finally:
+        family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        if process.stdout:
-            process.stdout.close()
+            assert process.wait(timeout=90) == 0
+        finally:
+            _, left = psutil.wait_procs(family, timeout=10)
+            for survivor in left:
+                survivor.kill()
+        assert not left, f"still running after the UI was stopped: {[survivor.pid for survivor in left]}"
 
 
 @pytest.fixture
 def ui(product: Product) -> Iterator[Product]:
-    yield from serve(product)
+    with serve(product) as served:
+        yield served
 
 
 @pytest.fixture

@@ -114,16 +114,19 @@ def test_large_coordinates_neither_overflow_nor_vanish_and_a_zero_row_is_never_l
 
 
 def test_a_zero_query_lists_rows_by_id():
-    lists = top_lists(ArrayVectors(np.eye(4, dtype=np.float16)), np.zeros((1, 4), np.float32), 3, np.array([3, 1, 0, 2]))
+    lists = top_lists(
+        ArrayVectors(np.eye(4, dtype=np.float16)), np.zeros((1, 4), np.float32), 3, np.array([3, 1, 0, 2])
+    )
     assert lists.rows[0].tolist() == [2, 1, 3]
 
 
 def test_tiny_vectors_whose_products_underflow_are_still_ordered_exactly():
     vectors = np.array([[1e-20, 2e-20], [1e-20, 1e-20], [3e-20, 0]], np.float32)
     lists = top_lists(ArrayVectors(vectors), np.full((1, 2), 1e-24, np.float32), 3, np.arange(3))
-    assert lists.rows[0].tolist() == full_sort(
-        exact(vectors, np.full((1, 2), 1e-24, np.float32))[0], np.arange(3), np.ones(3, bool)
-    ).tolist()
+    assert (
+        lists.rows[0].tolist()
+        == full_sort(exact(vectors, np.full((1, 2), 1e-24, np.float32))[0], np.arange(3), np.ones(3, bool)).tolist()
+    )
 
 
 def test_the_score_matrix_is_never_held():

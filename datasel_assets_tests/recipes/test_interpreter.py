@@ -1,0 +1,262 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasel_assets.recipes import interpreter
+from datasel_assets.recipes.interpreter import Selection, run_recipe
+from datasel_assets.recipes.ledger import DECISIONS_SCHEMA, SELECTED_SCHEMA
+from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.samplers import SAMPLERS, ArrayVectors
+
+DIM, QUERIES = 6, 4
+SELECTS = {
+    "random": {"sampler": "random"},
+    "longest": {"sampler": "longest"},
+    "round_robin": {"sampler": "round_robin", "representation": "r", "target": "t"},
+    "kcenter": {"sampler": "kcenter", "representation": "r"},
+    "stratify": {"sampler": "stratify", "groups": "cluster", "quota": "sqrt"},
+    "stratified round robin": {
+        "sampler": "stratify",
+        "groups": "source",
+        "inner": {"sampler": "round_robin", "rule": "advance"},
+        "representation": "r",
+        "target": "t",
+    },
+}
+BUDGETS = [
+    {"fraction": 0.1},
+    {"rows": 25},
+    {"tokens": 1500},
+    {"response_tokens": 900},
+    {"rows": 40, "per_source": {"a": {"max_share": 0.4}, "c": {"min_rows": 6}}},
+    {"tokens": 2500, "per_source": {"c": {"min_rows": 3}, "default": {"max_rows": 12}}},
+]
+RULES = [{"when": "duplicate"}, {"score": "response_chars", "below": 1}, {"source": ["d"]}]
+
+
+def make(n: int = 200, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    vectors = rng.standard_normal((n, DIM))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[rng.random(n) < 0.03] = 0
+    ids = [f"{i:032x}" for i in rng.permutation(n)]
+    copies = rng.random(n) < 0.1
+    copies[0] = False
+    pool = pl.DataFrame(
+        {
+            "row_id": ids,
+            "source": rng.choice(["a", "b", "c", "d"], n, p=[0.6, 0.2, 0.15, 0.05]),
+            "n_turns": rng.integers(1, 5, n),
+            "n_chars": rng.integers(10, 900, n),
+            "n_tokens": rng.integers(10, 99, n),
+            "n_response_tokens": rng.integers(5, 60, n),
+            "response_chars": rng.integers(0, 12, n),
+            "prompt_chars": rng.integers(0, 12, n),
+            "duplicate_of": [ids[0] if copy else None for copy in copies],
+            "cluster": pl.Series(rng.integers(0, 9, n), dtype=pl.Int32),
+            "is_zero": (vectors == 0).all(axis=1),
+        }
+    )
+    queries = rng.standard_normal((QUERIES, DIM)).astype(np.float16)
+    return pool, vectors.astype(np.float16), queries
+
+
+def recipe(select: dict, budget: dict, **more) -> RecipeSpec:
+    return RecipeSpec.model_validate({"paper": "baseline", "drop": RULES, "select": select, "budget": budget, **more})
+
+
+def run(select: dict, budget: dict, pool, vectors, queries, **more) -> Selection:
+    return run_recipe(recipe(select, budget, **more), pool, ArrayVectors(vectors), queries)
+
+
+every_case = pytest.mark.parametrize(
+    ("select", "budget"),
+    [(select, budget) for select in SELECTS.values() for budget in BUDGETS],
+    ids=[f"{name}-{i}" for name in SELECTS for i in range(len(BUDGETS))],
+)
+
+
+def test_every_sampler_is_run_by_some_recipe_here():
+    assert {select["sampler"] for select in SELECTS.values()} == set(SAMPLERS)
+
+
+@every_case
+def test_every_row_has_one_decision_and_the_two_tables_agree(select, budget):
+    pool, vectors, queries = make()
+    selection = run(select, budget, pool, vectors, queries)
+    decisions, selected = selection.decisions, selection.selected
+    assert decisions.schema == DECISIONS_SCHEMA
+    assert selected.schema == SELECTED_SCHEMA
+    assert decisions["row_id"].to_list() == sorted(pool["row_id"].to_list())
+    assert decisions.select("kept", "stage", "reason").null_count().row(0) == (0, 0, 0)
+    assert set(decisions.filter("kept")["row_id"]) == set(selected["row_id"])
+    assert decisions.filter(pl.col("kept") != (pl.col("stage") == "kept")).is_empty()
+    assert set(decisions["stage"]) <= {"duplicate", "rule:2", "rule:3", "ineligible", "budget", "source cap", "kept"}
+    assert selected["rank"].to_list() == list(range(1, selected.height + 1))
+    joined = selected.join(pool, on="row_id", how="left", maintain_order="left")
+    for column in ("source", "n_tokens", "n_response_tokens"):
+        assert selected[column].to_list() == joined[f"{column}_right"].to_list()
+    assert selected["cumulative_n_tokens"].to_list() == selected["n_tokens"].cum_sum().to_list()
+
+
+@every_case
+def test_the_budget_and_the_bounds_per_source_are_kept(select, budget):
+    pool, vectors, queries = make()
+    selection = run(select, budget, pool, vectors, queries)
+    taken = selection.selected
+    assert selection.within_budget
+    per_source = dict(taken["source"].value_counts().iter_rows())
+    if "tokens" in budget or "response_tokens" in budget:
+        unit = "tokens" if "tokens" in budget else "response_tokens"
+        assert taken[f"n_{unit}"].sum() == selection.budget["used"] <= budget[unit]
+    else:
+        assert taken.height == selection.budget["used"] == (20 if "fraction" in budget else budget["rows"])
+    if "per_source" in budget:
+        assert per_source.get("c", 0) >= budget["per_source"]["c"]["min_rows"]
+    if "default" in budget.get("per_source", {}):
+        assert max(per_source.get("a", 0), per_source.get("b", 0)) <= 12
+    if "rows" in budget and "per_source" in budget:
+        assert per_source["a"] <= 16
+
+
+@every_case
+def test_the_order_of_the_pools_rows_does_not_matter(select, budget):
+    pool, vectors, queries = make()
+    expected = run(select, budget, pool, vectors, queries)
+    for seed in (1, 2):
+        moved = np.random.default_rng(seed).permutation(pool.height)
+        got = run(select, budget, pool[moved], vectors[moved], queries)
+        assert got.selected.equals(expected.selected)
+        assert got.decisions.equals(expected.decisions)
+
+
+@pytest.mark.parametrize("select", SELECTS.values(), ids=SELECTS)
+def test_margins_part_kept_rows_from_those_the_budget_left_out(select):
+    decisions = run(select, {"fraction": 0.1}, *make()).decisions
+    kept = decisions.filter(pl.col("stage") == "kept")["margin"].drop_nulls()
+    left_out = decisions.filter(pl.col("stage") == "budget")["margin"].drop_nulls()
+    if select["sampler"] == "random" or select == SELECTS["stratify"]:
+        assert kept.is_empty()
+        assert left_out.is_empty()
+    else:
+        assert kept.min() == 0
+        assert left_out.len() > 100
+        assert left_out.max() <= 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 150), select=st.sampled_from(list(SELECTS.values())))
+def test_a_smaller_row_budget_selects_a_prefix(rows, select):
+    pool, vectors, queries = make()
+    large = run(select, {"rows": 160}, pool, vectors, queries).selected
+    small = run(select, {"rows": rows}, pool, vectors, queries).selected
+    assert small["row_id"].to_list() == large["row_id"].to_list()[:rows]
+
+
+def test_rows_that_no_query_reached_tell_the_query_that_came_closest(monkeypatch):
+    pool, vectors, queries = make()
+    full = run(SELECTS["round_robin"], {"rows": 20}, pool, vectors, queries)
+    monkeypatch.setattr(interpreter, "RANKED_ENTRIES", 0)
+    short = run(SELECTS["round_robin"], {"rows": 20}, pool, vectors, queries)
+    assert short.selected.equals(full.selected)
+    left_out = short.decisions.filter(pl.col("stage") == "budget")
+    assert left_out["rank"].null_count() == left_out.height
+    assert left_out["margin"].null_count() == 0
+    assert left_out["margin"].max() <= 0
+    cutoffs = dict(short.selected.group_by("selected_for").agg(pl.col("score").min()).iter_rows())
+    exact = queries.astype(np.float64) @ vectors.astype(np.float64).T
+    position = {row: i for i, row in enumerate(pool["row_id"])}
+    for row, score, margin, reason in left_out.select("row_id", "score", "margin", "reason").head(20).iter_rows():
+        own = exact[:, position[row]] - [cutoffs.get(f"query {q}", np.inf) for q in range(QUERIES)]
+        assert margin == pytest.approx(own.max(), abs=1e-6)
+        assert score == pytest.approx(exact[own.argmax(), position[row]], abs=1e-6)
+        assert reason.startswith("not among the 20 rows that were ranked, best chance with query")
+
+
+def test_reasons_read_like_sentences():
+    pool, vectors, queries = make()
+    reasons = {
+        name: run(select, {"fraction": 0.1}, pool, vectors, queries).decisions.filter(pl.col("rank") == 2)["reason"][0]
+        for name, select in SELECTS.items()
+    }
+    eligible = run(SELECTS["random"], {"fraction": 0.1}, pool, vectors, queries).budget["eligible_rows"]
+    assert reasons["random"] == f"ranked 2nd of {eligible} in random order (seed 0)"
+    assert reasons["longest"] == f"ranked 2nd of {eligible} by n_response_tokens (59)"
+    for name, text in (
+        ("round_robin", ", taken by query 1, similarity 0."),
+        ("kcenter", " away from the nearest row ranked before it"),
+        ("stratify", ", taking turns by cluster in random order"),
+        ("stratified round robin", ", taking turns by source, taken by query "),
+    ):
+        assert text in reasons[name]
+
+
+def test_labels_name_the_queries():
+    pool, vectors, queries = make()
+    spec = recipe(SELECTS["round_robin"], {"rows": 8})
+    labels = [f"sum {q}" for q in range(QUERIES)]
+    selection = run_recipe(spec, pool, ArrayVectors(vectors), queries, query_labels=labels)
+    assert selection.selected["selected_for"].head(4).to_list() == labels
+    assert "taken by sum 2" in selection.decisions.filter(pl.col("rank") == 3)["reason"][0]
+
+
+def test_tasks_reach_the_sampler():
+    pool, vectors, queries = make()
+    spec = recipe({**SELECTS["round_robin"], "rule": "task_round_robin"}, {"rows": 10})
+    selection = run_recipe(spec, pool, ArrayVectors(vectors), queries, ["x", "y", "y", "y"])
+    assert (selection.selected["selected_for"] == "query 0").to_list() == [True, False] * 5
+
+
+def test_unused_budget_and_shortfalls_are_noted():
+    pool, vectors, queries = make()
+    notes = run(SELECTS["random"], {"rows": 5000}, pool, vectors, queries).notes
+    assert notes[0].startswith("5,000 rows were asked for, but only ")
+    selection = run(SELECTS["longest"], {"tokens": 777}, pool, vectors, queries)
+    assert selection.budget["unused"] == 777 - selection.selected["n_tokens"].sum()
+    absent = {"rows": 5, "per_source": {"gone": {"max_rows": 3}}}
+    assert run(SELECTS["random"], absent, pool, vectors, queries).notes == (
+        "the recipe names the source gone, which is not in the pool",
+    )
+
+
+def test_a_pool_without_eligible_rows_gives_an_empty_selection_and_all_decisions():
+    pool, vectors, queries = make(20)
+    pool = pool.with_columns(response_chars=pl.lit(0))
+    for select in SELECTS.values():
+        selection = run(select, {"rows": 3}, pool, vectors, queries)
+        assert selection.selected.is_empty()
+        assert selection.decisions.height == 20
+        assert selection.within_budget
+
+
+def test_an_empty_pool_is_fine():
+    pool, vectors, queries = make(5)
+    selection = run(SELECTS["random"], {"fraction": 0.1}, pool.clear(), vectors[:0], queries)
+    assert selection.selected.is_empty()
+    assert selection.decisions.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda pool: pool.drop("source"), "no column 'source'"),
+        (lambda pool: pool.with_columns(row_id=pl.lit("same")), "'same' occurs more than once"),
+        (lambda pool: pool.drop("n_tokens"), "needs the column 'n_tokens'"),
+        (lambda pool: pool.with_columns(n_tokens=pl.lit(None, pl.Int32)), "not known for"),
+    ],
+)
+def test_a_pool_that_lacks_something_is_refused(change, message):
+    pool, vectors, queries = make(30)
+    with pytest.raises(ValueError, match=message):
+        run(SELECTS["random"], {"tokens": 100}, change(pool), vectors, queries)
+
+
+def test_missing_vectors_or_queries_are_named():
+    pool, vectors, queries = make(30)
+    spec = recipe(SELECTS["round_robin"], {"rows": 3})
+    with pytest.raises(ValueError, match="reads 'r', but no vectors"):
+        run_recipe(spec, pool, None, queries)
+    with pytest.raises(ValueError, match="reads 't', but no queries"):
+        run_recipe(spec, pool, ArrayVectors(vectors), None)

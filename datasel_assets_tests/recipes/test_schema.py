@@ -1,0 +1,107 @@
+import pytest
+from pydantic import ValidationError
+
+from datasel_assets.recipes.schema import Needs, RecipeSpec
+
+PLAIN = {"paper": "baseline", "select": {"sampler": "random"}, "budget": {"fraction": 0.035}}
+AIMED = {"sampler": "round_robin", "representation": "crds_w", "target": "arithmetic"}
+
+
+def recipe(**changes) -> RecipeSpec:
+    return RecipeSpec.model_validate({**PLAIN, **changes})
+
+
+def test_the_recipe_of_the_design_page_is_accepted():
+    spec = recipe(
+        doc="CRDS-W toward grade-school maths",
+        drop=[{"when": "duplicate"}, {"score": "response_chars", "below": 1}],
+        select=AIMED,
+    )
+    assert spec.select.params.rule == "lose_turn"
+    assert (spec.budget.kind, spec.budget.amount) == ("fraction", 0.035)
+    assert spec.release.formats == ("messages",)
+    assert spec.seed == 0
+
+
+def test_a_sampler_parameter_stands_beside_the_other_keys():
+    assert recipe(select={**AIMED, "rule": "advance"}).select.params.rule == "advance"
+    stratify = {"sampler": "stratify", "groups": "source", "inner": {"sampler": "longest", "by": "n_chars"}}
+    assert recipe(select=stratify).select.params.inner.params.by == "n_chars"
+
+
+@pytest.mark.parametrize(
+    "select",
+    [{"sampler": "random"}, AIMED, {"sampler": "stratify", "groups": "cluster", "quota": "sqrt"}],
+)
+def test_what_is_written_out_reads_back_as_the_same_recipe(select):
+    spec = recipe(select=select, drop=[{"source": ["a"]}], budget={"rows": 5, "per_source": {"a": {"min_rows": 1}}})
+    assert RecipeSpec.model_validate(spec.model_dump(mode="json")) == spec
+    assert RecipeSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("select", "needs"),
+    [
+        ({"sampler": "random"}, Needs(None, None, False, None)),
+        ({"sampler": "longest"}, Needs(None, None, False, "n_response_tokens")),
+        (AIMED, Needs("crds_w", "arithmetic", False, None)),
+        ({"sampler": "kcenter", "representation": "x"}, Needs("x", None, False, None)),
+        ({"sampler": "stratify", "groups": "source"}, Needs(None, None, False, None)),
+        ({"sampler": "stratify", "groups": "cluster"}, Needs(None, None, True, None)),
+        (
+            {"sampler": "stratify", "groups": "cluster", "representation": "x", "inner": {"sampler": "kcenter"}},
+            Needs("x", None, True, None),
+        ),
+        (
+            {"sampler": "stratify", "groups": "source", "inner": {"sampler": "longest", "by": "n_turns"}},
+            Needs(None, None, False, "n_turns"),
+        ),
+    ],
+)
+def test_a_recipe_needs_just_the_tables_it_reads(select, needs):
+    assert recipe(select=select).requires() == needs
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"selct": 1}, "Extra inputs"),
+        ({"paper": " "}, "where the method comes from"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"seed": "1"}, "valid integer"),
+        ({"select": {"sampler": "best"}}, "'best' is not known: allowed are kcenter, longest, random"),
+        ({"select": {}}, "no sampler is named"),
+        ({"select": {"sampler": ["random"]}}, "not known"),
+        ({"select": {"sampler": "random", "rule": "advance"}}, "unknown key 'rule' for sampler random: allowed are"),
+        ({"select": {**AIMED, "rule": "turns"}}, "rule: must be 'lose_turn'"),
+        ({"select": {"sampler": "round_robin", "target": "code"}}, "needs 'representation"),
+        ({"select": {"sampler": "round_robin", "representation": "x"}}, "needs 'target"),
+        ({"select": {"sampler": "random", "representation": "x"}}, "does not use 'representation'"),
+        ({"select": {"sampler": "kcenter", "representation": "x", "target": "code"}}, "does not use 'target'"),
+        ({"select": {"sampler": "stratify"}}, "needs 'groups"),
+        ({"select": {"sampler": "stratify", "groups": "topic"}}, "'source' or 'cluster'"),
+        ({"select": {"sampler": "kcenter", "representation": "../x"}}, "not a valid name"),
+        ({"drop": [{"when": "contaminated"}]}, "does not build yet"),
+        ({"drop": [{"when": "old"}]}, "'duplicate'"),
+        ({"drop": [{}]}, "exactly one of 'when', 'score', 'source'; found none"),
+        ({"drop": [{"when": "duplicate", "source": ["a"]}]}, "found when and source"),
+        ({"drop": [{"score": "quality", "below": 1}]}, "'n_tokens', 'n_response_tokens'"),
+        ({"drop": [{"score": "n_chars"}]}, "needs 'below' or 'above'"),
+        ({"drop": [{"when": "duplicate", "below": 1}]}, "'below' goes with 'score"),
+        ({"drop": [{"source": []}]}, "at least one name"),
+        ({"budget": {}}, "exactly one of rows, fraction, tokens, response_tokens; found none"),
+        ({"budget": {"rows": 1, "tokens": 1}}, "found rows and tokens"),
+        ({"budget": {"rows": 0}}, "greater than 0"),
+        ({"budget": {"rows": True}}, "valid integer"),
+        ({"budget": {"fraction": 3.5}}, "less than or equal to 1"),
+        ({"budget": {"rows": 9, "per_source": {"a": {"min_rows": 3, "max_rows": 2}}}}, "min_rows 3 is larger"),
+        ({"budget": {"rows": 9, "per_source": {"a": {"max_share": 0.1, "max_rows": 2}}}}, "not both"),
+        ({"budget": {"tokens": 9, "per_source": {"a": {"max_share": 0.1}}}}, "does not fix the number of rows"),
+        ({"release": {"formats": []}}, "at least one of messages, alpaca, sharegpt"),
+        ({"release": {"formats": ["messages", "messages"]}}, "each once"),
+        ({"release": {"formats": ["csv"]}}, "'messages', 'alpaca' or 'sharegpt'"),
+    ],
+)
+def test_a_mistake_is_refused_with_what_is_allowed(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        recipe(**changes)

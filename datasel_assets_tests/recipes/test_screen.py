@@ -1,0 +1,86 @@
+import polars as pl
+import pytest
+
+from datasel_assets.recipes.schema import DropRule, Needs
+from datasel_assets.recipes.screen import screen
+
+NOTHING = Needs(None, None, False, None)
+
+
+def pool(**columns) -> pl.DataFrame:
+    n = len(next(iter(columns.values())))
+    base = {"row_id": [f"r{i}" for i in range(n)], "source": ["a"] * n}
+    return pl.DataFrame({**base, **columns})
+
+
+def outcome(frame: pl.DataFrame, *rules: dict, needs: Needs = NOTHING) -> list[tuple[str | None, str | None]]:
+    return screen(frame, [DropRule.model_validate(rule) for rule in rules], needs).rows()
+
+
+def test_a_bound_drops_what_is_strictly_beyond_it_and_says_so():
+    frame = pool(response_chars=[0, 1, 7])
+    assert outcome(frame, {"score": "response_chars", "below": 1, "above": 5}) == [
+        ("rule:1", "response_chars 0 is below 1"),
+        (None, None),
+        ("rule:1", "response_chars 7 is above 5"),
+    ]
+
+
+def test_a_missing_value_fits_no_bound():
+    assert outcome(pool(n_tokens=[None, 3]), {"score": "n_tokens", "below": 9})[0] == (None, None)
+
+
+def test_the_first_rule_that_fits_counts():
+    frame = pool(source=["x", "y"], n_chars=[1, 1])
+    rules = [{"source": ["x"]}, {"score": "n_chars", "below": 2}]
+    assert outcome(frame, *rules) == [("rule:1", "source x is excluded"), ("rule:2", "n_chars 1 is below 2")]
+
+
+def test_of_equal_rows_the_original_stays():
+    frame = pool(source=["b", "a", "c"], duplicate_of=["r1", None, "r1"])
+    assert outcome(frame, {"when": "duplicate"}) == [
+        ("duplicate", "duplicate of r1 in source a"),
+        (None, None),
+        ("duplicate", "duplicate of r1 in source a"),
+    ]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_copy_takes_the_place_of_an_original_that_was_dropped(first):
+    frame = pool(source=["a", "c", "b"], duplicate_of=[None, "r0", "r0"])
+    rules = [{"when": "duplicate"}, {"source": ["a"]}]
+    stages = [stage for stage, _ in outcome(frame, *(rules if first else rules[::-1]))]
+    assert stages == [f"rule:{2 if first else 1}", "duplicate", None]
+
+
+def test_a_copy_whose_original_left_the_pool_stays_once():
+    frame = pool(source=["a", "b"], duplicate_of=["gone", "gone"])
+    assert outcome(frame, {"when": "duplicate"}) == [(None, None), ("duplicate", "duplicate of r0 in source a")]
+
+
+def test_rows_without_what_the_sampler_needs_are_ineligible():
+    frame = pool(is_zero=[True, None, False, False], cluster=[1, 1, None, 1], n_chars=[5, 5, 5, None])
+    stages = outcome(frame, needs=Needs("white", None, True, "n_chars"))
+    assert [stage for stage, _ in stages] == ["ineligible"] * 4
+    assert [reason for _, reason in stages] == [
+        "no vector in white, or one of zeros: nothing to compare",
+        "no vector in white, or one of zeros: nothing to compare",
+        "it belongs to no cluster",
+        "n_chars is not known",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "needs", "message"),
+    [
+        ([{"score": "n_turns", "below": 1}], NOTHING, "drop rule 1 needs the column 'n_turns'"),
+        ([{"when": "duplicate"}], NOTHING, "'when: duplicate' needs the column 'duplicate_of'"),
+        ([{"score": "n_tokens", "below": 1}], NOTHING, "not known for any row"),
+        ([], Needs(None, None, False, "n_tokens"), "n_tokens is not known for any row of the pool: count tokens"),
+        ([], Needs(None, None, True, None), "needs the column 'cluster'"),
+    ],
+)
+def test_a_column_that_is_missing_or_empty_is_named(rules, needs, message):
+    frame = pool(n_tokens=pl.Series([None, None], dtype=pl.Int32))
+    with pytest.raises(ValueError, match=message):
+        outcome(frame, *rules, needs=needs)

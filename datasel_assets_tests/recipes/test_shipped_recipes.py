@@ -1,0 +1,43 @@
+"""The recipes in data/recipes: what a newcomer starts from."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from datasel_assets.recipes.schema import RecipeSpec
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+FILES = sorted((DATA / "recipes").glob("*.yaml"))
+
+
+def spec_of(file: Path) -> RecipeSpec:
+    return RecipeSpec.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def test_every_arm_of_the_comparison_is_there():
+    aimed = {f"{method}_{target}" for method in ("rds_plus", "crds_r", "crds_w") for target in ("arithmetic", "code")}
+    assert {file.stem for file in FILES} >= {"random", "longest", "kcenter", "cluster_balanced", *aimed}
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+class TestEachRecipe:
+    def test_says_what_it_is_for_and_where_it_comes_from(self, file):
+        spec = spec_of(file)
+        assert spec.doc
+        assert spec.paper == "baseline" or re.search(r"arXiv \d{4}\.\d{5}", spec.paper)
+        assert file.read_text(encoding="utf-8").startswith("# ")
+
+    def test_takes_the_same_share_of_the_pool_as_the_others(self, file):
+        assert spec_of(file).budget.fraction == 0.035
+
+    def test_drops_duplicates_and_empty_responses(self, file):
+        rules = spec_of(file).drop
+        assert any(rule.when == "duplicate" for rule in rules)
+        assert any(rule.score == "response_chars" and rule.below == 1 for rule in rules)
+
+    def test_names_only_targets_and_representations_that_are_there(self, file):
+        needs = spec_of(file).requires()
+        for name, folder in ((needs.target, "targets"), (needs.representation, "representations")):
+            assert name is None or (DATA / folder / f"{name}.yaml").is_file()

@@ -102,9 +102,7 @@ def _summary(console, settings: Settings, outcome, started: float) -> None:
         for record in records:
             stages[record["stage"]].append(record)
         for stage, entries in stages.items():
-            totals = [
-                sum(e[k] for e in entries) for k in ("rows_total", "rows_new", "rows_reused", "rows_removed")
-            ]
+            totals = [sum(e[k] for e in entries) for k in ("rows_total", "rows_new", "rows_reused", "rows_removed")]
             table.add_row(stage, *(f"{t:,}" for t in totals), f"{sum(e['seconds'] for e in entries):.1f}")
         console.print(table)
     elif not outcome.failures:

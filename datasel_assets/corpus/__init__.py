@@ -4,7 +4,7 @@ from datasel_assets.corpus.conversation import Conversation, RowError
 from datasel_assets.corpus.detect import Detection, FormatError, detect_format
 from datasel_assets.corpus.duplicates import DUPLICATES_SCHEMA, exact_duplicates
 from datasel_assets.corpus.formats import FORMATS
-from datasel_assets.corpus.identity import content_hash, hash_sample, row_id
+from datasel_assets.corpus.identity import content_hash, row_id
 from datasel_assets.corpus.ingest import Ingest, IngestBatch, IngestSummary, ingest
 from datasel_assets.corpus.tables import CORPUS_SCHEMA, QUARANTINE_SCHEMA
 
@@ -23,7 +23,6 @@ __all__ = [
     "content_hash",
     "detect_format",
     "exact_duplicates",
-    "hash_sample",
     "ingest",
     "row_id",
 ]

@@ -1,4 +1,4 @@
-"""Names of rows: content hashes, row ids, and the deterministic sample that both make possible.
+"""Names of rows: content hashes and row ids.
 
 Belongs here: what makes two conversations the same. Not here: tables or files. All hashes are BLAKE2b with 128 bits,
 written as 32 hexadecimal digits, and do not depend on the platform or the process.
@@ -6,10 +6,8 @@ written as 32 hexadecimal digits, and do not depend on the platform or the proce
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
-
-import numpy as np
 
 DIGEST_BYTES = 16
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -56,28 +54,3 @@ class Ordinals:
         ordinal = self._seen.get(key, 0)
         self._seen[key] = ordinal + 1
         return ordinal
-
-
-def hash_sample(row_ids: Sequence[str], rows: int, seed: int = 0) -> np.ndarray:
-    """Indices of ``rows`` rows chosen by the hash of their id: the same rows wherever and in whatever order they lie.
-
-    Rows that are added or removed elsewhere change the sample only by their own number, and a smaller sample is a
-    subset of a larger one with the same seed.
-
-    Args:
-        row_ids: Ids of the n rows to choose from.
-        rows: Size of the sample; all rows when it is n or more.
-        seed: Another seed gives an independent sample.
-
-    Returns:
-        int64 indices, ascending, of min(rows, n) rows.
-    """
-    prefix = blake2b(f"{seed}\n".encode(), digest_size=DIGEST_BYTES)
-    digests = bytearray()
-    for name in row_ids:
-        state = prefix.copy()
-        state.update(name.encode())
-        digests += state.digest()
-    keys = np.frombuffer(digests, dtype="<u8").reshape(-1, 2)
-    chosen = np.lexsort((keys[:, 1], keys[:, 0]))[: max(rows, 0)]
-    return np.sort(chosen).astype(np.int64)

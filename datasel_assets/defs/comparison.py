@@ -16,19 +16,20 @@ from datasel_assets.registry.load import Registry
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 
-SHOWN = (
-    "recipe",
-    "rows",
-    "tokens",
-    "mean_response_tokens",
-    "sources_covered",
-    "effective_clusters",
-    "mean_nearest_distance",
-    "overlap_with_random",
-    "overlap_with_longest",
-    "top_sources",
-    "seconds",
-)
+SHOWN = {
+    "recipe": "recipe",
+    "rows": "rows",
+    "tokens": "tokens",
+    "mean_response_tokens": "response tokens, mean",
+    "sources_covered": "sources",
+    "effective_clusters": "clusters, effective",
+    "mean_nearest_distance": "spread",
+    "overlap_with_random": "overlap random",
+    "overlap_with_longest": "overlap longest",
+    "top_source": "top source",
+    "seconds": "s",
+}
+"""Columns of the table in the UI with headings short enough to stand side by side."""
 
 
 def comparison_asset(registry: Registry) -> TableAsset:
@@ -63,14 +64,16 @@ def comparison_asset(registry: Registry) -> TableAsset:
         # Seconds differ from run to run and belong to the run log, not to a table made of content.
         figures = compare(pool, chosen, nearest=nearest)
         info = warehouse.lake.write(step.expected, figures.drop("seconds"))
-        shown = compare(pool, chosen, nearest=nearest, seconds=seconds)
+        shown = compare(pool, chosen, nearest=nearest, seconds=seconds).with_columns(
+            top_source=pl.col("top_sources").str.split(", ").list.first()
+        )
         matrix = jaccard_matrix(chosen)
         return Built(
             info,
             len(names),
             metadata={
+                "plot: overlap": picture(plots.overlap_heatmap(names, matrix), "overlap of the recipes"),
                 "recipes": sample_table(shown, SHOWN, rows=len(names)),
-                "overlap": picture(plots.overlap_heatmap(names, matrix), "overlap of the recipes"),
                 "pool_rows": pool.height,
             },
             checks={

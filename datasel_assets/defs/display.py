@@ -6,18 +6,31 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from datasel_assets.defs.columns import describe
 from datasel_assets.diagnostics.text import clean
 
 SAMPLE_ROWS = 5
+CELL_CHARS = 140
 
 
-def sample_table(frame: pl.DataFrame, columns: Sequence[str], rows: int = SAMPLE_ROWS) -> dg.TableMetadataValue:
-    """Return the first rows as a table; the UI shows its cells as plain text."""
+def sample_table(
+    frame: pl.DataFrame, columns: Sequence[str] | Mapping[str, str], rows: int = SAMPLE_ROWS
+) -> dg.TableMetadataValue:
+    """Return the first rows as a table; the UI shows its cells as plain text.
+
+    Args:
+        frame: the rows.
+        columns: the columns to show, or a mapping from them to shorter headings.
+        rows: how many rows at most.
+    """
+    headings = columns if isinstance(columns, Mapping) else {name: name for name in columns}
     records = [
-        dg.TableRecord({column: _cell(row[column]) for column in columns})
-        for row in frame.head(rows).select(columns).iter_rows(named=True)
+        dg.TableRecord({heading: _cell(row[column]) for column, heading in headings.items()})
+        for row in frame.head(rows).select(list(headings)).iter_rows(named=True)
     ]
-    schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
+    schema = dg.TableSchema(
+        columns=[dg.TableColumn(heading, description=describe(column)) for column, heading in headings.items()]
+    )
     return dg.MetadataValue.table(records, schema=schema)
 
 
@@ -45,5 +58,5 @@ def _cell(value: Any) -> str | int | float | bool:
     if isinstance(value, bool | int):
         return value
     if isinstance(value, float):
-        return round(value, 5)
-    return clean("" if value is None else str(value), 200)
+        return float(f"{value:.4g}")
+    return clean("" if value is None else str(value), CELL_CHARS)

@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 
-from datasel_assets.defs.op_tags import SOURCE_TAG
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import TableAsset
@@ -153,7 +152,6 @@ def _launch(
         asset_selection=list(keys.values()),
         raise_on_error=False,
         run_config=config,
-        tags={SOURCE_TAG: source} if source else None,
     )
     steps = {key.to_python_identifier(): name for name, key in keys.items()}
     failures = {}

@@ -16,10 +16,7 @@ CPU_OP_TAGS = {
     "dagster-k8s/config": {"container_config": {"resources": {"requests": {"cpu": "2", "memory": "4Gi"}}}},
     "dagster-ray/config": {"num_cpus": 2},
 }
-"""Requests of the steps that are matrix products on the CPU."""
-
-SOURCE_TAG = "datasel/source"
-"""Run tag with the source; the instance limits it to one run per value, so two runs never write one table."""
+"""Requests of every other step."""
 
 COMPUTE_TAG = "compute"
 """Asset tag ``compute=gpu`` marks what runs a model: select with ``tag:compute=gpu``."""

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets import representations as maths
-from datasel_assets.corpus import hash_sample
+from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.defs import versions
 from datasel_assets.defs.display import asset_link, picture
 from datasel_assets.defs.embeddings import encoder_code, encoder_fingerprint, layer_column
@@ -247,7 +247,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> TableAsset:
             metadata={
                 **{figure: round(value, 4) for figure, value in figures.items() if not np.isnan(value)},
                 "rows_sampled": found.rows,
-                "layer_energy": picture(png, f"share of squared length per layer of {name}"),
+                "plot: layer energy": picture(png, f"share of squared length per layer of {name}"),
                 "note": "agreement with the uncompressed layers; a low figure is the aim of whitening, not its fault",
             },
             rows_total=found.rows,
@@ -272,7 +272,7 @@ def _sample_layers(warehouse: Warehouse, spec: RepresentationSpec) -> np.ndarray
     keys = [_embedding_key(spec, source) for source in warehouse.active_sources()]
     keys = [key for key in keys if warehouse.lake.info(key)]
     ids = [row for key in keys for row in warehouse.lake.scan(key).select("row_id").collect()["row_id"]]
-    wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS)}
+    wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS, seed=0)}
     picked = []
     for key in keys:
         for rows, block in layer_blocks(warehouse, key, spec):

@@ -1,6 +1,5 @@
 """One asset per recipe: the selection, a decision for every row of the pool, the report and the release."""
 
-import json
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
@@ -73,7 +72,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         return Built(
             info,
             selection.selected.height,
-            metadata=_metadata(warehouse, pool, selection, release) | {c: picture(png, c) for png, c in pictures},
+            metadata=_metadata(warehouse, pool, selection, release, pictures),
             checks={
                 "budget_respected": Check(selection.within_budget, selection.budget),
                 "unique_ids": Check(selection.selected["row_id"].n_unique() == selection.selected.height),
@@ -242,7 +241,13 @@ def _pictures(
     return pictures
 
 
-def _metadata(warehouse: Warehouse, pool: pl.DataFrame, selection: Selection, release: Release) -> dict[str, Any]:
+def _metadata(
+    warehouse: Warehouse,
+    pool: pl.DataFrame,
+    selection: Selection,
+    release: Release,
+    pictures: Sequence[tuple[bytes, str]],
+) -> dict[str, Any]:
     selected = selection.selected
     texts = pl.concat(
         warehouse.lake.scan(("corpus", source)).select("row_id", "prompt", "response")
@@ -255,11 +260,12 @@ def _metadata(warehouse: Warehouse, pool: pl.DataFrame, selection: Selection, re
         "selected_share": round(selected.height / pool.height, 5),
         "tokens": int(selected["n_tokens"].sum() or 0),
         "response_tokens": int(selected["n_response_tokens"].sum() or 0),
+        **{f"plot: {caption}": picture(png, caption) for png, caption in pictures},
         "release": dg.MetadataValue.path(str(release.path)),
         "release_version": release.version,
         "release_is_new": release.created,
         "report": dg.MetadataValue.path(str(release.path / "report.html")),
-        "budget": json.dumps({key: str(value) for key, value in selection.budget.items()}),
+        "budget": ", ".join(f"{key} {value}" for key, value in selection.budget.items()),
         "notes": " ".join(selection.notes) or "none",
         "decisions": sample_table(_stages(selection.decisions), ["stage", "kept", "rows"], rows=20),
         "selected": sample_table(shown, ["rank", "score", "source", "prompt", "response"], rows=SAMPLE_ROWS),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from datasel_assets.defs.main_job import Phase, stale
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
 from datasel_assets.defs.resources import Warehouse, WarehouseResource
 from datasel_assets.storage.fingerprint import digest
@@ -61,12 +62,13 @@ def list_sources(warehouse: Warehouse) -> tuple[dict[str, str], dict[str, str]]:
     return listing, failures
 
 
-def sources_sensor(first: Sequence[dg.AssetKey], jobs: Sequence) -> dg.SensorDefinition:
+def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
     """Return the sensor over ``sources/``.
 
     Args:
         first: the per-source assets that need nothing global; what follows is carried on by automation, because a
-            first source has no basis to be projected on yet.
+            first source has no basis to be projected on yet. A source seen for the first time whose tables are
+            current (``make run`` made them) is not requested again.
         jobs: ``refresh_source`` and ``main``.
     """
 
@@ -79,33 +81,40 @@ def sources_sensor(first: Sequence[dg.AssetKey], jobs: Sequence) -> dg.SensorDef
     )
     def look(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult | dg.SkipReason:
         try:
-            listing, failures = list_sources(warehouse.open())
+            opened = warehouse.open()
+            listing, failures = list_sources(opened)
         except OSError as error:
             return dg.SkipReason(f"the registry cannot be listed, nothing is assumed about it: {error}")
         seen = json.loads(context.cursor) if context.cursor else {}
         for name, message in failures.items():
             context.log.warning(f"source {name}: {message}")
         kept = {name: mark for name, mark in seen.items() if name in failures}
-        changes = source_changes(listing, set(context.instance.get_dynamic_partitions(SOURCES)), {**seen, **kept})
+        partitions = set(context.instance.get_dynamic_partitions(SOURCES))
+        # `make run` has just brought up to date what this sensor sees for the first time: no runs for that.
+        unseen = partitions & set(listing) - set(seen)
+        current = {name: listing[name] for name in unseen if not stale(first, opened, name)}
+        changes = source_changes(listing, partitions, seen | current)
         retired = [name for name in changes.retired if name not in kept]
         requests = [
             dg.RunRequest(
                 job_name="refresh_source",
                 partition_key=name,
                 run_key=f"{name}:{listing[name]}",
-                asset_selection=list(first),
+                asset_selection=[dg.AssetKey(list(asset.key)) for asset in first.assets],
             )
             for name in (*changes.added, *changes.changed)
         ]
         if retired:
             requests.append(dg.RunRequest(job_name="main", run_key=f"without {','.join(retired)}:{digest(listing)}"))
+        cursor = json.dumps(listing | kept, sort_keys=True)
         if not requests:
-            return dg.SkipReason(f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed")
+            reason = f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed"
+            return dg.SensorResult(skip_reason=reason, cursor=cursor)
         added = [sources_partitions.build_add_request(list(changes.added))] if changes.added else []
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=added,
-            cursor=json.dumps(listing | kept, sort_keys=True),
+            cursor=cursor,
         )
 
     return look

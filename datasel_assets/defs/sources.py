@@ -7,15 +7,16 @@ from functools import lru_cache
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.corpus import (
     CORPUS_SCHEMA,
     QUARANTINE_SCHEMA,
     IngestSummary,
     exact_duplicates,
-    hash_sample,
     ingest,
 )
 from datasel_assets.defs import versions
@@ -139,10 +140,12 @@ def _corpus() -> TableAsset:
                 "rows_quarantined": summary.quarantined,
                 "quarantine_reasons": counts_table(dict(summary.top_reasons()), "reason", "rows"),
                 "quarantine_sample": sample_table(quarantine, ["position", "reason", "raw"]),
+                "plot: lengths": picture(
+                    plots.token_histogram({source: counts["n_tokens"].to_numpy()}), "tokens per row"
+                ),
                 "sample": sample_table(table.head(5).collect(), ["row_id", "n_turns", "prompt", "response"]),
                 "tokens": int(counts["n_tokens"].sum() or 0),
                 "response_tokens": int(counts["n_response_tokens"].sum() or 0),
-                "lengths": picture(plots.token_histogram({source: counts["n_tokens"].to_numpy()}), "tokens per row"),
             },
             {
                 "rows_accounted": Check(
@@ -248,7 +251,7 @@ def target_asset(name: str) -> TableAsset:
             reasons = "; ".join(f"{reason} ({count})" for reason, count in result.summary.top_reasons())
             raise SourceError(f"target {name}: none of its {result.summary.rows_in} rows can be used: {reasons}")
         if spec.rows:
-            rows = rows[hash_sample(rows["row_id"].to_list(), spec.rows, spec.seed)]
+            rows = rows[np.sort(hash_sample(rows["row_id"].to_list(), spec.rows, spec.seed))]
         info = lake.write(step.expected, rows, meta={"ids": ids_digest(rows["row_id"])})
         return Built(
             info,

@@ -5,6 +5,7 @@ particular asset computes; that is its ``build`` function, about 25 lines each i
 """
 
 import json
+import re
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ import pyarrow.parquet as pq
 
 from datasel_assets import progress
 from datasel_assets.defs.automation import upstream_or_code_changed
-from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_OP_TAGS, GPU_POOL
+from datasel_assets.defs.columns import describe
+from datasel_assets.defs.op_tags import COMPUTE_TAG, CPU_OP_TAGS, GPU_OP_TAGS, GPU_POOL
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import Warehouse, WarehouseResource
 from datasel_assets.storage.atomic import write_json
@@ -26,6 +28,7 @@ from datasel_assets.storage.increment import Update
 from datasel_assets.storage.lake import Expected, TableInfo
 
 OWNERS = ["team:data-selection"]
+UNCHANGED = "nothing to do; the facts shown are those of the last computation"
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class TableAsset:
             owners=OWNERS,
             tags=tags,
             pool=GPU_POOL if self.gpu else self.pool,
-            op_tags=GPU_OP_TAGS if self.gpu else None,
+            op_tags=GPU_OP_TAGS if self.gpu else CPU_OP_TAGS,
             code_version=self.code_version,
             automation_condition=upstream_or_code_changed(whole_pool=not self.partitioned),
             freshness_policy=self.freshness,
@@ -164,7 +167,8 @@ class TableAsset:
         info = warehouse.lake.info(expected.key)
         if info and info.fingerprint == expected.fingerprint and info.inputs == dict(expected.inputs):
             context.log.info(f"{self.name} {source or ''}: nothing to do, its inputs and code are unchanged")
-            built = Built(info, 0, info.rows, 0, {"increment": "unchanged"}, _recall(note))
+            facts, checks = _recall(note)
+            built = Built(info, 0, info.rows, 0, {**facts, "increment": UNCHANGED}, checks)
             missing = set(self.checks) - set(built.checks)
             if not missing:
                 return self._result(built, {})
@@ -188,7 +192,7 @@ class TableAsset:
             rows_removed=built.rows_removed,
             **cost,
         )
-        write_json(note, {name: {"passed": c.passed, "details": _plain(c.details)} for name, c in built.checks.items()})
+        _remember(note, built)
         rate = {"rows_per_second": round(built.rows_new / max(cost["seconds"], 1e-3), 1)} if built.rows_new else {}
         return self._result(built, {**cost, **rate})
 
@@ -200,10 +204,10 @@ class TableAsset:
             "rows_new": built.rows_new,
             "rows_reused": built.rows_reused,
             "rows_removed": built.rows_removed,
+            **{name: _short(value) for name, value in built.metadata.items()},
             **cost,
-            **built.metadata,
             "path": dg.MetadataValue.path(str(built.info.path)),
-            "size_mb": round(built.info.bytes / 1e6, 3),
+            "size_mb": _short(built.info.bytes / 1e6),
             "fingerprint": built.info.fingerprint,
         }
         if built.info.path.suffix == ".parquet":
@@ -221,8 +225,19 @@ class TableAsset:
 def column_schema(path: Path) -> dg.TableSchema:
     """Return the columns of a Parquet file for the catalogue page of the UI."""
     return dg.TableSchema(
-        columns=[dg.TableColumn(f.name, str(f.type).replace("halffloat", "float16")) for f in pq.read_schema(path)]
+        columns=[dg.TableColumn(f.name, _type_name(f.type), describe(f.name)) for f in pq.read_schema(path)]
     )
+
+
+def _type_name(type_: Any) -> str:
+    name = str(type_).replace("large_", "").replace("element: ", "")
+    vector = re.fullmatch(r"fixed_size_list<halffloat>\[(\d+)\]", name)
+    return f"float16[{vector[1]}]" if vector else {"float": "float32", "double": "float64"}.get(name, name)
+
+
+def _short(value: Any) -> Any:
+    """Round a figure for reading; the table keeps all digits."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _rows(built: Built) -> int:
@@ -233,10 +248,20 @@ def _plain(details: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(details), default=float))
 
 
-def _recall(note: Path) -> dict[str, Check]:
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        return {name: Check(c["passed"], c["details"]) for name, c in json.loads(note.read_text("utf-8")).items()}
-    return {}
+def _remember(note: Path, built: Built) -> None:
+    """Keep what a table's page shows, so that a later step with nothing to do can show it again."""
+    checks = {name: {"passed": c.passed, "details": _plain(c.details)} for name, c in built.checks.items()}
+    # A list, because the order on the page would be lost in an object with sorted keys.
+    metadata = [[name, dg.serialize_value(value)] for name, value in built.metadata.items()]
+    write_json(note, {"checks": checks, "metadata": metadata})
+
+
+def _recall(note: Path) -> tuple[dict[str, Any], dict[str, Check]]:
+    with suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
+        kept = json.loads(note.read_text("utf-8"))
+        metadata = {name: dg.deserialize_value(value) for name, value in kept["metadata"]}
+        return metadata, {name: Check(c["passed"], c["details"]) for name, c in kept["checks"].items()}
+    return {}, {}
 
 
 def _reset_peak() -> None:

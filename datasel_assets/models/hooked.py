@@ -32,7 +32,7 @@ class _DeepEnoughError(Exception):
     """Ends a forward pass after the last wanted layer."""
 
 
-def find_blocks(model: Any) -> Sequence[Any]:
+def find_blocks(model: Any) -> list[Any]:
     """Return the transformer blocks: the outermost ``nn.ModuleList`` with ``num_hidden_layers`` entries.
 
     Raises:
@@ -51,7 +51,7 @@ def find_blocks(model: Any) -> Sequence[Any]:
             f"{type(model).__name__} has no list of its {count} blocks, so its layers cannot be read one by one; "
             "use another model"
         )
-    return min(lists, key=lambda entry: entry[:2])[2]
+    return list(min(lists, key=lambda entry: entry[:2])[2])
 
 
 class HookedEngine:
@@ -104,17 +104,17 @@ class HookedEngine:
         self, ids: "torch.Tensor", real: "torch.Tensor", padded: bool, attention: "torch.Tensor | None"
     ) -> "list[torch.Tensor]":
         local = self._local
-        local.weights, local.padded, local.pooled = token_weights(real, self._pooling), padded, []
+        local.weights, local.padded, local.pooled = token_weights(real, self._pooling), padded, {}
         try:
-            output = self._model(input_ids=ids, attention_mask=attention)
+            output = self._model(input_ids=ids, attention_mask=None if attention is None else attention.long())
             if self.layers[-1] == self._n_blocks:
-                local.pooled.append(pool(output.last_hidden_state, local.weights, padded=padded))
+                local.pooled[self._n_blocks] = pool(output.last_hidden_state, local.weights, padded=padded)
         except _DeepEnoughError:
             pass
         finally:
             pooled = local.pooled
             del local.weights, local.padded, local.pooled
-        return pooled
+        return [pooled[layer] for layer in self.layers]
 
     def _hook(self, index: int) -> Any:
         last = index == self.layers[-1]
@@ -124,7 +124,7 @@ class HookedEngine:
             if not hasattr(local, "pooled"):
                 return
             hidden = args[0] if args else kwargs["hidden_states"]
-            local.pooled.append(pool(hidden, local.weights, padded=local.padded))
+            local.pooled[index] = pool(hidden, local.weights, padded=local.padded)
             if last:
                 raise _DeepEnoughError
 

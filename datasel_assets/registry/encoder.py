@@ -30,7 +30,8 @@ class EncoderSpec(StrictModel):
         model: a local folder, or a name on the Hugging Face hub.
         revision: branch, tag or commit on the hub; ``None`` is the newest (and allows the bundled copy).
         max_tokens: rows are cut on the right after this many tokens, special tokens included.
-        pooling: ``weighted_mean`` weighs token ``t`` by ``t`` (SGPT, RDS+); ``mean``; ``last`` or first (``cls``) token.
+        pooling: ``weighted_mean`` weighs token ``t`` by ``t`` (SGPT, RDS+); ``mean``; ``last`` token; ``cls``
+            is the first one.
         layers: ``all``, ``last`` or indices into the hidden-state tuple of length H+1: 0 is the embedding output,
             H the model's output after its final norm; negative ones count from the end.
         precision: ``auto`` is bfloat16 where the device computes it natively, else float32.

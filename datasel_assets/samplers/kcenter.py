@@ -25,7 +25,7 @@ from datasel_assets.schema import StrictModel
 REQUIRES: frozenset[str] = frozenset({"vectors"})
 RANKS_ALL = False
 
-HOPEFULS = 512
+HOPEFULS = 1024
 """How many of the farthest rows are kept up to date after every pick; the others wait for the next round."""
 
 _TICKS = 2.0**40

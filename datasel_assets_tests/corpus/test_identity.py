@@ -6,11 +6,10 @@ import re
 import unicodedata
 from collections import Counter
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.corpus import content_hash, hash_sample, row_id
+from datasel_assets.corpus import content_hash, row_id
 from datasel_assets.corpus.identity import Ordinals, normalise
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -74,22 +73,3 @@ def test_normalise_collapses_every_kind_of_whitespace():
 
 
 names = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), unique=True, max_size=30)
-
-
-@given(names, st.integers(0, 35), st.integers(0, 3), st.randoms())
-def test_a_sample_is_the_same_set_in_any_order_and_smaller_ones_are_inside_it(ids, rows, seed, random):
-    chosen = {ids[i] for i in hash_sample(ids, rows, seed)}
-    shuffled = ids.copy()
-    random.shuffle(shuffled)
-    assert {shuffled[i] for i in hash_sample(shuffled, rows, seed)} == chosen
-    assert len(chosen) == min(rows, len(ids))
-    assert {ids[i] for i in hash_sample(ids, rows // 2, seed)} <= chosen
-
-
-def test_a_sample_is_ascending_uniform_and_depends_on_its_seed():
-    ids = [f"{i:032x}" for i in range(20_000)]
-    sample = hash_sample(ids, 5_000, seed=1)
-    assert np.all(np.diff(sample) > 0)
-    quarters = np.bincount(sample // 5_000, minlength=4)
-    assert np.all(np.abs(quarters - 1250) < 150)  # about five standard deviations
-    assert abs(len(np.intersect1d(sample, hash_sample(ids, 5_000, seed=2))) - 1250) < 150

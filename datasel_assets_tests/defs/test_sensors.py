@@ -1,5 +1,6 @@
 """The sensor adds and refreshes sources, never takes a failed listing for an empty one; automation carries on."""
 
+import json
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -24,9 +25,7 @@ def test_a_source_whose_first_look_was_lost_is_refreshed():
     assert source_changes({"a": "1"}, {"a"}, {}).changed == ("a",)
 
 
-def look(
-    project: Project, cursor: str | None = None, definitions: dg.Definitions | None = None
-) -> dg.SensorResult:
+def look(project: Project, cursor: str | None = None, definitions: dg.Definitions | None = None) -> dg.SensorResult:
     """Evaluate the sensor once, as the daemon does every minute."""
     definitions = definitions or build_defs(project.settings)
     sensor = definitions.resolve_sensor_def("sources_sensor")
@@ -50,6 +49,27 @@ def test_sources_dropped_into_the_folder_get_partitions_and_runs_in_one_tick(pro
     assert "none new or changed" in quiet.skip_reason.skip_message
     add_source(project.data, "fruit", rows("fruit", 41), licence="CC0-1.0")
     assert [request.partition_key for request in look(project, tick.cursor).run_requests] == ["fruit"]
+
+
+def test_what_the_command_line_has_just_made_is_not_requested_again(settled: Project):
+    first = look(settled)
+    assert not first.run_requests
+    assert json.loads(first.cursor).keys() == {"code", "fruit", "sums"}
+    add_source(settled.data, "fruit", rows("fruit", 41), licence="CC0-1.0")
+    assert [request.partition_key for request in look(settled, first.cursor).run_requests] == ["fruit"]
+    assert [request.partition_key for request in look(settled).run_requests] == ["fruit"]
+
+
+def test_a_step_with_nothing_to_do_shows_the_facts_of_the_last_computation(settled: Project):
+    job = build_defs(settled.settings).resolve_job_def("refresh_source")
+    again = job.execute_in_process(
+        instance=settled.instance, partition_key="sums", asset_selection=[dg.AssetKey("corpus")]
+    )
+    shown = again.asset_materializations_for_node("corpus")[0].metadata
+    assert shown["rows_new"].value == 0
+    assert "nothing to do" in shown["increment"].value
+    assert isinstance(shown["plot: lengths"], dg.MarkdownMetadataValue)
+    assert isinstance(shown["sample"], dg.TableMetadataValue)
 
 
 def test_a_missing_sources_folder_is_a_failed_listing_and_not_an_empty_pool(project: Project):

@@ -102,6 +102,21 @@ def product(tmp_path: Path) -> Product:
     return Product(small_pool(tmp_path / "data", n=25))
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """A small pool after its first run, whose output is in ``log``; copy the folder to change it."""
+    product = Product(small_pool(tmp_path_factory.mktemp("finished") / "data", n=25))
+    product.log.write_text(product.run().stdout)
+    return product
+
+
+@pytest.fixture
+def settled(finished: Product, tmp_path: Path) -> Product:
+    """A copy of the finished pool in another place, with its run history."""
+    shutil.copytree(finished.data, tmp_path / "data")
+    return Product(tmp_path / "data")
+
+
 @contextmanager
 def serve(product: Product) -> Iterator[Product]:
     """Run the UI and the daemon; stopping it must leave no process behind."""
@@ -134,6 +149,7 @@ def serve(product: Product) -> Iterator[Product]:
 
 @pytest.fixture
 def ui(product: Product) -> Iterator[Product]:
+    """A pool that was never run, in the UI."""
     with serve(product) as served:
         yield served
 

@@ -2,8 +2,10 @@
 
 import re
 
+import polars as pl
 import pytest
 
+from datasel_assets_tests.e2e.conftest import serve
 from datasel_assets_tests.pools import add_source, rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -47,8 +49,6 @@ def test_the_main_job_launched_in_the_ui_fills_the_graph_and_the_pages(ui, page)
 
 
 def test_text_from_data_is_never_rendered_as_markup(product, page):
-    from datasel_assets_tests.e2e.conftest import serve
-
     attack = (
         "<img src=x onerror=\"document.title='owned'\"> ![p](http://127.0.0.1:9/x.png) "
         "<script>document.title='owned'</script>"
@@ -58,26 +58,38 @@ def test_text_from_data_is_never_rendered_as_markup(product, page):
     product.run()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    for ui in serve(product):
-        for path in ("corpus", "cluster_models/white", "selections/random", "catalog"):
-            page.goto(f"http://127.0.0.1:{ui.port}/assets/{path}?partition=hostile")
+    with serve(product) as ui:
+        for path in (
+            "corpus?view=partitions&partition=hostile",
+            "cluster_models/white",
+            "selections/random",
+            "catalog",
+        ):
+            page.goto(f"http://127.0.0.1:{ui.port}/assets/{path}")
             page.get_by_text("rows_total").first.wait_for(timeout=60_000)
-            for button in page.get_by_text(re.compile(r"\[?Show (Markdown|Table|JSON)\]?")).all():
+            if path.startswith("corpus"):
+                page.get_by_text("onerror").first.wait_for(timeout=60_000)  # it is there, as text
+            for button in page.get_by_text(re.compile(r"Show (Markdown|Table|JSON)")).all():
                 button.click()
                 page.wait_for_timeout(300)
                 page.keyboard.press("Escape")
             assert page.title() != "owned"
             assert page.locator("img[src='x']").count() == 0
-        assert not any(":9/" in url for url in asked)
+    (report,) = (product.data / "releases" / "random").glob("*/report.html")
+    page.goto(report.as_uri())
+    assert page.locator("img[src^='data:']").count() >= 2
+    assert page.locator("img[src='x']").count() == 0
+    assert page.title() != "owned"
+    assert not any(":9/" in url for url in asked)
 
 
-def test_the_daemon_takes_up_a_new_source_by_itself(ui):
-    add_source(ui.data, "later", rows("sums", 20, start=500))
+def test_the_daemon_takes_up_a_new_source_by_itself(settled):
+    """Sensor, queue, run workers, automation: nobody presses a button."""
 
     def decided() -> bool:
-        import polars as pl
+        path = settled.data / "warehouse" / "decisions" / "random.parquet"
+        return "later" in set(pl.read_parquet(path, columns=["source"])["source"])
 
-        path = ui.data / "warehouse" / "decisions" / "random.parquet"
-        return path.is_file() and "later" in set(pl.read_parquet(path, columns=["source"])["source"])
-
-    ui.wait_for("the new source to reach the selections", decided, seconds=330)
+    with serve(settled) as ui:
+        add_source(ui.data, "later", rows("sums", 20, start=500))
+        ui.wait_for("the new source to reach the selections", decided, seconds=360)

@@ -109,9 +109,7 @@ def test_a_token_budget_takes_the_longest_prefix_that_fits_and_stops_there():
 
 
 def test_a_first_row_beyond_the_whole_token_budget_is_an_error():
-    with pytest.raises(
-        ValueError, match="first row in the sampler's order has 50,000 tokens, more than the budget of 10"
-    ):
+    with pytest.raises(ValueError, match=r"first row .* has 50,000 tokens, more than the budget of 10"):
         fill(limits({"tokens": 10}), np.zeros(2, int), np.array([50_000, 1]))
 
 

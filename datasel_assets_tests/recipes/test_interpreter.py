@@ -59,8 +59,9 @@ def make(n: int = 200, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray, np.ndar
             "is_zero": (vectors == 0).all(axis=1),
         }
     )
-    queries = rng.standard_normal((QUERIES, DIM)).astype(np.float16)
-    return pool, vectors.astype(np.float16), queries
+    queries = rng.standard_normal((QUERIES, DIM))
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    return pool, vectors.astype(np.float16), queries.astype(np.float16)
 
 
 def recipe(select: dict, budget: dict, **more) -> RecipeSpec:

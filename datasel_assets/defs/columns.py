@@ -1,0 +1,82 @@
+"""What the columns of the tables mean, for the column list of the UI. A leaf: imports nothing of the project."""
+
+DESCRIPTIONS = {
+    # corpus, targets
+    "row_id": "Stable id: hash of source, content and the ordinal among equal contents; independent of order.",
+    "source": "Source dataset, the name of its file in sources/.",
+    "position": "Where the row stands in the files of its source, from 0.",
+    "messages": "The conversation: role (system, user, assistant, tool) and content of each turn.",
+    "n_turns": "Messages in the conversation.",
+    "prompt": "Everything before the last assistant message.",
+    "response": "The last assistant message.",
+    "n_chars": "Characters of all messages.",
+    "n_tokens": "Tokens of all messages, by the corpus tokenizer.",
+    "n_response_tokens": "Tokens of the assistant messages.",
+    "content_hash": "Hash of the normalised conversation; equal for exact duplicates.",
+    "extra": "Fields of the original record that have no column, as JSON.",
+    # quarantine
+    "raw": "The row as it was read, cut at 10,000 characters.",
+    "reason": "Why, in words.",
+    # raw_corpus
+    "uri": "Where the file was found.",
+    "path": "The local file that is read.",
+    "bytes": "Size of the file.",
+    "digest": "Hash of the content.",
+    # duplicates
+    "duplicate_of": "The row that is kept in place of this one.",
+    "kind": "How the copy was found.",
+    "similarity": "1 for an exact copy.",
+    # embeddings, representations, clusters
+    "n_tokens_encoded": "Tokens that the encoder saw.",
+    "truncated": "The conversation was longer than the encoder's limit.",
+    "vector": "Compressed vector of unit length.",
+    "is_zero": "The vector has no direction, so the row cannot be selected by similarity.",
+    "cluster": "Number of the cluster; its title stands in the cluster model.",
+    "distance": "Cosine distance to the centroid of the cluster, 0 to 2.",
+    # fidelity
+    "layer": "Hidden layer of the encoder; 0 is the embedding table.",
+    "energy_share": "Share of this layer in the squared length of the uncompressed vectors.",
+    "neighbour_recall_at_10": "Share of the 10 nearest uncompressed neighbours that stay among the 10 nearest.",
+    "selection_overlap": "Share of a round-robin selection by the uncompressed vectors that these vectors select too.",
+    "variance_kept": "Share of the variance that the kept directions explain.",
+    # selections, decisions
+    "kept": "The row is in the selection.",
+    "stage": "The step of the recipe that decided.",
+    "rank": "Place in the order of the sampler, from 1.",
+    "score": "Score of the sampler; higher is chosen first.",
+    "margin": "Score minus the lowest score that was kept; negative for rows that missed the cut.",
+    "weight": "Weight of the row in training, where the sampler gives one.",
+    "selected_for": "The target query that chose the row.",
+    "cumulative_n_tokens": "Tokens of this row and all ranked above it.",
+    "cumulative_n_response_tokens": "Response tokens of this row and all ranked above it.",
+    # comparison
+    "recipe": "Recipe, the name of its file in recipes/.",
+    "rows": "Rows.",
+    "tokens": "Tokens of the selected rows.",
+    "response_tokens": "Response tokens of the selected rows.",
+    "mean_response_tokens": "Mean response tokens per row.",
+    "median_response_tokens": "Median response tokens per row.",
+    "sources_covered": "Sources with at least one selected row.",
+    "source_share": "The same as a share of all sources.",
+    "effective_sources": "exp(entropy) of the rows over sources: how many equally used sources this amounts to.",
+    "clusters_covered": "Clusters with at least one selected row.",
+    "cluster_share": "The same as a share of all clusters.",
+    "effective_clusters": "exp(entropy) of the rows over clusters: how many equally used clusters this amounts to.",
+    "mean_nearest_distance": "Mean cosine distance of a row to its nearest selected neighbour; high is diverse.",
+    "nearest_rows": "Selected rows that the mean nearest distance was taken over.",
+    "duplicates_left": "Selected rows beyond the first of each group of exact copies.",
+    "overlap_with_random": "Jaccard overlap with the recipe random.",
+    "overlap_with_longest": "Jaccard overlap with the recipe longest.",
+    "top_sources": "The sources with the most selected rows.",
+    # catalog
+    "view": "View of datasel.duckdb.",
+}
+LAYER = "Pooled hidden state after layer {layer} (0: embedding table)."
+
+
+def describe(column: str) -> str | None:
+    """Return what a column means, or None where its name says it."""
+    prefix, _, number = column.partition("_")
+    if prefix == "layer" and number.isdigit():
+        return LAYER.format(layer=number)
+    return DESCRIPTIONS.get(column)

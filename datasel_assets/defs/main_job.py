@@ -110,6 +110,7 @@ def run_main(
                 if not todo and error is None:
                     break
                 names = [asset.name for asset in todo]
+                failures: dict[str, str] = {}
                 if todo:
                     on_run("start", source, todo)
                     failures = _launch(definitions, instance, todo, source, quiet)
@@ -119,7 +120,7 @@ def run_main(
                 outcome.runs.append({"source": source, "assets": names, "success": error is None, "error": error})
                 # A global asset that failed must not keep its siblings' readers (comparison, catalog) from running:
                 # the rest is launched again without it. A source that failed is left out of the later phases.
-                if error is None or source or not todo or not broken:
+                if error is None or source or not any(asset.name in failures for asset in todo):
                     break
             if source and error is not None:
                 failed_sources.add(source)

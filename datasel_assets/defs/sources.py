@@ -138,12 +138,11 @@ def _corpus() -> TableAsset:
                 "columns_detected": summary.detection.evidence if summary.detection else "no rows",
                 "rows_in": summary.rows_in,
                 "rows_quarantined": summary.quarantined,
-                "quarantine_reasons": counts_table(dict(summary.top_reasons()), "reason", "rows"),
-                "quarantine_sample": sample_table(quarantine, ["position", "reason", "raw"]),
+                **_quarantine(summary, quarantine),
                 "plot: lengths": picture(
                     plots.token_histogram({source: counts["n_tokens"].to_numpy()}), "tokens per row"
                 ),
-                "sample": sample_table(table.head(5).collect(), ["row_id", "n_turns", "prompt", "response"]),
+                "sample": sample_table(table.head(5).collect(), ["n_turns", "prompt", "response"]),
                 "tokens": int(counts["n_tokens"].sum() or 0),
                 "response_tokens": int(counts["n_response_tokens"].sum() or 0),
             },
@@ -182,6 +181,16 @@ def _corpus() -> TableAsset:
         code_version=versions.CORPUS,
         freshness=REFRESHED_DAILY,
     )
+
+
+def _quarantine(summary: IngestSummary, rows: pl.DataFrame) -> dict[str, Any]:
+    """Show why rows were refused, where any were."""
+    if rows.is_empty():
+        return {}
+    return {
+        "quarantine_reasons": counts_table(dict(summary.top_reasons()), "reason", "rows"),
+        "quarantine_sample": sample_table(rows, ["position", "reason", "raw"]),
+    }
 
 
 def _duplicates() -> TableAsset:

@@ -36,7 +36,7 @@ from datasel_assets.registry.encoder import EncoderSpec
 
 LOGGER = logging.getLogger(__name__)
 
-CPU_BUDGET = 2048
+CPU_ACTIVATIONS = 2048 * 384
 GPU_BUDGET = 65_536
 GPU_SHARE = 0.6
 
@@ -162,7 +162,8 @@ class Encoder:
         Args:
             spec: model, pooling, layers.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
-            token_budget: tokens of one batch, padding included; ``None`` is 2,048 on a CPU, and what fits on a GPU.
+            token_budget: tokens of one batch, padding included. ``None``: on a CPU 2,048 for hidden size 384 and in
+                proportion for others, which keeps a batch in the cache; on a GPU what its free memory holds.
             base: folder that a relative model path starts from.
 
         Raises:
@@ -377,12 +378,11 @@ class Encoder:
         torch.cuda.empty_cache()
 
     def _default_budget(self) -> int:
-        """2,048 tokens keep a batch in the CPU's cache; on a GPU, what the free memory holds, up to 65,536."""
         import torch
 
-        if self.device.type == "cpu":
-            return CPU_BUDGET
         config = text_config(self._model)
+        if self.device.type == "cpu":
+            return max(256, CPU_ACTIVATIONS // config.hidden_size)
         inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
         size = torch.finfo(self._model.dtype).bits // 8
         token_bytes = size * (14 * config.hidden_size + 3 * inner + 2 * self.spec.max_tokens) + 8 * config.hidden_size

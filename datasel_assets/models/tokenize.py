@@ -48,7 +48,8 @@ class ConversationTokenizer:
 
         Raises:
             ModelNotFoundError: the model has no fast tokenizer.
-            ValueError: ``template`` is ``chat`` and the tokenizer has no chat template.
+            ValueError: ``template`` is ``chat`` and the tokenizer has no chat template, or ``max_tokens`` holds no
+                more than its special tokens.
         """
         from transformers import AutoTokenizer
 
@@ -65,6 +66,9 @@ class ConversationTokenizer:
         self._tokenizer = tokenizer
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_padding()
+        special = 0 if self.template == "chat" else self._backend.num_special_tokens_to_add(False)
+        if max_tokens <= special:
+            raise ValueError(f"max_tokens {max_tokens} leaves no room: {resolved.path} adds {special} special tokens")
         self._backend.enable_truncation(max_tokens)
         candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
         self.pad_id: int = next(token for token in candidates if token is not None)

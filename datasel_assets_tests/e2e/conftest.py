@@ -93,7 +93,7 @@ class Product:
             found = condition()
             if found:
                 return found
-            time.sleep(0.5)
+            time.sleep(0.2)
         raise AssertionError(f"waited {seconds} s for {what}")
 
 

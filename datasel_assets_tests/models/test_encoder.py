@@ -407,6 +407,11 @@ def test_more_tokens_than_the_model_has_positions_are_refused(tiny_model):
     assert encode(tiny_model("roberta"), ["lazy dog " * 40], max_tokens=64).n_tokens.tolist() == [64]
 
 
+def test_a_limit_that_holds_special_tokens_only_is_refused(tiny_model):
+    with pytest.raises(ValueError, match="adds 2 special tokens"):
+        Encoder(spec(tiny_model("bert"), max_tokens=2), device="cpu")
+
+
 def test_a_layer_that_does_not_exist_is_refused(tiny_model):
     with pytest.raises(ValueError, match=r"layers \[9\] do not exist"):
         Encoder(spec(tiny_model("bert"), layers=[9]), device="cpu")

@@ -1,0 +1,107 @@
+"""Take the pictures of the README: ``python docs/screenshots.py <data folder>`` after ``make run`` over that folder.
+
+Starts the UI over the folder, opens it in headless Chromium and writes ``docs/images/*.png``.
+"""
+
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+IMAGES = REPOSITORY / "docs" / "images"
+RECIPE = "deflt_arithmetic"
+SOURCE = "arithmetic"
+COLOURS = 128
+MAX_BYTES = 300_000
+
+
+@contextmanager
+def user_interface(data: Path) -> Iterator[str]:
+    """Serve the UI over a data folder; yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "datasel_assets", "ui", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "DATASEL_DATA": str(data)})
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            with suppress(OSError):
+                urllib.request.urlopen(f"{address}/server_info", timeout=5)
+                break
+            time.sleep(1)
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=90)
+
+
+def open_page(page: Page, address: str, awaited: str) -> None:
+    """Open a page and wait until the text ``awaited`` is drawn and the layout rests."""
+    page.goto(address)
+    page.get_by_text(awaited, exact=False).first.wait_for(timeout=90_000)
+    page.wait_for_timeout(4_000)
+
+
+def save(page: Page, name: str, **clip: int) -> None:
+    """Write a palette PNG of the page, or of the part ``x y width height``."""
+    shot = Image.open(io.BytesIO(page.screenshot(clip=clip or None)))  # type: ignore[arg-type]
+    path = IMAGES / f"{name}.png"
+    shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}: take fewer colours or a smaller part")
+    print(f"{path.relative_to(REPOSITORY)}  {shot.width} x {shot.height}  {size / 1e3:.0f} kB")
+
+
+def main(data: Path) -> None:
+    """Take all pictures."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    chromium = next(p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n)))
+    with user_interface(data) as address, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1500, "height": 900})
+        graph(page, address)
+        materialization(page, address)
+        comparison(page, address)
+        report = next((data / "releases" / RECIPE).glob("*/report.html"))
+        page.set_viewport_size({"width": 1100, "height": 1400})
+        open_page(page, report.as_uri(), RECIPE)
+        save(page, "report")
+        browser.close()
+
+
+def graph(page: Page, address: str) -> None:
+    """Everything that one selection is made from."""
+    open_page(page, f'{address}/asset-groups?asset-selection=%2Bkey%3A%22selections%2F{RECIPE}%22', "selections")
+    save(page, "asset_graph")
+
+
+def materialization(page: Page, address: str) -> None:
+    """One source after ingest."""
+    open_page(page, f"{address}/assets/corpus?view=partitions&partition={SOURCE}", "rows_total")
+    save(page, "materialization")
+
+
+def comparison(page: Page, address: str) -> None:
+    """The table of all recipes."""
+    open_page(page, f"{address}/assets/comparison?view=events", "rows_total")
+    save(page, "comparison")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]).resolve())

@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES = REPOSITORY / "docs" / "images"
-RECIPE = "deflt_arithmetic"
+RECIPE = "spectral_arithmetic"
 SOURCE = "arithmetic"
 COLOURS = 128
 MAX_BYTES = 300_000
@@ -85,18 +85,27 @@ def main(data: Path) -> None:
 
 def graph(page: Page, address: str) -> None:
     """Everything that one selection is made from."""
-    open_page(page, f'{address}/asset-groups?asset-selection=%2Bkey%3A%22selections%2F{RECIPE}%22', "selections")
+    page.set_viewport_size({"width": 1500, "height": 700})
+    open_page(page, f"{address}/asset-groups~%2Bkey%3A%22selections%2F{RECIPE}%22/", "selections")
+    page.get_by_text("Hide navigation").click()
+    page.locator(".CodeMirror").first.click()
+    page.keyboard.press("Escape")
+    page.mouse.click(750, 650)
+    page.keyboard.press("Alt+e")  # expand all groups
+    page.wait_for_timeout(6_000)
     save(page, "asset_graph")
 
 
 def materialization(page: Page, address: str) -> None:
     """One source after ingest."""
+    page.set_viewport_size({"width": 1500, "height": 1000})
     open_page(page, f"{address}/assets/corpus?view=partitions&partition={SOURCE}", "rows_total")
     save(page, "materialization")
 
 
 def comparison(page: Page, address: str) -> None:
     """The table of all recipes."""
+    page.set_viewport_size({"width": 1500, "height": 1150})
     open_page(page, f"{address}/assets/comparison?view=events", "rows_total")
     save(page, "comparison")
 

@@ -88,7 +88,7 @@ def _model(name: str, spec: RepresentationSpec) -> TableAsset:
             f"Spherical k-means (faiss, seeded) over the vectors of `{name}`, fitted on a hash sample of the whole "
             "pool; each cluster has a title from its most telling words."
         ),
-        group="clusters",
+        group="cluster_models",
         deps=[("representations", name), ("duplicates",)],
         expect=expect,
         build=build,

@@ -100,7 +100,7 @@ def _target_embeddings(slug: str, variants: Sequence[EncoderSpec], target: str) 
     return TableAsset(
         key=("target_embeddings", slug, target),
         description=f"The examples of target `{target}`, encoded exactly as the pool is by `{spec.model}`.",
-        group="targets",
+        group="target_embeddings",
         deps=[table],
         expect=expect,
         build=lambda step: _encode(step, table, spec),

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from datasel_assets.defs.partitions import SOURCES
+from datasel_assets.defs.reap import PROCESS_TAG, reap_dead_runs, this_process
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import TableAsset
 
@@ -92,6 +93,7 @@ def run_main(
     A source that fails (unreadable file, too many bad rows) keeps its old tables and does not stop the others; its
     failure is in the outcome.
     """
+    reap_dead_runs(instance)
     warehouse = open_warehouse()
     wanted = sorted(warehouse.registry.sources)
     missing = set(wanted) - set(instance.get_dynamic_partitions(SOURCES))
@@ -153,6 +155,7 @@ def _launch(
         asset_selection=list(keys.values()),
         raise_on_error=False,
         run_config=config,
+        tags={PROCESS_TAG: this_process()},
     )
     steps = {key.to_python_identifier(): name for name, key in keys.items()}
     failures = {}

@@ -104,7 +104,7 @@ def _moments(name: str, spec: RepresentationSpec) -> TableAsset:
             "Count, mean and scatter matrix of the layer vectors of one source in fp64 (Chan's exact merge), so that "
             "a new source adds only its own pass."
         ),
-        group="representations",
+        group="representation_moments",
         deps=[("corpus",), ("embeddings", spec.encoder.slug)],
         expect=expect,
         build=build,
@@ -145,7 +145,7 @@ def _basis(name: str, spec: RepresentationSpec) -> TableAsset:
     return TableAsset(
         key=("representation_basis", name),
         description=f"The projection of `{name}`: {spec.doc}",
-        group="representations",
+        group="representation_basis",
         deps=[("representation_moments", name)] if fitted else [],
         expect=expect,
         build=build,
@@ -258,7 +258,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> TableAsset:
         description=(
             f"What `{name}` does to neighbourhoods and to a selection, against the uncompressed layers (a hash sample)."
         ),
-        group="representations",
+        group="fidelity",
         deps=[("representations", name)],
         expect=expect,
         build=build,

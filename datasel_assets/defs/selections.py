@@ -196,8 +196,8 @@ def _report(
             "rows in the pool": pool.height,
             "tokens": int(selected["n_tokens"].sum() or 0),
             "response tokens": int(selected["n_response_tokens"].sum() or 0),
-            "source": spec.paper,
-            **{f"budget: {key}": str(value) for key, value in selection.budget.items()},
+            "budget": _budget(selection.budget),
+            "method": spec.paper,
         },
         stages=_stages(decisions),
         pictures=pictures,
@@ -205,6 +205,10 @@ def _report(
         dropped=near.select("stage", "reason", "score", "source", "prompt", "response"),
         footer="Every row of the pool has a decision: query the view 'why' of datasel.duckdb.",
     )
+
+
+def _budget(budget: dict[str, Any]) -> str:
+    return f"{budget['used']:,} of {budget['allowed']:,} {budget['unit'].replace('_', ' ')} used"
 
 
 def _stages(decisions: pl.DataFrame) -> pl.DataFrame:
@@ -265,7 +269,7 @@ def _metadata(
         "release_version": release.version,
         "release_is_new": release.created,
         "report": dg.MetadataValue.path(str(release.path / "report.html")),
-        "budget": ", ".join(f"{key} {value}" for key, value in selection.budget.items()),
+        "budget": _budget(selection.budget),
         "notes": " ".join(selection.notes) or "none",
         "decisions": sample_table(_stages(selection.decisions), ["stage", "kept", "rows"], rows=20),
         "selected": sample_table(shown, ["rank", "score", "source", "prompt", "response"], rows=SAMPLE_ROWS),

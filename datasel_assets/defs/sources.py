@@ -84,7 +84,7 @@ def _raw_corpus() -> TableAsset:
         notes = [file.note for file in found.files if file.note]
         return Built(
             info,
-            files.height,
+            len(found.parts),
             metadata={
                 "uri": ", ".join(spec.uris),
                 "licence": spec.licence or "not stated",
@@ -211,8 +211,9 @@ def _duplicates() -> TableAsset:
         pairs = origin.group_by("source", "of_source").len("rows").sort("rows", descending=True)
         return Built(
             info,
-            pool.height,
+            found.height,
             metadata={
+                "pool_rows": pool.height,
                 "duplicates": found.height,
                 "share_of_pool": round(found.height / max(pool.height, 1), 5),
                 "by_source": sample_table(pairs, ["source", "of_source", "rows"], rows=20),

@@ -89,7 +89,8 @@ class TableAsset:
     Attributes:
         key: asset key parts; also the name of the stage in ``runs.jsonl``.
         description: shown in the UI (Markdown).
-        group: UI group.
+        group: UI group. The graph labels a node with the last part of its key, so what kind of table it is must be
+            readable from the group: one group per kind.
         deps: keys of the assets whose tables it reads.
         expect: says from the present state what the table must be made from. Cheap: footers only.
         build: makes and publishes the table.

@@ -15,7 +15,7 @@ LayerNorm = Literal["none", "l2", "rms"]
 OPTIONS_OF_METHOD: dict[str, frozenset[str]] = {
     "none": frozenset({"layer_norm", "center"}),
     "rademacher": frozenset({"layer_norm", "dims_per_layer", "scale", "seed"}),
-    "whiten": frozenset({"layer_norm", "center", "dims", "alpha", "ridge"}),
+    "whiten": frozenset({"layer_norm", "dims", "alpha", "ridge"}),
 }
 
 
@@ -28,9 +28,9 @@ class CompressSpec(StrictModel):
             the principal axes of the pool and rescales them (CRDS-W, same paper).
         layer_norm: applied to each layer before concatenation. ``none``: layers with larger states weigh more
             (reference). ``l2``: every row of every layer has unit length. ``rms``: each layer is divided by the root
-            mean square of its length over the pool (about the pool mean where ``center`` holds), so that layers weigh
-            alike but long and short rows stay apart; needs a fit.
-        center: subtract the mean of the pool. Always right for ``whiten``.
+            mean square of its length over the pool (of its distance from the mean where the mean is subtracted), so
+            that layers weigh alike but long and short rows stay apart; needs a fit.
+        center: ``none``: subtract the mean of the pool (``whiten`` always does).
         dims: ``whiten``: number of axes kept; null keeps all that the pool supports.
         alpha: ``whiten``: spectral power; an axis of variance v is divided by v^(alpha/2). 1 is whitening
             (reference), 0 is plain PCA.
@@ -44,7 +44,7 @@ class CompressSpec(StrictModel):
 
     method: Method = "none"
     layer_norm: LayerNorm = "none"
-    center: bool | None = Field(default=None, description="default: true for whiten, else false")
+    center: bool = False
     dims: int | None = Field(default=None, ge=1)
     alpha: float = Field(default=1.0, ge=0.0, le=1.0)
     ridge: float = Field(default=0.0, ge=0.0)
@@ -55,7 +55,7 @@ class CompressSpec(StrictModel):
     @property
     def centered(self) -> bool:
         """Whether the mean of the pool is subtracted."""
-        return self.method == "whiten" if self.center is None else self.center
+        return self.center or self.method == "whiten"
 
     @model_validator(mode="after")
     def _options_belong_to_the_method(self) -> Self:

@@ -31,6 +31,11 @@ CHROMIUM_FLAGS = [
 ]
 
 
+LOADED = """
+{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }
+"""
+
+
 class Product:
     """The installed product over one data folder, driven as a user drives it."""
 
@@ -128,12 +133,13 @@ def serve(product: Product) -> Iterator[Product]:
     def up() -> bool:
         assert process.poll() is None, product.log.read_text()
         try:
-            return bool(product.query("{ version }"))
+            found = product.query(LOADED)["workspaceOrError"]["locationEntries"]
         except OSError:
             return False
+        return [(entry["locationOrLoadError"] or {}).get("__typename") for entry in found] == ["RepositoryLocation"]
 
     try:
-        product.wait_for("the webserver", up, seconds=90)
+        product.wait_for("the webserver", up, seconds=180)
         yield product
     finally:
         family = psutil.Process(process.pid).children(recursive=True)

@@ -13,7 +13,7 @@ from datasel_assets_tests.pools import add_source, rows, small_pool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 
-ROWS = 7000
+ROWS = 5000
 """Enough for several shards, so that a kill lands between them."""
 
 

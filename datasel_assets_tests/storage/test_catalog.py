@@ -310,7 +310,9 @@ class TestPublishing:
         code = (
             "import duckdb, pathlib, sys\n"
             "seen, stop = [], pathlib.Path(sys.argv[2])\n"
-            "while not stop.exists() or len(seen) < 2:\n"
+            "last = False\n"
+            "while not last:\n"
+            "    last = stop.exists()  # looked at before reading, so that the last state is read\n"
             "    with duckdb.connect(sys.argv[1], read_only=True) as con:\n"
             "        seen.append(con.execute('SELECT n, (SELECT count(*) FROM corpus) FROM version').fetchone())\n"
             "    if len(seen) == 1: print('ready', flush=True)\n"

@@ -1,0 +1,50 @@
+"""A killed process must not keep its run and its pool slot; a living one, or one of another host, must."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import dagster as dg
+import psutil
+
+from datasel_assets.defs.reap import PROCESS_TAG, is_gone, reap_dead_runs, this_process
+
+
+def dead_process() -> str:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    started = psutil.Process(process.pid).create_time()
+    process.wait()
+    return f"{socket.gethostname()}/{process.pid}/{started:.0f}"
+
+
+def test_a_process_that_ended_is_gone_and_this_one_is_not():
+    assert is_gone(dead_process())
+    assert not is_gone(this_process())
+
+
+def test_a_reused_process_number_does_not_keep_a_run_alive():
+    assert is_gone(f"{socket.gethostname()}/{os.getpid()}/12345")
+
+
+def test_nothing_is_assumed_about_other_hosts():
+    assert not is_gone("elsewhere.example/1/12345")
+
+
+def test_a_dead_run_fails_and_gives_its_slot_back():
+    @dg.job
+    def job(): ...
+
+    with dg.DagsterInstance.local_temp() as instance:
+        instance.event_log_storage.set_concurrency_slots("gpu", 1)
+        runs = {}
+        for name, process in {"dead": dead_process(), "alive": this_process()}.items():
+            run = instance.create_run_for_job(job, tags={PROCESS_TAG: process}, status=dg.DagsterRunStatus.STARTED)
+            runs[name] = run.run_id
+        instance.event_log_storage.claim_concurrency_slot("gpu", runs["dead"], "step")
+        assert reap_dead_runs(instance) == [runs["dead"]]
+        assert instance.get_run_by_id(runs["dead"]).status == dg.DagsterRunStatus.FAILURE
+        assert instance.get_run_by_id(runs["alive"]).status == dg.DagsterRunStatus.STARTED
+        claim = instance.event_log_storage.claim_concurrency_slot("gpu", runs["alive"], "step")
+        assert claim.is_claimed
+        assert reap_dead_runs(instance) == []

@@ -189,7 +189,7 @@ def _report(
     kept_columns = ["rank", "score", "source", "prompt", "response"]
     return html_report(
         title=name,
-        summary=spec.doc,
+        summary=f"{spec.doc} Method: {spec.paper}",
         recipe=yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True),
         facts={
             "rows selected": selected.height,
@@ -197,7 +197,6 @@ def _report(
             "tokens": int(selected["n_tokens"].sum() or 0),
             "response tokens": int(selected["n_response_tokens"].sum() or 0),
             "budget": _budget(selection.budget),
-            "method": spec.paper,
         },
         stages=_stages(decisions),
         pictures=pictures,

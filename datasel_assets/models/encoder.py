@@ -335,7 +335,6 @@ class Encoder:
         def work(batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
             return batch, self._engine.run([ids[row] for row in batch])
 
-        _keep_freed_memory()
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         pool = ThreadPoolExecutor(threads, "encode", initializer=torch.set_num_threads, initargs=(1,))
@@ -402,17 +401,6 @@ class Encoder:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 1e6
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep the buffers that a forward pass frees, for the next one.
-
-    It hands blocks above a threshold back to the system, and fetching them again page by page costs 2 to 3 % of the
-    time. The threshold rises to the largest block ever freed, up to 32 MiB.
-    """
-    import torch
-
-    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 def _distinct(ids: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

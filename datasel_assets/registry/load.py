@@ -71,6 +71,13 @@ def load_registry(data: Path) -> Registry:
             f"representations/{name}.yaml: its name differs from another file only in '-' and '_'; rename one of them"
         )
         del known[name]
+    for name in _sharing_a_table(known):
+        errors[f"representations/{name}.yaml"] = (
+            f"representations/{name}.yaml: encoder: {known[name].encoder.model!r} would share its table "
+            f"{known[name].encoder.slug!r} with another model of that base name; copy one of them to a folder "
+            "of another name, or give it a revision"
+        )
+        del known[name]
     good = {}
     colliding = _colliding(recipes.specs)
     for name, spec in recipes.specs.items():
@@ -102,6 +109,16 @@ def _colliding(names: Mapping[str, object]) -> list[str]:
         if plain in seen:
             found.append(name)
         seen.add(plain)
+    return found
+
+
+def _sharing_a_table(representations: Mapping[str, RepresentationSpec]) -> list[str]:
+    """Return representations whose encoder has the table name of an earlier, different one (owners differ only)."""
+    seen: dict[str, dict[str, object]] = {}
+    found = []
+    for name, spec in sorted(representations.items()):
+        if seen.setdefault(spec.encoder.slug, spec.encoder.identity()) != spec.encoder.identity():
+            found.append(name)
     return found
 
 

@@ -79,9 +79,7 @@ class Lake:
         """Return where the table ``key`` lies; key parts must be plain names."""
         for part in key:
             if not part or part in (".", "..") or "/" in part or "\\" in part or "\0" in part:
-                raise ValueError(
-                    f"table key {key!r} has the part {part!r}: use plain names without separators"
-                )
+                raise ValueError(f"table key {key!r} has the part {part!r}: use plain names without separators")
         return self.root.joinpath(*key[:-1], key[-1] + suffix)
 
     # ------------------------------------------------------------------------------------------------ tables
@@ -145,9 +143,7 @@ class Lake:
                 return None
             raw, rows = _safetensors_footer(path), 0
         if raw is None:
-            raise StaleTableError(
-                f"{path} was not written by this project: move it away and materialise it again"
-            )
+            raise StaleTableError(f"{path} was not written by this project: move it away and materialise it again")
         footer = json.loads(raw)
         return TableInfo(
             key=key,
@@ -168,11 +164,7 @@ class Lake:
     def is_current(self, expected: Expected) -> bool:
         """Tell whether the stored table was made by the same code and parameters from the same inputs."""
         info = self.info(expected.key)
-        return (
-            info is not None
-            and info.fingerprint == expected.fingerprint
-            and info.inputs == dict(expected.inputs)
-        )
+        return info is not None and info.fingerprint == expected.fingerprint and info.inputs == dict(expected.inputs)
 
     def require(self, key: Key, fingerprint: str | None = None) -> TableInfo:
         """Return the footer of a table that must exist and, where given, bear ``fingerprint``.
@@ -184,9 +176,7 @@ class Lake:
         info = self.info(key)
         name = "/".join(key)
         if info is None:
-            raise MissingTableError(
-                f"table {name} does not exist yet: materialise the asset that writes it first"
-            )
+            raise MissingTableError(f"table {name} does not exist yet: materialise the asset that writes it first")
         if fingerprint is not None and info.fingerprint != fingerprint:
             raise StaleTableError(
                 f"table {name} has fingerprint {info.fingerprint}, but {fingerprint} is expected: its model, "
@@ -242,9 +232,7 @@ class Lake:
         found = []
         for path in folder.rglob("*") if folder.is_dir() else []:
             parts = path.relative_to(self.root).parts
-            if path.suffix in (".parquet", ".safetensors") and not any(
-                p.startswith(("_", ".")) for p in parts
-            ):
+            if path.suffix in (".parquet", ".safetensors") and not any(p.startswith(("_", ".")) for p in parts):
                 found.append((*parts[:-1], path.name.removesuffix(path.suffix)))
         return sorted(set(found))
 

@@ -74,6 +74,14 @@ def test_names_that_dagster_cannot_tell_apart_are_refused(settings: Settings):
     assert "a-b" in registry.recipes
 
 
+def test_two_models_with_one_base_name_do_not_share_a_table(settings: Settings):
+    for name, model in (("one", "a/minilm"), ("two", "b/minilm")):
+        write_yaml(settings.data / "representations" / f"{name}.yaml", {"encoder": {"model": model}})
+    registry = Warehouse(settings).registry
+    assert "share its table" in registry.errors["representations/two.yaml"]
+    assert "one" in registry.representations
+
+
 @pytest.mark.parametrize("name", ["-x", "a b", "UPPER", "'; DROP TABLE x; --", "<script>", "a|b", "ä"])
 def test_a_source_name_that_is_not_a_slug_is_refused(settings: Settings, name: str):
     path = settings.data / "sources" / f"{name}.yaml"
@@ -89,4 +97,3 @@ def test_the_control_arms_exist_without_a_file(settings: Settings):
     recipes = Warehouse(settings).registry.recipes
     assert {"random", "longest"} <= set(recipes)
     assert recipes["random"].budget.fraction == 0.035
-

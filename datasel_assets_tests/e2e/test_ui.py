@@ -36,16 +36,19 @@ def test_the_main_job_launched_in_the_ui_fills_the_graph_and_the_pages(ui, page)
     base = f"http://127.0.0.1:{ui.port}"
 
     page.goto(f"{base}/asset-groups")
-    page.get_by_text("corpus", exact=False).first.wait_for(timeout=60_000)
+    for group in ("sources", "embeddings", "representations", "selections"):
+        page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
 
-    page.goto(f"{base}/assets/selections/toward_adding")
-    page.get_by_text("Materialized").first.wait_for(timeout=60_000)
-    text = page.inner_text("body")
-    assert "rows_total" in text
-    assert "toward_adding" in text
+    page.goto(f"{base}/assets/selections/toward_adding?view=events")
+    page.get_by_text("rows_total").first.wait_for(timeout=60_000)
+    assert "12 of 12 rows used" in page.inner_text("body")
+    page.get_by_text("Show Markdown").first.click()
+    picture = page.locator("img[src^='data:image/png']").first
+    picture.wait_for(timeout=60_000)
+    assert picture.evaluate("image => image.naturalWidth") > 100
 
-    page.goto(f"{base}/assets/comparison")
-    page.get_by_text("recipes", exact=False).first.wait_for(timeout=60_000)
+    page.goto(f"{base}/assets/comparison?view=events")
+    page.get_by_text("overlap random").first.wait_for(timeout=60_000)
 
 
 def test_text_from_data_is_never_rendered_as_markup(product, page):

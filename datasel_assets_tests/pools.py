@@ -47,16 +47,19 @@ def add_source(data: Path, name: str, records: Sequence[Mapping[str, Any]], **op
 
 
 def small_pool(data: Path, n: int = 40) -> Path:
-    """Make a data folder with three sources, a target, two representations (one clustered) and four recipes."""
+    """Make a data folder with three sources, a target, two representations (one clustered), a blend, five recipes."""
     for topic in TOPICS:
         add_source(data, topic, rows(topic, n), licence="CC0-1.0")
     examples = [{"prompt": f"Please add {i} and {i + 3}.", "response": f"{2 * i + 3}"} for i in range(3)]
     write_yaml(data / "targets" / "adding.yaml", {"doc": "addition", "examples": examples})
-    write_yaml(data / "representations" / "rds_plus.yaml", {"encoder": ENCODER, "compress": {"method": "none"}})
+    plain = {"encoder": ENCODER, "compress": {"method": "none"}, "neighbours": True}
+    write_yaml(data / "representations" / "rds_plus.yaml", plain)
     write_yaml(
         data / "representations" / "white.yaml",
         {"encoder": ENCODER, "compress": {"method": "whiten", "dims": 8}, "clusters": {"k": 4}},
     )
+    inputs = [{"score": "text.response_ttr"}, {"score": "neighbours.knn_distance"}]
+    write_yaml(data / "scores" / "rich.yaml", {"doc": "varied and rare", "how": "rank_mean", "inputs": inputs})
     duplicates = [{"when": "duplicate"}]
     recipes = {
         "random": {"select": {"sampler": "random"}, "budget": {"rows": 12}},
@@ -69,6 +72,11 @@ def small_pool(data: Path, n: int = 40) -> Path:
         "spread": {
             "drop": duplicates,
             "select": {"sampler": "kcenter", "representation": "rds_plus"},
+            "budget": {"rows": 9},
+        },
+        "richest": {
+            "drop": [{"score": "text.response_words", "below_quantile": 0.1}],
+            "select": {"sampler": "topk", "by": "blend.rich"},
             "budget": {"rows": 9},
         },
     }

@@ -16,7 +16,7 @@ FLOORS = [
     {"defs"},
     {"definitions", "__main__"},
 ]
-HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib"}
+HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib", "numba"}
 ONLY_IN = {
     "dagster": {"defs", "definitions", "__main__"},
     "torch": {"models"},

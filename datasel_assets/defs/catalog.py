@@ -18,7 +18,17 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 
 FILE = "datasel.duckdb"
-PER_SOURCE = ("corpus", "quarantine", "raw_corpus", "embeddings", "representations", "clusters", "scores")
+PER_SOURCE = (
+    "corpus",
+    "quarantine",
+    "raw_corpus",
+    "embeddings",
+    "representations",
+    "clusters",
+    "scores",
+    "minhash",
+    "contamination",
+)
 PER_RECIPE = ("selections", "decisions")
 
 

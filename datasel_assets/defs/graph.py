@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from datasel_assets.defs.catalog import catalog_asset
 from datasel_assets.defs.clusters import cluster_assets
 from datasel_assets.defs.comparison import comparison_asset
+from datasel_assets.defs.contamination import contamination_assets
 from datasel_assets.defs.embeddings import embedding_assets
+from datasel_assets.defs.near_duplicates import duplicate_assets
+from datasel_assets.defs.neighbours import neighbours_asset
 from datasel_assets.defs.representations import representation_assets
+from datasel_assets.defs.scores import blend_asset, text_scores
 from datasel_assets.defs.selections import selection_asset
 from datasel_assets.defs.sources import source_assets, target_asset
 from datasel_assets.defs.table_asset import TableAsset
 from datasel_assets.registry.load import Registry
+from datasel_assets.registry.score import blend_order
 
 
 def table_assets(registry: Registry) -> list[TableAsset]:
@@ -23,6 +28,13 @@ def table_assets(registry: Registry) -> list[TableAsset]:
         assets += representation_assets(name, spec)
         if spec.clusters:
             assets += cluster_assets(name, spec)
+    assets += contamination_assets(registry.evaluations)
+    if registry.duplicates:
+        assets += duplicate_assets(registry.duplicates, registry.clustered)
+    assets.append(text_scores())
+    if registry.neighboured:
+        assets.append(neighbours_asset(registry.neighboured, registry))
+    assets += [blend_asset(name, registry.scores[name]) for name in blend_order(registry.scores)]
     assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
     assets.append(comparison_asset(registry))
     assets.append(catalog_asset([asset.key for asset in assets]))

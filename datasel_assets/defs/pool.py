@@ -4,6 +4,7 @@ Belongs here: joining tables by row id. Does not belong here: which rows are cho
 """
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets.defs.resources import Warehouse
+from datasel_assets.recipes.scores import BLENDS
 from datasel_assets.samplers.base import ArrayVectors
 from datasel_assets.storage.lake import MissingTableError
 
@@ -51,11 +53,24 @@ class PoolVectors:
     missing: np.ndarray
 
 
-def read_pool(warehouse: Warehouse, *, clusters: str | None = None) -> pl.DataFrame:
+NEIGHBOURS_TABLE = ("neighbours",)
+"""One table for the whole pool, because every row is compared with all others."""
+
+
+def score_key(score: str) -> tuple[str, str]:
+    """Return the key of the asset whose table holds the score ``<family>.<column>``."""
+    family, _, column = score.partition(".")
+    return (BLENDS, column) if family == BLENDS else ("scores", family)
+
+
+def read_pool(
+    warehouse: Warehouse, *, clusters: str | None = None, scores: Iterable[str] = (), copies: Iterable[str] = ()
+) -> pl.DataFrame:
     """Return one light row per conversation of the active sources, sorted by row id.
 
-    Columns: those of ``LIGHT_COLUMNS``, ``response_chars``, ``prompt_chars``, ``duplicate_of`` (null when unique)
-    and, where ``clusters`` names a representation, ``cluster``. About 200 bytes per row.
+    Columns: those of ``LIGHT_COLUMNS``, ``response_chars``, ``prompt_chars``, ``duplicate_of`` (null when unique),
+    ``cluster`` where ``clusters`` names a representation, ``<kind>_of`` for each kind of ``copies``, and each of
+    ``scores`` under its own name, null where it is not known. About 200 bytes per row, and 4 per score.
     """
     lake = warehouse.lake
     frames = [
@@ -80,7 +95,32 @@ def read_pool(warehouse: Warehouse, *, clusters: str | None = None) -> pl.DataFr
             for source in warehouse.active_sources()
         ]
         pool = pool.join(pl.concat(labels).collect(), on="row_id", how="left")
+    for kind in copies:
+        found = lake.scan((f"{kind}s",)).select("row_id", pl.col("duplicate_of").alias(f"{kind}_of")).collect()
+        pool = pool.join(found, on="row_id", how="left")
+    by_table: dict[tuple[str, str], list[str]] = {}
+    for score in sorted({name for name in scores if "." in name}):
+        by_table.setdefault(score_key(score), []).append(score)
+    for key, names in by_table.items():
+        pool = pool.join(_scores(warehouse, key, names), on="row_id", how="left")
     return pool.sort("row_id")
+
+
+def score_tables(warehouse: Warehouse, key: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the tables that the asset ``key`` of scores keeps for the pool as it is now."""
+    if key[0] == BLENDS:
+        return [key]
+    if key == ("scores", *NEIGHBOURS_TABLE):
+        return [NEIGHBOURS_TABLE]
+    return [(*key, source) for source in warehouse.active_sources()]
+
+
+def _scores(warehouse: Warehouse, key: tuple[str, str], names: list[str]) -> pl.DataFrame:
+    """Return the scores of one table for the whole pool."""
+    stored = {name: "score" if key[0] == BLENDS else name.partition(".")[2] for name in names}
+    columns = [pl.col(column).fill_nan(None).alias(name) for name, column in stored.items()]
+    found = [warehouse.lake.scan(table).select("row_id", *columns) for table in score_tables(warehouse, key)]
+    return pl.concat(found).collect()
 
 
 def read_vectors(warehouse: Warehouse, representation: str, pool: pl.DataFrame) -> PoolVectors:

@@ -11,10 +11,12 @@ import yaml
 
 from datasel_assets.defs import versions
 from datasel_assets.defs.clusters import cluster_titles
+from datasel_assets.defs.contamination import blocked_rows
 from datasel_assets.defs.display import picture, sample_table
 from datasel_assets.defs.pool import read_pool, read_vectors
 from datasel_assets.defs.representations import basis_fingerprint, target_vectors
 from datasel_assets.defs.resources import Warehouse
+from datasel_assets.defs.scores import score_deps, score_inputs
 from datasel_assets.defs.sources import query_names
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
@@ -41,27 +43,42 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
     if needs.target and needs.representation:
         encoder = registry.representations[needs.representation].encoder
         deps += [("target_embeddings", encoder.slug, needs.target), ("representation_basis", needs.representation)]
+    scored = score_deps(needs.scores)
+    deps += scored
+    deps += [(f"{kind}s",) for kind in needs.duplicates]
+    deps += [("contamination",)] if registry.evaluations else []
     if clustered:
         deps += [("clusters", clustered), ("cluster_models", clustered)]
 
     def fingerprint() -> str:
-        parts: list[Any] = [versions.SELECTIONS, spec.model_dump(mode="json"), clustered]
+        blocks = {name: evaluation.blocking for name, evaluation in sorted(registry.evaluations.items())}
+        parts: list[Any] = [versions.SELECTIONS, spec.model_dump(mode="json"), clustered, blocks]
+        if needs.scores:
+            keep = registry.score_keep()
+            parts.append({score: keep[score] for score in sorted(needs.scores)})
         if needs.representation:
             parts.append(basis_fingerprint(registry.representations[needs.representation]))
         return digest(parts)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        inputs = {}
+        inputs = score_inputs(warehouse, needs.scores)
         for dep in deps:
-            partitioned = dep[0] in {"corpus", "representations", "clusters"}
+            if dep in scored:
+                continue
+            partitioned = dep[0] in {"corpus", "representations", "clusters", "contamination"}
             inputs |= warehouse.versions(*dep) if partitioned else {"/".join(dep): warehouse.lake.version(dep)}
         return Expected(("selections", name), fingerprint(), inputs)
 
     def build(step: Step) -> Built:
         warehouse = step.warehouse
-        pool = read_pool(warehouse, clusters=clustered)
+        pool = read_pool(warehouse, clusters=clustered, scores=needs.scores, copies=needs.duplicates)
+        if registry.evaluations:
+            pool = pool.join(blocked_rows(warehouse), on="row_id", how="left", maintain_order="left")
+        else:
+            pool = pool.with_columns(contaminated=pl.lit(None, pl.String))
         selection = _select(warehouse, spec, pool)
         _check(selection, pool)
+        leaks = pool.filter(pl.col("contaminated").is_not_null())["row_id"]
         pictures = _pictures(warehouse, pool, selection, clustered)
         release = _release(step, name, spec, pool, selection, pictures)
         decisions = Expected(("decisions", name), step.expected.fingerprint, step.expected.inputs)
@@ -76,6 +93,10 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
             checks={
                 "budget_respected": Check(selection.within_budget, selection.budget),
                 "unique_ids": Check(selection.selected["row_id"].n_unique() == selection.selected.height),
+                "no_evaluation_items": Check(
+                    not selection.selected["row_id"].is_in(leaks.implode()).any(),
+                    {"evaluations": ", ".join(sorted(registry.evaluations)) or "none", "rows_kept_out": len(leaks)},
+                ),
                 "ledger_complete": Check(
                     selection.decisions.height == pool.height
                     and selection.decisions["row_id"].n_unique() == pool.height
@@ -95,6 +116,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         checks={
             "budget_respected": "the selection is within its budget and the per-source limits",
             "unique_ids": "no row is selected twice",
+            "no_evaluation_items": "no selected row holds an item of a registered evaluation, by the tiers that block",
             "ledger_complete": "every row of the pool has exactly one decision",
         },
         kinds=frozenset({"parquet", "polars"}),
@@ -105,16 +127,17 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
 def _select(warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame) -> Selection:
     """Read the vectors and queries that the recipe names, and carry it out."""
     needs = spec.requires()
+    keep = warehouse.registry.score_keep()
     if needs.representation is None:
-        return run_recipe(spec, pool)
+        return run_recipe(spec, pool, keep=keep)
     found = read_vectors(warehouse, needs.representation, pool)
     pool = pool.with_columns(is_zero=pl.Series(found.missing))
     if needs.target is None:
-        return run_recipe(spec, pool, found.vectors)
+        return run_recipe(spec, pool, found.vectors, keep=keep)
     representation = warehouse.registry.representations[needs.representation]
     ids, queries = target_vectors(warehouse, needs.representation, representation, needs.target)
     tasks, labels = query_names(warehouse, needs.target, ids)
-    return run_recipe(spec, pool, found.vectors, queries, tasks, labels)
+    return run_recipe(spec, pool, found.vectors, queries, tasks, labels, keep=keep)
 
 
 def _check(selection: Selection, pool: pl.DataFrame) -> None:
@@ -124,6 +147,9 @@ def _check(selection: Selection, pool: pl.DataFrame) -> None:
         raise ValueError(f"{decided.n_unique()} of {pool.height} rows have a decision; nothing was published")
     if not selection.within_budget:
         raise ValueError(f"the selection breaks its budget: {selection.budget}; nothing was published")
+    leaks = selection.selected.join(pool.filter(pl.col("contaminated").is_not_null()), on="row_id", how="semi")
+    if not leaks.is_empty():
+        raise ValueError(f"{leaks.height} selected rows hold items of an evaluation; nothing was published")
     if selection.selected.is_empty():
         raise ValueError("no row is left after the drop rules; nothing was published")
 

@@ -98,6 +98,8 @@ class TableAsset:
         partitioned: one table per source.
         gpu: runs a model.
         code_version: version of the producer.
+        columns: what columns mean, where ``columns.DESCRIPTIONS`` does not say it.
+        lineage: column -> the (asset key, column) pairs it is made from, shown as column lineage.
     """
 
     key: tuple[str, ...]
@@ -114,6 +116,8 @@ class TableAsset:
     code_version: str = "1"
     freshness: dg.FreshnessPolicy | None = None
     retry: dg.RetryPolicy | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    lineage: Mapping[str, Sequence[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -212,7 +216,9 @@ class TableAsset:
             "fingerprint": built.info.fingerprint,
         }
         if built.info.path.suffix == ".parquet":
-            metadata["dagster/column_schema"] = column_schema(built.info.path)
+            metadata["dagster/column_schema"] = column_schema(built.info.path, self.columns)
+        if self.lineage:
+            metadata["dagster/column_lineage"] = column_lineage(self.lineage)
         return dg.MaterializeResult(
             metadata=metadata,
             data_version=dg.DataVersion(built.info.data_version),
@@ -223,10 +229,23 @@ class TableAsset:
         )
 
 
-def column_schema(path: Path) -> dg.TableSchema:
+def column_schema(path: Path, texts: Mapping[str, str]) -> dg.TableSchema:
     """Return the columns of a Parquet file for the catalogue page of the UI."""
     return dg.TableSchema(
-        columns=[dg.TableColumn(f.name, _type_name(f.type), describe(f.name)) for f in pq.read_schema(path)]
+        columns=[
+            dg.TableColumn(f.name, _type_name(f.type), texts.get(f.name) or describe(f.name))
+            for f in pq.read_schema(path)
+        ]
+    )
+
+
+def column_lineage(lineage: Mapping[str, Sequence[tuple[tuple[str, ...], str]]]) -> dg.TableColumnLineage:
+    """Return which columns of other assets each column is made from."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=dg.AssetKey(list(key)), column_name=name) for key, name in origins]
+            for column, origins in lineage.items()
+        }
     )
 
 

@@ -1,5 +1,7 @@
-"""Which device a model runs on and in which number format. Not here: how much memory a batch needs."""
+"""Which device a model runs on, in which number format, and giving memory back. Not here: what a batch needs."""
 
+import ctypes
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,3 +50,13 @@ def cpu_has_bfloat16() -> bool:
 
     features = torch.cpu.get_capabilities()
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+def return_free_memory() -> None:
+    """Give memory that was freed back to the operating system.
+
+    glibc keeps a heap per thread and returns little of it: without this a long run of a 90 MB model ends up holding
+    3 GB. Does nothing on systems without ``malloc_trim``.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.device import pick_device, pick_dtype, return_free_memory
 from datasel_assets.models.hooked import (
     HookedEngine,
     UnsupportedModelError,
@@ -344,6 +344,7 @@ class Encoder:
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)
+            return_free_memory()
 
     def _run_shrinking(
         self, ids: Sequence[np.ndarray], lengths: np.ndarray

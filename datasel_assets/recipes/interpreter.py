@@ -5,7 +5,7 @@ Belongs here: the sequence, and what each sampler is given. Does not: the steps 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import polars as pl
 from datasel_assets.recipes import ledger
 from datasel_assets.recipes.budget import Filled, Limits, fill, resolve
 from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.recipes.scores import to_maximise, with_blends
 from datasel_assets.recipes.screen import screen
 from datasel_assets.samplers import SAMPLERS, Candidates, Sample, Vectors, ranks_all
 from datasel_assets.samplers.topk import nearest_query
@@ -50,6 +51,7 @@ def run_recipe(
     queries: np.ndarray | None = None,
     query_tasks: Sequence[Any] | None = None,
     query_labels: Sequence[str] | None = None,
+    keep: Mapping[str, str] | None = None,
 ) -> Selection:
     """Select from a pool as a recipe says.
 
@@ -57,13 +59,15 @@ def run_recipe(
 
     Args:
         spec: the recipe.
-        pool: one row per conversation: ``row_id`` (unique) and ``source``; ``n_tokens``, ``n_response_tokens``,
-            ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of``, ``cluster``, ``is_zero``
-            (True or null: no usable vector) as far as the recipe uses them.
+        pool: one row per conversation: ``row_id`` (unique) and ``source``; as far as the recipe uses them ``n_tokens``,
+            ``n_response_tokens``, ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of`` (and
+            its kin, ``screen.COPIES``), ``cluster``, ``is_zero`` (True or null: no usable vector) and
+            ``<family>.<indicator>``; ``contaminated``: null, or in words which evaluation's item the row holds.
         vectors: the representation, aligned with the pool's rows; when the recipe names one.
         queries: (t, dim) the target's vectors; when the recipe names one.
         query_tasks: (t,) the task of each query; for ``rule: task_round_robin``.
         query_labels: (t,) names for the queries in the ledger; ``query 0``, ``query 1``, ... by default.
+        keep: score -> ``high``, ``low`` or ``mid``: what ``keep: auto`` means; ``high`` for those not named.
 
     Returns:
         The selection; it may be empty when no row is eligible.
@@ -78,6 +82,7 @@ def run_recipe(
     for column in ("row_id", "source"):
         if column not in pool.columns:
             raise ValueError(f"the pool has no column {column!r} (it has {', '.join(pool.columns)})")
+    pool = with_blends(spec, pool, keep or {})
     screened = screen(pool, spec.drop, needs)
     eligible = screened["stage"].is_null().to_numpy()
     sources, source = _codes(pool["source"])
@@ -88,7 +93,7 @@ def run_recipe(
     candidates = Candidates(
         row_ids=pool["row_id"].to_numpy().astype(np.str_),
         eligible=eligible,
-        scores=None if needs.score is None else pool[needs.score].cast(pl.Float64).to_numpy(),
+        scores=to_maximise(spec, pool, keep or {}),
         groups=_groups(spec, pool),
         vectors=vectors if needs.representation else None,
         queries=queries if needs.target else None,

@@ -11,6 +11,7 @@ import polars as pl
 
 from datasel_assets.recipes.budget import Filled, Limits
 from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.recipes.screen import COPIES
 from datasel_assets.samplers import Sample
 
 SELECTED_SCHEMA = pl.Schema(
@@ -46,12 +47,14 @@ DECISIONS_SCHEMA = pl.Schema(
 )
 """One line per row of the pool, sorted by row_id.
 
-``stage``: ``rule:<n>`` (n-th drop rule of the file), ``duplicate``, ``ineligible`` (the sampler lacks an input for it),
-``source cap``, ``budget``, ``kept``. ``score``: what the sampler chose by (length, similarity, distance); null where
-there is none. ``rank``: place in the sampler's order, from 1, before bounds per source are applied; null for rows that
-were not ranked. ``margin``: score minus the lowest score that was kept (in the same group and for the same query,
-where there are any), bounds per source left aside: not negative for kept rows, not positive for rows that the budget
-left out. Rows kept for a source's minimum, or left out by a maximum, can be on the other side of that line.
+``stage``: ``contaminated``, ``rule:<n>`` (n-th drop rule of the file), ``duplicate``, ``near duplicate``,
+``semantic duplicate``, ``ineligible`` (the sampler lacks an input for it), ``source cap``, ``budget``, ``kept``.
+``score``: what the sampler maximised (length, similarity, distance, or an indicator, negative where low values are
+kept); null where there is none. ``rank``: place in the sampler's order, from 1, before bounds per source are applied;
+null for rows that were not ranked. ``margin``: score minus the lowest score that was kept (in the same group and for
+the same query, where there are any), bounds per source left aside: not negative for kept rows, not positive for rows
+that the budget left out. Rows kept for a source's minimum, or left out by a maximum, can be on the other side of that
+line.
 ``selected_for``: the query whose turn took a kept row.
 """
 
@@ -122,7 +125,9 @@ def decisions(
     kept, capped, reserved = (_scatter(n, order, x) for x in (filled.accepted, filled.capped, filled.reserved))
     margin = _margins(score, query, outcome)
 
-    frame = _with_columns(pool, {"duplicate_of": pl.String, "cluster": pl.Int32}).with_columns(
+    copies = [column for column, _ in COPIES.values() if column in pool.columns]
+    pool_columns = pool.with_columns(duplicate_of=pl.coalesce(copies)) if copies else pool
+    frame = _with_columns(pool_columns, {"duplicate_of": pl.String, "cluster": pl.Int32}).with_columns(
         screened["stage"],
         screened["reason"],
         kept=pl.Series(kept),
@@ -132,6 +137,7 @@ def decisions(
         score=_floats(score),
         margin=_floats(margin),
         query=_labels(query, outcome.labels),
+        value=_score_values(pool, spec),
     )
     maximum = pl.DataFrame(
         {"source": limits.sources, "maximum": limits.maximum}, schema_overrides={"source": pl.String}
@@ -188,6 +194,11 @@ def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     if inner == "longest":
         by = spec.requires().score
         detail = pl.format(f" by {by} ({{}})", _thousands(pl.col("score").cast(pl.Int64)))
+    elif inner == "topk":
+        params = spec.select.params if inner == name else spec.select.params.inner.params
+        drawn = f", drawn at temperature {params.tau:g} (seed {spec.seed})" if params.tau > 0 else ""
+        value = pl.col("value").round_sig_figs(4)
+        detail = pl.format(f" by {spec.requires().score} ({{}}){drawn}", value)
     elif inner == "random":
         detail = pl.lit(f" in random order (seed {spec.seed})")
     elif inner == "round_robin":
@@ -241,6 +252,14 @@ def _scatter(n: int, order: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _floats(values: np.ndarray) -> pl.Series:
     """NaN means "none", which is null in a table."""
     return pl.Series(values.astype(np.float32)).fill_nan(None)
+
+
+def _score_values(pool: pl.DataFrame, spec: RecipeSpec) -> pl.Series:
+    """Return the column that the sampler ranks by as it stands in the pool, whichever way round it is maximised."""
+    column = spec.requires().score
+    if column is None:
+        return pl.Series([None] * pool.height, dtype=pl.Float64)
+    return pool[column].cast(pl.Float64)
 
 
 def _labels(queries: np.ndarray, labels: Sequence[str]) -> pl.Series:

@@ -4,19 +4,37 @@ Belongs here: the YAML's shape, its error messages, and which tables a recipe ne
 (``interpreter``), reading YAML (``registry``).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_serializer, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_serializer, model_validator
 
+from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.samplers import SAMPLERS, requires, score_column
 from datasel_assets.samplers.stratify import split_params
 from datasel_assets.schema import Slug, StrictModel
 
 ScoreColumn = Literal["n_tokens", "n_response_tokens", "n_chars", "response_chars", "prompt_chars", "n_turns"]
-"""Columns of the pool that a drop rule may look at."""
+"""Columns that the pool has without any indicator."""
+
+_REFERENCE = re.compile(r"[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*")
+
+
+def _score_name(name: str) -> str:
+    if name not in get_args(ScoreColumn) and not _REFERENCE.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a score: allowed are {', '.join(get_args(ScoreColumn))}, "
+            "or <family>.<indicator> such as text.response_mtld"
+        )
+    return name
+
+
+ScoreName = Annotated[str, AfterValidator(_score_name)]
+"""A column of the pool, or ``<family>.<indicator>``; whether the family and the indicator exist is checked later."""
 
 Format = Literal["messages", "alpaca", "sharegpt"]
+BOUNDS = ("below", "above", "below_quantile", "above_quantile")
 BUDGET_KINDS = ("rows", "fraction", "tokens", "response_tokens")
 
 _Count = Annotated[int, Field(gt=0, strict=True)]
@@ -28,28 +46,27 @@ class DropRule(StrictModel):
     """One reason to keep a row out of the selection. Rules apply in the order of the file; the first that fits counts.
 
     Attributes:
-        when: ``duplicate``: the row repeats another one.
-        score: a column of the pool, to be compared with ``below`` and ``above``. A missing value fits neither.
+        when: ``duplicate``: the row repeats another one; ``near_duplicate``: it shares most of its words with one;
+            ``semantic_duplicate``: its vector is almost that of another one (what counts stands in
+            ``duplicates.yaml``); ``contaminated``: it holds an item of an evaluation. Contaminated rows are dropped
+            whether a recipe says so or not.
+        score: a column of the pool or an indicator, to be compared with the bounds. A missing value fits none.
         below: drop rows whose score is smaller than this.
         above: drop rows whose score is larger than this.
+        below_quantile: drop this share of the pool's rows, those with the smallest scores; ties by row_id.
+        above_quantile: keep this share of the pool's rows, those with the smallest scores, and drop the others.
+        missing: what happens to a row without this score: ``keep`` it, or ``drop`` it.
         source: drop all rows of these sources.
     """
 
-    when: Literal["duplicate"] | None = None
-    score: ScoreColumn | None = None
+    when: Literal["duplicate", "near_duplicate", "semantic_duplicate", "contaminated"] | None = None
+    score: ScoreName | None = None
     below: float | None = None
     above: float | None = None
+    below_quantile: _Share | None = None
+    above_quantile: _Share | None = None
+    missing: Literal["keep", "drop"] = "keep"
     source: tuple[Slug, ...] | None = None
-
-    @field_validator("when", mode="before")
-    @classmethod
-    def _no_contamination_yet(cls, value: Any) -> Any:
-        if value == "contaminated":
-            raise ValueError(
-                "'contaminated' needs the contamination table, which this version does not build yet: remove the rule "
-                "(allowed now: duplicate)"
-            )
-        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> "DropRule":
@@ -58,11 +75,13 @@ class DropRule(StrictModel):
             raise ValueError(
                 f"a drop rule has exactly one of 'when', 'score', 'source'; found {' and '.join(kinds) or 'none'}"
             )
-        bounds = [name for name in ("below", "above") if getattr(self, name) is not None]
+        bounds = [name for name in BOUNDS if getattr(self, name) is not None]
         if bounds and self.score is None:
             raise ValueError(f"'{bounds[0]}' goes with 'score: <column>' (one of {', '.join(get_args(ScoreColumn))})")
-        if self.score is not None and not bounds:
-            raise ValueError(f"'score: {self.score}' needs 'below' or 'above'")
+        if self.score is not None and not bounds and self.missing == "keep":
+            raise ValueError(f"'score: {self.score}' needs 'below' or 'above', 'below_quantile' or 'above_quantile'")
+        if self.score is None and self.missing == "drop":
+            raise ValueError("'missing: drop' goes with 'score: <column>'")
         if self.source is not None and not self.source:
             raise ValueError("'source' needs at least one name")
         return self
@@ -103,6 +122,9 @@ class SelectSpec(StrictModel):
                 raise ValueError(f"sampler {self.sampler} needs '{key}: ...' ({example})")
             if given and part not in needed:
                 raise ValueError(f"sampler {self.sampler} does not use '{key}': remove it")
+        by = score_column(self.sampler, self.params)
+        if by is not None:
+            _score_name(by)
         return self
 
     @model_serializer
@@ -211,13 +233,17 @@ class Needs:
         representation: whose vectors, or None.
         target: whose queries, or None.
         clusters: whether the pool's cluster labels are read.
-        score: the corpus column that orders the rows, or None.
+        score: the column that orders the rows, or None.
+        duplicates: the kinds of duplicates that are dropped, exact ones aside.
+        scores: every ``<family>.<indicator>`` that a rule, the sampler or a blend reads.
     """
 
     representation: str | None
     target: str | None
     clusters: bool
     score: str | None
+    scores: frozenset[str]
+    duplicates: tuple[str, ...] = ()
 
 
 class RecipeSpec(StrictModel):
@@ -230,6 +256,7 @@ class RecipeSpec(StrictModel):
         select: which rows are preferred.
         budget: how many of them are taken.
         seed: for samplers that are random; another seed gives another draw.
+        scores: blends of this recipe alone, used as ``blend.<name>``; those that recipes share stand in ``scores/``.
         release: what is exported.
     """
 
@@ -239,7 +266,20 @@ class RecipeSpec(StrictModel):
     select: SelectSpec
     budget: BudgetSpec
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    scores: dict[Slug, BlendSpec] = Field(default_factory=dict)
     release: ReleaseSpec = ReleaseSpec()
+
+    @model_validator(mode="after")
+    def _blends_are_plain(self) -> "RecipeSpec":
+        for name, own in self.scores.items():
+            if own.how == "ols":
+                raise ValueError(f"scores.{name}: 'how: ols' reads a file: write it as scores/{name}.yaml")
+            nested = [entry.score for entry in own.inputs if entry.score == f"blend.{name}"]
+            if nested:
+                raise ValueError(f"scores.{name}: it is made from itself")
+            for entry in own.inputs:
+                _score_name(entry.score)
+        return self
 
     @field_validator("paper")
     @classmethod
@@ -250,9 +290,15 @@ class RecipeSpec(StrictModel):
 
     def requires(self) -> Needs:
         """Return which tables the recipe reads, so that its asset depends on just those."""
+        score = score_column(self.select.sampler, self.select.params)
+        own = {f"blend.{name}" for name in self.scores}
+        read = {rule.score for rule in self.drop} | {score}
+        read |= {entry.score for blend in self.scores.values() for entry in blend.inputs}
         return Needs(
             representation=self.select.representation,
             target=self.select.target,
             clusters=self.select.groups == "cluster",
-            score=score_column(self.select.sampler, self.select.params),
+            score=score,
+            scores=frozenset(name for name in read if name is not None and "." in name) - own,
+            duplicates=tuple(sorted({rule.when for rule in self.drop if rule.when} - {"duplicate", "contaminated"})),
         )

@@ -9,11 +9,19 @@ import polars as pl
 
 from datasel_assets.recipes.schema import DropRule, Needs
 
+COPIES = {
+    "duplicate": ("duplicate_of", "duplicate"),
+    "near_duplicate": ("near_duplicate_of", "near duplicate"),
+    "semantic_duplicate": ("semantic_duplicate_of", "semantic duplicate"),
+}
+"""Kind of copy in a drop rule -> the pool's column with the row that stands for it, and the stage of the ledger."""
+
 
 def screen(pool: pl.DataFrame, rules: Sequence[DropRule], needs: Needs) -> pl.DataFrame:
     """Return ``stage`` and ``reason`` for the rows that cannot be chosen, null for the others, in the pool's order.
 
-    Score and source rules apply in the order of the file. Duplicates are looked for among the rows that these leave,
+    Rows that hold an item of an evaluation come first, whatever the recipe says. Score and source rules apply in the
+    order of the file. Duplicates are looked for among the rows that these leave,
     so a copy takes the place of an original that was dropped: of equal rows exactly one stays, the original (its
     ``duplicate_of`` is null) where it is left, otherwise the first by (source, row_id). Last come rows without the
     vector, cluster or length that the sampler needs.
@@ -34,9 +42,14 @@ def screen(pool: pl.DataFrame, rules: Sequence[DropRule], needs: Needs) -> pl.Da
         dropped, why = _condition(pool, number, rule)
         stage = pl.when(dropped).then(pl.lit(f"rule:{number}")).otherwise(stage)
         reason = pl.when(dropped).then(why).otherwise(reason)
+    if "contaminated" in pool.columns:
+        leaks = pl.col("contaminated").is_not_null()
+        stage = pl.when(leaks).then(pl.lit("contaminated")).otherwise(stage)
+        reason = pl.when(leaks).then("contaminated").otherwise(reason)
     found = pool.select("row_id", "source", stage=stage, reason=reason)
-    if any(rule.when == "duplicate" for rule in rules):
-        found = _without_copies(found, _column(pool, "duplicate_of", "the rule 'when: duplicate'"))
+    for kind, (column, name) in COPIES.items():
+        if any(rule.when == kind for rule in rules):
+            found = _without_copies(found, _column(pool, column, f"the rule 'when: {kind}'"), name)
     for missing, why in _missing(pool, needs):
         lacks = missing & pl.col("stage").is_null()
         found = found.with_columns(
@@ -53,18 +66,32 @@ def _condition(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr
     if pool.height and _column(pool, rule.score, f"drop rule {number}").null_count() == pool.height:
         raise ValueError(f"drop rule {number} looks at {rule.score}, which is not known for any row of the pool")
     value = pl.col(rule.score)
+    shown = value if pool.schema[rule.score].is_integer() else value.round_sig_figs(4)
     dropped, why = pl.lit(False), pl.lit(None, dtype=pl.String)
+    if rule.missing == "drop":
+        dropped, why = value.is_null(), pl.lit(f"{rule.score} is not known")
     for side, bound in (("below", rule.below), ("above", rule.above)):
         if bound is None:
             continue
         hit = (value < bound if side == "below" else value > bound).fill_null(False)
         dropped = dropped | hit
-        why = pl.when(hit).then(pl.format(f"{rule.score} {{}} is {side} {bound:g}", value)).otherwise(why)
+        why = pl.when(hit).then(pl.format(f"{rule.score} {{}} is {side} {bound:g}", shown)).otherwise(why)
+    for side, share in (("below", rule.below_quantile), ("above", rule.above_quantile)):
+        if share is None:
+            continue
+        # By rank and not by value, so that the share is exact however many rows tie.
+        place = pl.struct(rule.score, "row_id").rank("ordinal").over(value.is_null()) - 1
+        cut = (share * value.count()).floor()
+        hit = ((place < cut if side == "below" else place >= cut) & value.is_not_null()).fill_null(False)
+        dropped = dropped | hit
+        end = f"lowest {share:.4g}" if side == "below" else f"highest {1 - share:.4g}"
+        text = f"{rule.score} {{}} is in the {end} of the pool"
+        why = pl.when(hit).then(pl.format(text, shown)).otherwise(why)
     return dropped, why
 
 
-def _without_copies(found: pl.DataFrame, duplicate_of: pl.Series) -> pl.DataFrame:
-    """Drop all but one of each group of equal rows, among the rows that no rule has dropped."""
+def _without_copies(found: pl.DataFrame, duplicate_of: pl.Series, name: str) -> pl.DataFrame:
+    """Drop all but one of each group of copies, among the rows that no rule has dropped."""
     grouped = found.with_columns(duplicate_of=duplicate_of).with_columns(
         group=pl.coalesce("duplicate_of", "row_id"), copy=pl.col("duplicate_of").is_not_null()
     )
@@ -78,11 +105,11 @@ def _without_copies(found: pl.DataFrame, duplicate_of: pl.Series) -> pl.DataFram
     )
     copies = grouped.join(keepers, on="group", how="left", maintain_order="left")
     is_copy = pl.col("stage").is_null() & (pl.col("row_id") != pl.col("keeper")).fill_null(False)
-    text = pl.format("duplicate of {} in source {}", "keeper", "keeper_source")
+    text = pl.format(f"{name} of {{}} in source {{}}", "keeper", "keeper_source")
     return copies.select(
         "row_id",
         "source",
-        stage=pl.when(is_copy).then(pl.lit("duplicate")).otherwise("stage"),
+        stage=pl.when(is_copy).then(pl.lit(name)).otherwise("stage"),
         reason=pl.when(is_copy).then(text).otherwise("reason"),
     )
 
@@ -103,9 +130,8 @@ def _missing(pool: pl.DataFrame, needs: Needs) -> list[tuple[pl.Series, str]]:
     if needs.score is not None:
         length = _column(pool, needs.score, "the sampler")
         if pool.height and length.null_count() == pool.height:
-            raise ValueError(
-                f"{needs.score} is not known for any row of the pool: count tokens, or choose by response_chars"
-            )
+            advice = "" if "." in needs.score else ": count tokens, or choose by response_chars"
+            raise ValueError(f"{needs.score} is not known for any row of the pool{advice}")
         missing.append((length.is_null(), f"{needs.score} is not known"))
     return missing
 

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.registry.base import load_folder
+from datasel_assets.registry.duplicates import FILE as DUPLICATES_FILE
+from datasel_assets.registry.duplicates import DuplicatesSpec, load_duplicates
+from datasel_assets.registry.evaluation import EvaluationSpec
 from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.registry.score import blend_errors, score_keep, unknown_score
 from datasel_assets.registry.source import SourceSpec
 from datasel_assets.registry.target import TargetSpec
 
@@ -23,6 +28,8 @@ CONTROL_ARMS = {
 }
 """Recipes that exist without a file."""
 
+COLLIDES = "its name differs from another file only in '-' and '_'; rename one of them"
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -36,9 +43,16 @@ class Registry:
     sources: Mapping[str, SourceSpec]
     targets: Mapping[str, TargetSpec]
     representations: Mapping[str, RepresentationSpec]
+    scores: Mapping[str, BlendSpec]
     recipes: Mapping[str, RecipeSpec]
+    evaluations: Mapping[str, EvaluationSpec]
+    duplicates: DuplicatesSpec | None
     errors: Mapping[str, str]
     source_names: frozenset[str]
+
+    def score_keep(self) -> dict[str, str]:
+        """Return every score of this data folder with the values that are kept: high, low or mid."""
+        return score_keep(self.scores)
 
     @property
     def clustered(self) -> str | None:
@@ -46,12 +60,20 @@ class Registry:
         names = sorted(name for name, spec in self.representations.items() if spec.clusters)
         return names[0] if names else None
 
+    @property
+    def neighboured(self) -> str | None:
+        """Return the representation by which neighbours are found, or None."""
+        names = sorted(name for name, spec in self.representations.items() if spec.neighbours)
+        return names[0] if names else None
+
 
 def load_registry(data: Path) -> Registry:
-    """Read ``sources targets representations recipes`` under ``data``; a bad file never hides the others."""
+    """Read the registry folders and ``duplicates.yaml`` under ``data``; a bad file never hides the others."""
     sources = load_folder(data / "sources", SourceSpec)
     targets = load_folder(data / "targets", TargetSpec, missing_ok=True)
     representations = load_folder(data / "representations", RepresentationSpec, missing_ok=True)
+    evaluations = load_folder(data / "evaluations", EvaluationSpec, missing_ok=True)
+    scores = load_folder(data / "scores", BlendSpec, missing_ok=True)
     recipes = load_folder(data / "recipes", RecipeSpec, missing_ok=True)
     errors = {
         f"{folder}/{name}.yaml": message
@@ -59,17 +81,20 @@ def load_registry(data: Path) -> Registry:
             ("sources", sources),
             ("targets", targets),
             ("representations", representations),
+            ("evaluations", evaluations),
+            ("scores", scores),
             ("recipes", recipes),
         )
         for name, message in loaded.errors.items()
     }
+    duplicates, message = load_duplicates(data)
+    if message:
+        errors[DUPLICATES_FILE] = message
     # The control arms are always there, so that no method goes without a baseline.
     recipes.specs.update({n: s for n, s in CONTROL_ARMS.items() if n not in recipes.specs and n not in recipes.errors})
     known = dict(representations.specs)
     for name in _colliding(known):
-        errors[f"representations/{name}.yaml"] = (
-            f"representations/{name}.yaml: its name differs from another file only in '-' and '_'; rename one of them"
-        )
+        errors[f"representations/{name}.yaml"] = f"representations/{name}.yaml: {COLLIDES}"
         del known[name]
     for name in _sharing_a_table(known):
         errors[f"representations/{name}.yaml"] = (
@@ -78,14 +103,20 @@ def load_registry(data: Path) -> Registry:
             "of another name, or give it a revision"
         )
         del known[name]
+    known_evaluations = dict(evaluations.specs)
+    for name in _colliding(known_evaluations):
+        errors[f"evaluations/{name}.yaml"] = f"evaluations/{name}.yaml: {COLLIDES}"
+        del known_evaluations[name]
+    blends = dict(scores.specs)
+    while broken := blend_errors(blends) | dict.fromkeys(_colliding(blends), COLLIDES):
+        # One at a time: a blend that reads a broken one is reported as reading what does not exist.
+        name = min(broken)
+        errors[f"scores/{name}.yaml"] = f"scores/{name}.yaml: {broken[name]}"
+        del blends[name]
     good = {}
     colliding = _colliding(recipes.specs)
     for name, spec in recipes.specs.items():
-        message = (
-            "its name differs from another file only in '-' and '_'; rename one of them"
-            if name in colliding
-            else _dangling(spec, known, targets.specs)
-        )
+        message = COLLIDES if name in colliding else _dangling(spec, known, targets.specs, blends, duplicates)
         if message:
             errors[f"recipes/{name}.yaml"] = f"recipes/{name}.yaml: {message}"
         else:
@@ -94,7 +125,10 @@ def load_registry(data: Path) -> Registry:
         sources=sources.specs,
         targets=targets.specs,
         representations=known,
+        scores=blends,
         recipes=good,
+        evaluations=known_evaluations,
+        duplicates=duplicates,
         errors=errors,
         source_names=frozenset(sources.specs) | frozenset(sources.errors),
     )
@@ -123,7 +157,11 @@ def _sharing_a_table(representations: Mapping[str, RepresentationSpec]) -> list[
 
 
 def _dangling(
-    spec: RecipeSpec, representations: Mapping[str, RepresentationSpec], targets: Mapping[str, TargetSpec]
+    spec: RecipeSpec,
+    representations: Mapping[str, RepresentationSpec],
+    targets: Mapping[str, TargetSpec],
+    blends: Mapping[str, BlendSpec],
+    duplicates: DuplicatesSpec | None,
 ) -> str | None:
     """Return what a recipe refers to that does not exist, in words."""
     needs = spec.requires()
@@ -138,4 +176,12 @@ def _dangling(
         )
     if needs.clusters and not any(r.clusters for r in representations.values()):
         return "it needs clusters, but no file in representations/ has a 'clusters:' block"
-    return None
+    clustered = any(r.clusters for r in representations.values())
+    if needs.duplicates and duplicates is None:
+        return f"it drops {needs.duplicates[0]}s, but {DUPLICATES_FILE} cannot be read"
+    if "semantic_duplicate" in needs.duplicates and not clustered:
+        return "it drops semantic duplicates, but no file in representations/ has a 'clusters:' block"
+    neighboured = any(r.neighbours for r in representations.values())
+    if any(score.startswith("neighbours.") for score in needs.scores) and not neighboured:
+        return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
+    return unknown_score(needs.scores, score_keep(blends))

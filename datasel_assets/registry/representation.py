@@ -22,9 +22,19 @@ class ClusterSpec(StrictModel):
 
 
 class RepresentationSpec(StrictModel):
-    """One representation: each becomes assets."""
+    """One representation: each becomes assets.
+
+    Attributes:
+        doc: what it is, in a sentence.
+        encoder: the model and what of it is kept.
+        compress: how its layers become one vector.
+        clusters: group the pool by these vectors.
+        neighbours: find the nearest neighbours of every row by these vectors, for the scores of that name. Best for a
+            representation that is not fitted to the pool: a new row then leaves the vectors of the others as they are.
+    """
 
     doc: str = ""
     encoder: EncoderSpec = Field(default_factory=lambda: EncoderSpec.model_validate({}))
     compress: CompressSpec = CompressSpec()
     clusters: ClusterSpec | None = None
+    neighbours: bool = False

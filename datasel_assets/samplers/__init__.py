@@ -25,10 +25,10 @@ def ranks_all(name: str, params: Any) -> bool:
 
 
 def score_column(name: str, params: Any) -> str | None:
-    """Return the corpus column that must stand in ``Candidates.scores``, or None."""
+    """Return the column that must stand in ``Candidates.scores``, or None."""
     if name == "stratify":
         return score_column(params.inner.sampler, params.inner.params)
-    return params.by if name == "longest" else None
+    return getattr(params, "by", None)
 
 
 __all__ = [

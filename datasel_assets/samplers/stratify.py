@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError, model_serializer, model_validator
 
-from datasel_assets.samplers import kcenter, longest, random, round_robin
+from datasel_assets.samplers import gumbel_topk, kcenter, longest, random, round_robin
 from datasel_assets.samplers.base import Candidates, Sample, SamplerModule, check_budget, usable_rows
 from datasel_assets.samplers.quotas import Quota, group_weights, take_turns
 from datasel_assets.schema import StrictModel
@@ -19,7 +19,7 @@ REQUIRES: frozenset[str] = frozenset({"groups"})
 RANKS_ALL = False
 
 INNER: MappingProxyType[str, SamplerModule] = MappingProxyType(
-    {"random": random, "longest": longest, "round_robin": round_robin, "kcenter": kcenter}
+    {"random": random, "longest": longest, "topk": gumbel_topk, "round_robin": round_robin, "kcenter": kcenter}
 )
 """Samplers that may run inside a group."""
 

@@ -35,6 +35,7 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         "token_histogram": lambda: plots.token_histogram({name: lengths[i::m] for i, name in enumerate(names)}),
         "length_histogram": lambda: plots.length_histogram(lengths, lengths[lengths > 60], names[-1]),
         "overlap_heatmap": lambda: plots.overlap_heatmap(names, overlap),
+        "score_grid": lambda: plots.score_grid(dict.fromkeys(names, np.where(lengths > 50, lengths, np.nan)), names[0]),
         "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),
         "fidelity": lambda: plots.fidelity({name: {f"recall {names[-1]}": 0.5, "overlap": 0.7} for name in names}),

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -14,6 +16,7 @@ DIM, QUERIES = 6, 4
 SELECTS = {
     "random": {"sampler": "random"},
     "longest": {"sampler": "longest"},
+    "topk": {"sampler": "topk", "by": "n_chars", "keep": "low"},
     "round_robin": {"sampler": "round_robin", "representation": "r", "target": "t"},
     "kcenter": {"sampler": "kcenter", "representation": "r"},
     "stratify": {"sampler": "stratify", "groups": "cluster", "quota": "sqrt"},
@@ -185,6 +188,7 @@ def test_reasons_read_like_sentences():
     eligible = run(SELECTS["random"], {"fraction": 0.1}, pool, vectors, queries).budget["eligible_rows"]
     assert reasons["random"] == f"ranked 2nd of {eligible} in random order (seed 0)"
     assert reasons["longest"] == f"ranked 2nd of {eligible} by n_response_tokens (59)"
+    assert re.fullmatch(rf"ranked 2nd of {eligible} by n_chars \(\d+\.0\)", reasons["topk"])
     for name, text in (
         ("round_robin", ", taken by query 1, similarity 0."),
         ("kcenter", " away from the nearest row ranked before it"),
@@ -261,3 +265,40 @@ def test_missing_vectors_or_queries_are_named():
         run_recipe(spec, pool, None, queries)
     with pytest.raises(ValueError, match="reads 't', but no queries"):
         run_recipe(spec, pool, ArrayVectors(vectors), None)
+
+
+def scored(**scores) -> pl.DataFrame:
+    n = len(next(iter(scores.values())))
+    return pl.DataFrame({"row_id": [f"r{i}" for i in range(n)], "source": ["a"] * n, **scores})
+
+
+def best(by: str, pool: pl.DataFrame, keep: str = "auto", signs: dict | None = None, **more) -> list[str]:
+    select = {"sampler": "topk", "by": by, "keep": keep}
+    spec = RecipeSpec.model_validate({"paper": "baseline", "select": select, "budget": {"rows": 2}, **more})
+    return run_recipe(spec, pool, keep=signs).selected["row_id"].to_list()
+
+
+def test_the_best_rows_are_those_with_high_low_or_middling_values_as_the_recipe_or_the_indicator_says():
+    pool = scored(**{"lm.loss": [1.0, 5.0, 2.0, 3.0, 9.0, None]})
+    assert best("lm.loss", pool) == ["r4", "r1"]
+    assert best("lm.loss", pool, signs={"lm.loss": "low"}) == ["r0", "r2"]
+    assert best("lm.loss", pool, keep="high", signs={"lm.loss": "low"}) == ["r4", "r1"]
+    assert best("lm.loss", pool, keep="mid") == ["r3", "r1"]
+
+
+def test_a_recipe_can_rank_by_a_blend_of_its_own():
+    pool = scored(**{"text.a": [0.0, 1.0, 2.0], "text.b": [9.0, 0.0, 1.0]})
+    inputs = [{"score": "text.a"}, {"score": "text.b", "keep": "low"}]
+    blended = {"scores": {"both": {"how": "rank_mean", "inputs": inputs}}}
+    assert best("blend.both", pool, **blended) == ["r1", "r2"]
+
+
+def test_reasons_show_a_low_score_as_it_is_and_not_with_its_sign_turned():
+    pool = scored(**{"lm.loss": [1.25, 5.0]})
+    select = {"sampler": "topk", "by": "lm.loss", "keep": "low"}
+    spec = RecipeSpec.model_validate({"paper": "baseline", "select": select, "budget": {"rows": 1}})
+    decisions = run_recipe(spec, pool).decisions
+    assert decisions["reason"].to_list() == [
+        "ranked 1st of 2 by lm.loss (1.25)",
+        "ranked 2nd of 2 by lm.loss (5.0); the budget took 1",
+    ]

@@ -42,19 +42,24 @@ def test_what_is_written_out_reads_back_as_the_same_recipe(select):
 @pytest.mark.parametrize(
     ("select", "needs"),
     [
-        ({"sampler": "random"}, Needs(None, None, False, None)),
-        ({"sampler": "longest"}, Needs(None, None, False, "n_response_tokens")),
-        (AIMED, Needs("crds_w", "arithmetic", False, None)),
-        ({"sampler": "kcenter", "representation": "x"}, Needs("x", None, False, None)),
-        ({"sampler": "stratify", "groups": "source"}, Needs(None, None, False, None)),
-        ({"sampler": "stratify", "groups": "cluster"}, Needs(None, None, True, None)),
+        ({"sampler": "random"}, Needs(None, None, False, None, frozenset())),
+        ({"sampler": "longest"}, Needs(None, None, False, "n_response_tokens", frozenset())),
+        (AIMED, Needs("crds_w", "arithmetic", False, None, frozenset())),
+        ({"sampler": "kcenter", "representation": "x"}, Needs("x", None, False, None, frozenset())),
+        ({"sampler": "stratify", "groups": "source"}, Needs(None, None, False, None, frozenset())),
+        ({"sampler": "stratify", "groups": "cluster"}, Needs(None, None, True, None, frozenset())),
         (
             {"sampler": "stratify", "groups": "cluster", "representation": "x", "inner": {"sampler": "kcenter"}},
-            Needs("x", None, True, None),
+            Needs("x", None, True, None, frozenset()),
         ),
         (
             {"sampler": "stratify", "groups": "source", "inner": {"sampler": "longest", "by": "n_turns"}},
-            Needs(None, None, False, "n_turns"),
+            Needs(None, None, False, "n_turns", frozenset()),
+        ),
+        ({"sampler": "topk", "by": "n_chars"}, Needs(None, None, False, "n_chars", frozenset())),
+        (
+            {"sampler": "topk", "by": "text.response_mtld"},
+            Needs(None, None, False, "text.response_mtld", frozenset({"text.response_mtld"})),
         ),
     ],
 )
@@ -81,11 +86,16 @@ def test_a_recipe_needs_just_the_tables_it_reads(select, needs):
         ({"select": {"sampler": "stratify"}}, "needs 'groups"),
         ({"select": {"sampler": "stratify", "groups": "topic"}}, "'source' or 'cluster'"),
         ({"select": {"sampler": "kcenter", "representation": "../x"}}, "not a valid name"),
-        ({"drop": [{"when": "contaminated"}]}, "does not build yet"),
         ({"drop": [{"when": "old"}]}, "'duplicate'"),
         ({"drop": [{}]}, "exactly one of 'when', 'score', 'source'; found none"),
         ({"drop": [{"when": "duplicate", "source": ["a"]}]}, "found when and source"),
-        ({"drop": [{"score": "quality", "below": 1}]}, "'n_tokens', 'n_response_tokens'"),
+        ({"drop": [{"score": "quality", "below": 1}]}, "allowed are n_tokens, n_response_tokens.*<family>.<indicator>"),
+        ({"drop": [{"score": "n_chars", "below_quantile": 1.5}]}, "less than or equal to 1"),
+        ({"drop": [{"when": "duplicate", "missing": "drop"}]}, "'missing: drop' goes with 'score"),
+        ({"select": {"sampler": "topk", "by": "quality"}}, "'quality' is not a score"),
+        ({"select": {"sampler": "topk", "by": "text.x", "tau": -1}}, "tau: must be greater than or equal to 0"),
+        ({"scores": {"q": {"how": "ols", "inputs": [{"score": "a.b"}], "outcomes": {"uri": "f"}}}}, "scores/q.yaml"),
+        ({"scores": {"q": {"how": "sum", "inputs": [{"score": "blend.q"}]}}}, "made from itself"),
         ({"drop": [{"score": "n_chars"}]}, "needs 'below' or 'above'"),
         ({"drop": [{"when": "duplicate", "below": 1}]}, "'below' goes with 'score"),
         ({"drop": [{"source": []}]}, "at least one name"),
@@ -105,3 +115,14 @@ def test_a_recipe_needs_just_the_tables_it_reads(select, needs):
 def test_a_mistake_is_refused_with_what_is_allowed(changes, message):
     with pytest.raises(ValidationError, match=message):
         recipe(**changes)
+
+
+def test_a_recipe_reads_the_inputs_of_its_own_blends_and_of_its_rules_but_not_the_blends_themselves():
+    spec = recipe(
+        select={"sampler": "topk", "by": "blend.both"},
+        scores={"both": {"how": "sum", "inputs": [{"score": "text.a"}, {"score": "blend.shared"}]}},
+        drop=[{"score": "lm.b", "below_quantile": 0.1}],
+    )
+    assert spec.requires().scores == {"text.a", "blend.shared", "lm.b"}
+    assert spec.requires().score == "blend.both"
+    assert RecipeSpec.model_validate(spec.model_dump(mode="json")) == spec

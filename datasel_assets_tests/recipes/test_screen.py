@@ -4,7 +4,7 @@ import pytest
 from datasel_assets.recipes.schema import DropRule, Needs
 from datasel_assets.recipes.screen import screen
 
-NOTHING = Needs(None, None, False, None)
+NOTHING = Needs(None, None, False, None, frozenset())
 
 
 def pool(**columns) -> pl.DataFrame:
@@ -60,7 +60,7 @@ def test_a_copy_whose_original_left_the_pool_stays_once():
 
 def test_rows_without_what_the_sampler_needs_are_ineligible():
     frame = pool(is_zero=[True, None, False, False], cluster=[1, 1, None, 1], n_chars=[5, 5, 5, None])
-    stages = outcome(frame, needs=Needs("white", None, True, "n_chars"))
+    stages = outcome(frame, needs=Needs("white", None, True, "n_chars", frozenset()))
     assert [stage for stage, _ in stages] == ["ineligible"] * 4
     assert [reason for _, reason in stages] == [
         "no vector in white, or one of zeros: nothing to compare",
@@ -76,11 +76,62 @@ def test_rows_without_what_the_sampler_needs_are_ineligible():
         ([{"score": "n_turns", "below": 1}], NOTHING, "drop rule 1 needs the column 'n_turns'"),
         ([{"when": "duplicate"}], NOTHING, "'when: duplicate' needs the column 'duplicate_of'"),
         ([{"score": "n_tokens", "below": 1}], NOTHING, "not known for any row"),
-        ([], Needs(None, None, False, "n_tokens"), "n_tokens is not known for any row of the pool: count tokens"),
-        ([], Needs(None, None, True, None), "needs the column 'cluster'"),
+        ([], Needs(None, None, False, "n_tokens", frozenset()), "n_tokens is not known for any row of the pool"),
+        ([], Needs(None, None, True, None, frozenset()), "needs the column 'cluster'"),
     ],
 )
 def test_a_column_that_is_missing_or_empty_is_named(rules, needs, message):
     frame = pool(n_tokens=pl.Series([None, None], dtype=pl.Int32))
     with pytest.raises(ValueError, match=message):
         outcome(frame, *rules, needs=needs)
+
+
+def test_a_quantile_drops_exactly_its_share_however_many_rows_tie():
+    frame = pool(n_chars=[5] * 10)
+    stages = [stage for stage, _ in outcome(frame, {"score": "n_chars", "below_quantile": 0.25})]
+    assert stages == ["rule:1", "rule:1", *[None] * 8]
+
+
+def test_a_band_between_two_quantiles_keeps_the_middle_and_says_why_the_rest_went():
+    frame = pool(**{"lm.perplexity": [4.0, 1.0, None, 2.0, 3.0]})
+    rule = {"score": "lm.perplexity", "below_quantile": 0.25, "above_quantile": 0.75}
+    assert outcome(frame, rule) == [
+        ("rule:1", "lm.perplexity 4.0 is in the highest 0.25 of the pool"),
+        ("rule:1", "lm.perplexity 1.0 is in the lowest 0.25 of the pool"),
+        (None, None),
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_bands_of_rising_width_are_nested():
+    frame = pool(n_chars=[(7 * i) % 23 for i in range(40)])
+    kept = []
+    for low in (0.4, 0.3, 0.1, 0.0):
+        rule = {"score": "n_chars", "below_quantile": low, "above_quantile": 1 - low}
+        kept.append({i for i, (stage, _) in enumerate(outcome(frame, rule)) if stage is None})
+    assert [len(rows) for rows in kept] == [8, 16, 32, 40]
+    assert kept[0] < kept[1] < kept[2] < kept[3]
+
+
+def test_a_row_without_the_score_can_be_dropped_too():
+    frame = pool(**{"lm.ifd": [0.5, None]})
+    assert outcome(frame, {"score": "lm.ifd", "above": 1, "missing": "drop"}) == [
+        (None, None),
+        ("rule:1", "lm.ifd is not known"),
+    ]
+
+
+def test_a_row_that_holds_an_evaluation_item_is_out_whatever_the_recipe_says():
+    frame = pool(contaminated=["holds item 3 of evaluation exam", None], n_chars=[1, 1])
+    assert outcome(frame, {"score": "n_chars", "below": 0}) == [
+        ("contaminated", "holds item 3 of evaluation exam"),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["near_duplicate", "semantic_duplicate"])
+def test_other_kinds_of_copies_have_stages_of_their_own(kind):
+    frame = pool(source=["b", "a"], duplicate_of=[None, None], **{f"{kind}_of": ["r1", None]})
+    name = kind.replace("_", " ")
+    assert outcome(frame, {"when": kind}) == [(name, f"{name} of r1 in source a"), (None, None)]

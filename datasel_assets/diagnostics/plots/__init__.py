@@ -5,6 +5,7 @@ from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
 from datasel_assets.diagnostics.plots.lengths import length_histogram
 from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
 from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
+from datasel_assets.diagnostics.plots.score_grid import score_grid
 from datasel_assets.diagnostics.plots.scores import score_curve
 from datasel_assets.diagnostics.plots.sources import source_shares, token_histogram
 
@@ -18,6 +19,7 @@ __all__ = [
     "length_histogram",
     "overlap_heatmap",
     "score_curve",
+    "score_grid",
     "source_shares",
     "token_histogram",
 ]

@@ -1,0 +1,386 @@
+"""Contamination: nine benchmarks looked for in alpaca_52k, with planted items; reworded items by tier.
+
+Development datasets needed. ``words``: the first ``--n`` rows of alpaca_52k, of which 5 % have an item planted in their
+response, in five manners in turn: verbatim; in capitals with other punctuation and white space; the first 60 % of its
+words; one word in 20 replaced; the numbers replaced. Items of four words or more are planted. Each implementation
+runs in a process of its own, ``--repeats`` times in turn, and the fastest scan counts; loading compiled code is not
+measured (``warm_up_s``), building the index stands beside (``index_s``). ``objective`` is the recall over all planted
+rows; ``organic`` counts rows without a planted item that are reported: known are the eight that repeat a short question
+(``known``), the others are false.
+
+- ``13-grams`` is what GPT-3's appendix C and most scripts do: a Python set of the items' word 13-grams (an item of 8 to
+  12 words whole), and a row is contaminated when it has one of them. It names no item.
+- ``13-grams by item`` looks for half of an item's words as datasel's tier ngram, with a dictionary and no guards.
+
+``reworded``: llm_decontaminator_rephrased, rows without text left out, over the three benchmarks that it rewords. The
+threshold of the embedding tier is set on ``--clean`` rows of alpaca_52k at 0.1 %; ``held_out`` is the rate on as many
+others, ``in_domain`` on half as many rows of gsm8k_train, which are clean but alike. ``right`` is the share of the
+found rows whose nearest item is the one that was reworded (of those whose order tells).
+"""
+
+import argparse
+import random
+import re
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.harness import Measured, Row, isolated, measured, report
+from benchmarks.projects import shared_data
+from datasel_assets.corpus.contamination import (
+    EvaluationIndex,
+    EvaluationItem,
+    calibrate_threshold,
+    embedding_neighbours,
+    evaluation_items,
+    find_overlaps,
+    normalised_words,
+)
+from datasel_assets.registry.base import parse
+from datasel_assets.registry.evaluation import EvaluationSpec
+from datasel_assets.storage.readers import read_rows, snapshot
+
+EVALUATIONS: dict[str, dict[str, Any]] = {
+    "gsm8k_test": {},
+    "humaneval": {},
+    "mbpp": {},
+    "mmlu_test": {},
+    "mt_bench_questions": {"format": "prompt_completion", "columns": {"prompt": "turns"}, "item_column": "question_id"},
+    "ifeval": {},
+    "bbh": {},
+    "math_test_5000": {},
+    "svamp_test": {},
+}
+KNOWN = {
+    "how does the greenhouse effect work",
+    "which of these words is an adverb",
+    "why is the sky blue",
+    "prove the pythagorean theorem",
+    "what is the meaning of life",
+    "what color is the sky",
+}
+"""Questions of the benchmarks that alpaca_52k holds as they are."""
+
+MANNERS = ("verbatim", "reset", "first 60 %", "5 % words", "numbers")
+SHARE = 0.5
+
+
+def items(folder: Path, *names: str) -> list[EvaluationItem]:
+    """Return the items of the named evaluations, or of all."""
+    found: list[EvaluationItem] = []
+    with tempfile.TemporaryDirectory() as cache:
+        for name in names or EVALUATIONS:
+            spec = parse({"uri": f"{name}.parquet", **EVALUATIONS[name]}, EvaluationSpec)
+            rows = read_rows(snapshot(spec, name, folder, Path(cache)), spec)
+            found += evaluation_items(name, rows, **spec.item_options()).items
+    if not names:
+        frame = pl.read_parquet(folder / "alpaca_eval_model_outputs.parquet", columns=["instruction"])
+        prompts = frame["instruction"].unique(maintain_order=True)
+        found += [EvaluationItem("alpaca_eval", str(i), prompt) for i, prompt in enumerate(prompts)]
+    return found
+
+
+def planted(text: str, manner: str, draw: random.Random) -> str:
+    """Write an item in one of MANNERS."""
+    words = text.split()
+    if manner == "reset":
+        return re.sub(r"[.,?!]", " ;", "\n  ".join(words)).upper()
+    if manner == "first 60 %":
+        return " ".join(words[: max(1, round(0.6 * len(words)))])
+    if manner == "5 % words":
+        for i in draw.sample(range(len(words)), max(1, round(len(words) / 20))):
+            words[i] = "otherwise"
+        return " ".join(words)
+    if manner == "numbers":
+        return re.sub(r"\d+", lambda found: str(int(found[0][:9]) + 1), text)
+    return text
+
+
+def write_pool(folder: Path, n: int) -> None:
+    """Write ``pool.parquet`` (text, item, manner) and ``items.parquet``."""
+    found = items(shared_data())
+    pl.DataFrame([asdict(item) for item in found]).write_parquet(folder / "items.parquet")
+    draw = random.Random(0)
+    pool = pl.read_parquet(shared_data() / "alpaca_52k.parquet", n_rows=n)
+    texts = pool.select(pl.concat_str("instruction", "input", "output", separator="\n\n")).to_series().to_list()
+    names: list[str | None] = [None] * len(texts)
+    manners: list[str | None] = [None] * len(texts)
+    worth = [item for item in found if len(normalised_words(item.text)) >= 4]
+    chosen = draw.sample(worth, min(len(worth), len(texts) // 20))
+    for k, (row, item) in enumerate(zip(sorted(draw.sample(range(len(texts)), len(chosen))), chosen, strict=True)):
+        manners[row] = MANNERS[k % len(MANNERS)]
+        names[row] = f"{item.evaluation}/{item.item}"
+        texts[row] += "\n\n" + planted(item.text, MANNERS[k % len(MANNERS)], draw)
+    pl.DataFrame({"text": texts, "item": names, "manner": manners}).write_parquet(folder / "pool.parquet")
+
+
+def words(implementation: str, folder: str) -> dict[str, Any]:
+    """Scan the pool in this process."""
+    pool = pl.read_parquet(Path(folder) / "pool.parquet")
+    listed = [EvaluationItem(**row) for row in pl.read_parquet(Path(folder) / "items.parquet").rows(named=True)]
+    start = time.perf_counter()
+    _IMPLEMENTED[implementation](listed[:50])(pool["text"].head(50).to_list())
+    warm_up = time.perf_counter() - start
+    start = time.perf_counter()
+    scan = _IMPLEMENTED[implementation](listed)
+    index_s = time.perf_counter() - start
+    texts = pool["text"].to_list()
+    with measured() as cost:
+        hits, evidence = scan(texts)
+    recall: dict[str, list[bool]] = defaultdict(list)
+    right = []
+    for row, (item, manner) in enumerate(pool.select("item", "manner").rows()):
+        if manner:
+            recall[manner].append(row in hits)
+            if row in hits and "" not in hits[row]:
+                right.append(item in hits[row])
+    clean = [row for row in hits if pool["manner"][row] is None]
+    return {
+        **asdict(cost),
+        "index_s": index_s,
+        "warm_up_s": warm_up,
+        "recall": {name: float(np.mean(found)) for name, found in recall.items()},
+        "all": float(np.mean([hit for found in recall.values() for hit in found])) if recall else None,
+        "right": float(np.mean(right)) if right else None,
+        "organic": len(clean),
+        "known": sum(any(text in evidence.get(row, "") for text in KNOWN) for row in clean),
+    }
+
+
+Scan = Callable[[list[str]], tuple[dict[int, set[str]], dict[int, str]]]
+
+
+def _datasel(listed: list[EvaluationItem]) -> Scan:
+    index = EvaluationIndex.build(listed)
+
+    def scan(texts: list[str]) -> tuple[dict[int, set[str]], dict[int, str]]:
+        found = find_overlaps([str(i) for i in range(len(texts))], texts, index)
+        hits: dict[int, set[str]] = defaultdict(set)
+        for row, evaluation, item in found.select("row_id", "evaluation", "item").rows():
+            hits[int(row)].add(f"{evaluation}/{item}")
+        return hits, {int(row): text for row, text in found.select("row_id", "evidence").rows()}
+
+    return scan
+
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def _grams(words: list[str], n: int = 13) -> list[str]:
+    return [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
+
+
+def _set_of_grams(listed: list[EvaluationItem]) -> Scan:
+    wanted: set[str] = set()
+    lengths = {13}
+    for item in listed:
+        own = _WORD.findall(item.text.lower())
+        if len(own) >= 8:
+            wanted.update(_grams(own, min(13, len(own))))
+            lengths.add(min(13, len(own)))
+
+    def scan(texts: list[str]) -> tuple[dict[int, set[str]], dict[int, str]]:
+        hits: dict[int, set[str]] = {}
+        evidence = {}
+        for row, text in enumerate(texts):
+            own = _WORD.findall(text.lower())
+            found = next((gram for n in sorted(lengths) for gram in _grams(own, n) if gram in wanted), None)
+            if found is not None:
+                hits[row] = {""}
+                evidence[row] = found
+        return hits, evidence
+
+    return scan
+
+
+def _grams_by_item(listed: list[EvaluationItem]) -> Scan:
+    places: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    total: dict[int, int] = {}
+    lengths = {13}
+    for k, item in enumerate(listed):
+        own = _WORD.findall(item.text.lower())
+        if len(own) >= 8:
+            n = min(13, len(own))
+            lengths.add(n)
+            grams = _grams(own, n)
+            total[k] = len(own)
+            for i, gram in enumerate(grams):
+                places[gram].append((k, i))
+
+    def scan(texts: list[str]) -> tuple[dict[int, set[str]], dict[int, str]]:
+        hits: dict[int, set[str]] = defaultdict(set)
+        evidence = {}
+        for row, text in enumerate(texts):
+            own = _WORD.findall(text.lower())
+            seen: dict[int, set[int]] = defaultdict(set)
+            for n in lengths:
+                for gram in _grams(own, n):
+                    for k, i in places.get(gram, ()):
+                        seen[k].update(range(i, i + n))
+                        evidence[row] = gram
+            for k, found in seen.items():
+                if len(found) >= SHARE * total[k]:
+                    hits[row].add(f"{listed[k].evaluation}/{listed[k].item}")
+        return hits, evidence
+
+    return scan
+
+
+_IMPLEMENTED: dict[str, Callable[[list[EvaluationItem]], Scan]] = {
+    "datasel": _datasel,
+    "13-grams": _set_of_grams,
+    "13-grams by item": _grams_by_item,
+}
+
+
+def reworded(n: int, clean_rows: int) -> list[Row]:
+    """Recall of both kinds of tiers on reworded items, by how they are reworded."""
+    folder = shared_data()
+    frame = pl.read_parquet(folder / "llm_decontaminator_rephrased.parquet").with_columns(
+        place=pl.int_range(pl.len()).over("_source_file")
+    )
+    frame = frame.filter(pl.col("text").str.strip_chars() != "")
+    if n < len(frame):
+        frame = frame.sample(n, seed=0)
+    listed, origin = _reworded_items(folder)
+    truth = [_truth(name, place, origin) for name, place in frame.select("_source_file", "place").rows()]
+    kinds = [_kind(name) for name in frame["_source_file"]]
+    texts = frame["text"].to_list()
+    with measured() as cost:
+        found = find_overlaps([str(i) for i in range(len(texts))], texts, EvaluationIndex.build(listed))
+    by_words = {int(row) for row in found["row_id"]}
+    rows = [Row("datasel words", len(texts), cost, len(by_words) / len(texts), _by_kind(kinds, by_words))]
+
+    alpaca = pl.read_parquet(folder / "alpaca_52k.parquet").sample(2 * clean_rows, seed=0)
+    clean = alpaca.select(pl.concat_str("instruction", "input", "output", separator="\n\n")).to_series().to_list()
+    alike = pl.read_parquet(folder / "gsm8k_train.parquet").sample(clean_rows // 2, seed=0)
+    sets = [
+        [item.text for item in listed],
+        texts,
+        clean[:clean_rows],
+        clean[clean_rows:],
+        alike.select(pl.concat_str("question", "answer", separator="\n\n")).to_series().to_list(),
+    ]
+    with measured() as encoding:
+        own, rephrased, background, held_out, in_domain = _encode(sets)
+    with measured() as cost:
+        calibrated = calibrate_threshold(own, background, 0.001)
+        near = embedding_neighbours(rephrased, own, calibrated.threshold)
+    hits = dict(zip(near.rows.tolist(), near.items.tolist(), strict=True))
+    told = [item == truth[row] for row, item in hits.items() if truth[row] is not None]
+
+    def rate(vectors: np.ndarray) -> float:
+        return len(embedding_neighbours(vectors, own, calibrated.threshold).rows) / len(vectors)
+
+    extra = {
+        "items": len(listed),
+        "clean": clean_rows,
+        "threshold": calibrated.threshold,
+        "held_out": rate(held_out),
+        "in_domain": rate(in_domain),
+        "right": float(np.mean(told)),
+        "encode_s": round(encoding.wall_s, 1),
+        **_by_kind(kinds, set(hits)),
+    }
+    rows.append(Row("datasel embedding", len(texts), cost, len(hits) / len(texts), extra))
+    return rows
+
+
+def _reworded_items(folder: Path) -> tuple[list[EvaluationItem], dict[str, list[int]]]:
+    """Items of the reworded benchmarks, and for each origin the places of its items among them."""
+    subjects = pl.read_parquet(folder / "mmlu_test.parquet", columns=["_subject"])["_subject"].to_list()
+    wanted = ("abstract_algebra", "high_school_us_history", "sociology")
+    listed = items(folder, "gsm8k_test", "humaneval")
+    listed += [
+        item
+        for item in items(folder, "mmlu_test")
+        if subjects[int(item.item)].removesuffix("_test").removesuffix(".csv") in wanted
+    ]
+    origin: dict[str, list[int]] = defaultdict(list)
+    for k, item in enumerate(listed):
+        name = item.evaluation if item.evaluation != "mmlu_test" else subjects[int(item.item)]
+        origin[name.removesuffix("_test")].append(k)
+    return listed, origin
+
+
+def _truth(source_file: str, place: int, origin: dict[str, list[int]]) -> int | None:
+    """Place of the item that a row rewords, where the order of the file tells."""
+    if source_file == "humaneval_multi":
+        return None
+    name = next(name for name in origin if name in source_file)
+    return origin[name][place] if place < len(origin[name]) else None
+
+
+def _kind(source_file: str) -> str:
+    if source_file.startswith("humaneval"):
+        return "code_python" if source_file.endswith("python") else "code_other"
+    return "chinese" if "chinese" in source_file else "english"
+
+
+def _by_kind(kinds: list[str], hits: set[int]) -> dict[str, float]:
+    counted: dict[str, list[bool]] = defaultdict(list)
+    for row, kind in enumerate(kinds):
+        counted[kind].append(row in hits)
+    return {kind: float(np.mean(found)) for kind, found in sorted(counted.items())}
+
+
+def _encode(sets: list[list[str]]) -> list[np.ndarray]:
+    """Vectors of all texts of all sets: the default model, mean of its last layer."""
+    from datasel_assets.models.encoder import Encoder
+    from datasel_assets.registry.encoder import EncoderSpec
+
+    flat = [[{"role": "user", "content": text}] for texts in sets for text in texts]
+    with Encoder(EncoderSpec(layers="last", pooling="mean", max_tokens=256)) as encoder:
+        vectors = encoder.encode(flat).layers[encoder.layers[-1]]
+    return np.split(vectors, np.cumsum([len(texts) for texts in sets])[:-1])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=52_002, help="rows of the pool")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--reworded", type=int, default=4_146, help="reworded rows; 0 leaves them and the encoder out")
+    parser.add_argument("--clean", type=int, default=2_000, help="rows that the embedding threshold is set on")
+    parser.add_argument("--no-record", action="store_true", help="print only")
+    options = parser.parse_args(argv)
+    best: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        write_pool(Path(folder), options.n)
+        for _ in range(options.repeats):
+            for name in _IMPLEMENTED:
+                got = isolated("benchmarks.contamination:words", implementation=name, folder=folder)
+                if name not in best or got["wall_s"] < best[name]["wall_s"]:
+                    best[name] = got
+    rows = []
+    for name, got in best.items():
+        cost = Measured(got["wall_s"], got["cpu_s"], got["peak_rss_mb"])
+        extra = {
+            "table": "words",
+            "rows_per_s": round(options.n / got["wall_s"]),
+            "index_s": round(got["index_s"], 2),
+            "warm_up_s": round(got["warm_up_s"], 2),
+            "right": got["right"],
+            "organic": got["organic"],
+            "known": got["known"],
+            **{manner.replace(" ", "_"): round(share, 3) for manner, share in got["recall"].items()},
+        }
+        rows.append(Row(name, options.n, cost, got["all"], {k: v for k, v in extra.items() if v is not None}))
+    if options.reworded:
+        rows += [
+            Row(r.implementation, r.n, r.measured, r.objective, {"table": "reworded", **r.extra})
+            for r in reworded(options.reworded, options.clean)
+        ]
+    report("contamination", rows, record=not options.no_record)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

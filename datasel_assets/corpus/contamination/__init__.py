@@ -1,0 +1,44 @@
+"""Contamination: which rows repeat an item of an evaluation, by which tier of evidence. Pure; no files, no models.
+
+Tiers, the strongest first: ``exact`` (the whole item stands in the row), ``ngram`` (a stated share of the item's word
+n-grams does), ``embedding`` (a neighbour above a calibrated cosine; a list for review and no verdict).
+"""
+
+from datasel_assets.corpus.contamination.index import (
+    CONTAMINATION_SCHEMA,
+    EvaluationIndex,
+    OverlapRules,
+    find_overlaps,
+)
+from datasel_assets.corpus.contamination.items import (
+    EvaluationItem,
+    ItemsRead,
+    evaluation_items,
+)
+from datasel_assets.corpus.contamination.neighbours import (
+    Calibration,
+    Neighbours,
+    calibrate_threshold,
+    embedding_neighbours,
+    review_list,
+)
+from datasel_assets.corpus.contamination.report import contamination_report, labelled_precision
+from datasel_assets.corpus.contamination.words import normalised_words
+
+__all__ = [
+    "CONTAMINATION_SCHEMA",
+    "Calibration",
+    "EvaluationIndex",
+    "EvaluationItem",
+    "ItemsRead",
+    "Neighbours",
+    "OverlapRules",
+    "calibrate_threshold",
+    "contamination_report",
+    "embedding_neighbours",
+    "evaluation_items",
+    "find_overlaps",
+    "labelled_precision",
+    "normalised_words",
+    "review_list",
+]

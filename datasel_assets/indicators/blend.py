@@ -1,0 +1,288 @@
+"""Several scores become one: sum, product, mean rank, votes, or a linear model fitted on outcomes.
+
+Belongs here: the YAML of a blend and its arithmetic. Does not: where the scores come from, drop rules, samplers.
+The result is always to be maximised.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from datasel_assets.schema import StrictModel
+
+How = Literal["sum", "product", "rank_mean", "vote", "ols"]
+
+
+class BlendInput(StrictModel):
+    """One score of a blend.
+
+    Attributes:
+        score: a column of the pool, or ``<family>.<indicator>``.
+        weight: its factor in a sum, mean rank or vote; its exponent in a product. Not for ``ols``, which fits it.
+        keep: whether ``high`` or ``low`` values are good; ``auto``: what the indicator declares.
+        scale: ``none``; ``minmax`` to 0..1; ``robust``: minus the median, by the quantile range. For sum and product.
+        top: for ``vote``: the row gets this score's vote when it is among this share of the best.
+    """
+
+    score: str
+    weight: float = 1.0
+    keep: Literal["auto", "high", "low"] = "auto"
+    scale: Literal["none", "minmax", "robust"] = "none"
+    top: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class Outcomes(StrictModel):
+    """Observed outcomes for ``how: ols``: one line per observation.
+
+    Attributes:
+        uri: CSV or Parquet file, relative to the data folder, with one column per input (named as in ``score``) and
+            the outcome. An observation may be a row, or a subset with its mean scores (InstructionMining).
+        column: the outcome.
+        keep: whether a ``high`` outcome (accuracy) or a ``low`` one (loss) is good.
+    """
+
+    uri: str
+    column: str = "outcome"
+    keep: Literal["high", "low"] = "low"
+
+
+class BlendSpec(StrictModel):
+    """A score made from scores, in ``scores/<name>.yaml`` or inside a recipe.
+
+    Attributes:
+        how: ``sum`` of weight * value; ``product`` of value ** weight; ``rank_mean``: weighted mean of percentile
+            ranks; ``vote``: weighted share of the inputs that have the row among their ``top``; ``ols``: least squares
+            fitted on ``outcomes``.
+        inputs: the scores.
+        scope: over which rows scales, ranks and votes are taken: the whole pool (``global``) or each ``source`` alone.
+        quantile_range: the quantiles whose distance is 1 after ``scale: robust``.
+        missing: a row lacking an input: ``drop`` gives it no score, ``median`` fills in the median of the scope,
+            ``raise`` fails.
+        outcomes: for ``ols``.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: How
+    inputs: Annotated[tuple[BlendInput, ...], Field(min_length=1)]
+    scope: Literal["global", "source"] = "global"
+    quantile_range: tuple[float, float] = (0.25, 0.75)
+    missing: Literal["drop", "median", "raise"] = "drop"
+    outcomes: Outcomes | None = None
+    doc: str = ""
+    paper: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "BlendSpec":
+        names = [entry.score for entry in self.inputs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"the score {repeated[0]!r} is named twice: give it one weight")
+        low, high = self.quantile_range
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"quantile_range must be two numbers with 0 <= low < high <= 1, but it is [{low}, {high}]")
+        if (self.how == "ols") != (self.outcomes is not None):
+            raise ValueError("'outcomes' goes with 'how: ols', and that needs them")
+        for entry in self.inputs:
+            if (self.how == "vote") != (entry.top is not None):
+                raise ValueError(f"inputs: {entry.score}: 'top' goes with 'how: vote', and every vote needs it")
+            if entry.scale != "none" and self.how not in ("sum", "product"):
+                raise ValueError(f"inputs: {entry.score}: 'scale' has no effect with 'how: {self.how}': remove it")
+            if self.how == "ols" and (entry.weight != 1.0 or entry.keep != "auto"):
+                raise ValueError(f"inputs: {entry.score}: 'weight' and 'keep' are fitted by 'how: ols': remove them")
+            if self.how == "product" and entry.keep == "low" and entry.scale != "minmax":
+                raise ValueError(f"inputs: {entry.score}: a product with 'keep: low' needs 'scale: minmax'")
+        return self
+
+
+class BlendError(ValueError):
+    """The scores given cannot be blended as the spec says."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Least squares on outcomes.
+
+    Attributes:
+        intercept: constant term.
+        coefficients: one per input, in the order of the spec.
+        r_squared: share of the outcome's variance that is explained; NaN when the outcome is constant.
+        observations: lines with an outcome and all inputs.
+    """
+
+    intercept: float
+    coefficients: np.ndarray
+    r_squared: float
+    observations: int
+
+
+def blend(
+    spec: BlendSpec,
+    values: Mapping[str, np.ndarray],
+    keep: Mapping[str, str],
+    sources: np.ndarray | None = None,
+    fit: Fit | None = None,
+) -> np.ndarray:
+    """Return one score per row, larger is better, NaN where it has none.
+
+    Args:
+        spec: the blend.
+        values: score -> (n,) float, NaN where missing.
+        keep: score -> ``high`` or ``low``, for inputs with ``keep: auto``.
+        sources: (n,) labels; for ``scope: source``.
+        fit: for ``how: ols`` (:func:`fit_outcomes`).
+
+    Raises:
+        BlendError: a value is missing under ``missing: raise``, a product has a negative factor, ``keep: auto`` meets a
+            score that declares ``mid``, or the fit or the sources are missing.
+    """
+    columns = np.column_stack([np.asarray(values[entry.score], np.float64) for entry in spec.inputs])
+    columns[~np.isfinite(columns)] = np.nan
+    scopes = _scopes(spec, sources, len(columns))
+    _fill(spec, columns, scopes)
+    known = np.asarray(~np.isnan(columns).any(axis=1))
+    result = np.full(len(columns), np.nan)
+    if spec.how == "ols":
+        if fit is None or spec.outcomes is None:
+            raise BlendError("'how: ols' was given no fit")
+        sign = 1.0 if spec.outcomes.keep == "high" else -1.0
+        result[known] = sign * (fit.intercept + columns[known] @ fit.coefficients)
+        return result
+    signs = [_sign(entry, keep) for entry in spec.inputs]
+    weights = np.array([entry.weight for entry in spec.inputs])
+    for scope in scopes:
+        rows = scope[known[scope]]
+        if len(rows):
+            result[rows] = _combine(spec, columns[rows], signs, weights)
+    return result
+
+
+def fit_outcomes(spec: BlendSpec, observed: Mapping[str, np.ndarray]) -> Fit:
+    """Fit outcome = intercept + sum of coefficient * score by least squares (InstructionMining, arXiv 2307.06290).
+
+    Args:
+        spec: a blend with ``how: ols``.
+        observed: the columns of the outcomes file.
+
+    Raises:
+        BlendError: a column is missing, there are fewer observations than coefficients, or the inputs are collinear.
+    """
+    assert spec.outcomes is not None, "the schema admits ols only with outcomes"
+    names = [entry.score for entry in spec.inputs]
+    absent = [name for name in (*names, spec.outcomes.column) if name not in observed]
+    if absent:
+        raise BlendError(f"{spec.outcomes.uri} lacks the columns {', '.join(absent)}; it has {', '.join(observed)}")
+    inputs = np.column_stack([np.asarray(observed[name], np.float64) for name in names])
+    outcome = np.asarray(observed[spec.outcomes.column], np.float64)
+    usable = np.isfinite(inputs).all(axis=1) & np.isfinite(outcome)
+    inputs, outcome = inputs[usable], outcome[usable]
+    if len(outcome) <= len(names):
+        raise BlendError(
+            f"{spec.outcomes.uri} has {len(outcome)} complete observations for {len(names)} scores and an intercept: "
+            f"at least {len(names) + 1} are needed"
+        )
+    # Centred and scaled, so that the rank does not depend on the units of the scores.
+    centre, spread = inputs.mean(0), inputs.std(0)
+    flat = [name for name, width in zip(names, spread, strict=True) if width == 0]
+    if flat:
+        raise BlendError(
+            f"{spec.outcomes.uri}: {flat[0]} is the same in every observation; nothing can be fitted to it"
+        )
+    scaled, _, rank, _ = np.linalg.lstsq((inputs - centre) / spread, outcome - outcome.mean(), rcond=None)
+    if rank < len(names):
+        raise BlendError(f"{spec.outcomes.uri}: the scores are linear combinations of each other: remove one")
+    coefficients = scaled / spread
+    intercept = float(outcome.mean() - centre @ coefficients)
+    residual = outcome - intercept - inputs @ coefficients
+    total = float(((outcome - outcome.mean()) ** 2).sum())
+    r_squared = 1 - float((residual**2).sum()) / total if total > 0 else float("nan")
+    return Fit(intercept, coefficients, r_squared, len(outcome))
+
+
+def minmax(values: np.ndarray) -> np.ndarray:
+    """Return (x - min) / (max - min), 0 everywhere when all values are equal."""
+    low, high = values.min(), values.max()
+    return np.zeros_like(values) if high == low else (values - low) / (high - low)
+
+
+def robust(values: np.ndarray, quantile_range: tuple[float, float] = (0.25, 0.75)) -> np.ndarray:
+    """Return (x - median) / (q_high - q_low); only centred when the two quantiles are equal."""
+    low, middle, high = np.quantile(values, (quantile_range[0], 0.5, quantile_range[1]))
+    return (values - middle) / (high - low if high > low else 1.0)
+
+
+def percentile_rank(values: np.ndarray) -> np.ndarray:
+    """Return the share of rows that are smaller, ties counted half: in (0, 1), mean 1/2."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return ((np.cumsum(counts) - counts / 2) / len(values))[place]
+
+
+def _combine(spec: BlendSpec, columns: np.ndarray, signs: list[int], weights: np.ndarray) -> np.ndarray:
+    if spec.how == "rank_mean":
+        ranks = np.column_stack([percentile_rank(s * c) for s, c in zip(signs, columns.T, strict=True)])
+        return ranks @ weights / weights.sum()
+    if spec.how == "vote":
+        votes = [
+            percentile_rank(sign * column) > 1 - entry.top  # type: ignore[operator]  # the schema demands top
+            for sign, column, entry in zip(signs, columns.T, spec.inputs, strict=True)
+        ]
+        return np.column_stack(votes) @ weights / weights.sum()
+    parts = np.column_stack(
+        [_scaled(spec, entry, s, c) for s, c, entry in zip(signs, columns.T, spec.inputs, strict=True)]
+    )
+    if spec.how == "sum":
+        return parts @ weights
+    if (parts < 0).any():
+        worst = spec.inputs[int(np.argmin(parts.min(axis=0)))].score
+        raise BlendError(f"a product of scores needs values of 0 or more, but {worst} has negative ones: scale: minmax")
+    return np.prod(parts**weights, axis=1)
+
+
+def _scaled(spec: BlendSpec, entry: BlendInput, sign: int, column: np.ndarray) -> np.ndarray:
+    if entry.scale == "minmax":
+        return minmax(sign * column)
+    return sign * (robust(column, spec.quantile_range) if entry.scale == "robust" else column)
+
+
+def _sign(entry: BlendInput, keep: Mapping[str, str]) -> int:
+    wanted = keep.get(entry.score, "high") if entry.keep == "auto" else entry.keep
+    if wanted == "mid":
+        raise BlendError(f"{entry.score} is best in the middle: say 'keep: high' or 'keep: low' in the blend")
+    return 1 if wanted == "high" else -1
+
+
+def _scopes(spec: BlendSpec, sources: np.ndarray | None, n: int) -> list[np.ndarray]:
+    if spec.scope == "global":
+        return [np.arange(n)]
+    if sources is None:
+        raise BlendError("'scope: source' was given no sources")
+    labels = np.unique(sources, return_inverse=True)[1].reshape(-1)
+    return np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])
+
+
+def _fill(spec: BlendSpec, columns: np.ndarray, scopes: list[np.ndarray]) -> None:
+    missing = np.isnan(columns)
+    if spec.missing == "drop" or not missing.any():
+        return
+    if spec.missing == "raise":
+        worst = int(missing.sum(axis=0).argmax())
+        raise BlendError(
+            f"{spec.inputs[worst].score} is missing for {int(missing[:, worst].sum()):,} rows, and the blend says "
+            "'missing: raise'"
+        )
+    for rows in scopes:
+        for j in range(columns.shape[1]):
+            gaps = rows[missing[rows, j]]
+            if 0 < len(gaps) < len(rows):
+                columns[gaps, j] = np.nanmedian(columns[rows, j])
+
+
+def describe(spec: BlendSpec, fit: Fit | None = None) -> dict[str, Any]:
+    """Return what the blend is made of, for metadata: weights, or the fitted coefficients."""
+    if fit is None:
+        return {entry.score: entry.weight for entry in spec.inputs}
+    found = {entry.score: float(c) for entry, c in zip(spec.inputs, fit.coefficients, strict=True)}
+    return {**found, "intercept": fit.intercept, "r_squared": fit.r_squared, "observations": fit.observations}

@@ -1,0 +1,50 @@
+"""Familiar words: those of the Dale-Chall list and what inflects them regularly.
+
+Belongs here: whether one word is familiar. Does not: the list (``easy_words``), the formula (``readability``).
+"""
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.indicators.text.easy_words import easy_words
+
+
+def are_familiar(words: pl.Series) -> np.ndarray:
+    """Whether each distinct word is on the list, inflects one on it regularly or has no letter, bool (V,).
+
+    Regular inflections: -s, -es, -ed, -ing, 's, with the letters that they double, drop or change.
+
+    Args:
+        words: distinct words in lower case.
+    """
+    return np.array([is_familiar(word) for word in words.to_list()], bool)
+
+
+def is_familiar(word: str) -> bool:
+    """Whether one word in lower case is familiar."""
+    if word in easy_words():
+        return True
+    if not word.isalpha() and not any(map(str.isalpha, word)):
+        return True
+    return word[-1] in "sdg" and any(stem in easy_words() for stem in _stems(word))
+
+
+def _stems(word: str) -> list[str]:
+    """Words of which this one may be a plural, a possessive or a verb form."""
+    if word.endswith("'s"):
+        return [word[:-2]]
+    if word.endswith("s"):
+        return [
+            word[:-1],
+            *([word[:-2]] if word.endswith("es") else []),
+            *([f"{word[:-3]}y"] if word[-3:] == "ies" else []),
+        ]
+    stem = word.removesuffix("ed") if word.endswith("ed") else word.removesuffix("ing")
+    if stem == word:
+        return []
+    found = [stem, f"{stem}e"]
+    if word.endswith("ied"):
+        found.append(f"{stem[:-1]}y")
+    if len(stem) > 2 and stem[-1] == stem[-2] and stem[-1] not in "aeiou":
+        found.append(stem[:-1])
+    return found

@@ -1,0 +1,57 @@
+"""``data/duplicates.yaml``: what counts as a near or a semantic duplicate, and which of several rows stays."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from datasel_assets.corpus.minhash import MinHashSpec
+from datasel_assets.registry.base import parse, read_yaml
+from datasel_assets.schema import StrictModel
+
+FILE = "duplicates.yaml"
+
+
+class NearSpec(StrictModel):
+    """Rows that share most of their words.
+
+    Attributes:
+        shingles: what is compared, and how long signatures are.
+        threshold: smallest Jaccard similarity of a duplicate to the row that stands for it.
+        keep: which row stays: the ``oldest`` (by source name and position) or the ``longest``.
+    """
+
+    shingles: MinHashSpec = MinHashSpec()
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
+    keep: Literal["oldest", "longest"] = "oldest"
+
+
+class SemanticSpec(StrictModel):
+    """Rows whose vectors point the same way, by the vectors of the clustered representation.
+
+    Attributes:
+        rule: ``semdedup`` compares a row with all earlier rows of its cluster, farthest from the centroid first (arXiv
+            2303.09540); ``deita`` with the rows that were kept, longest response first (arXiv 2312.15685).
+        threshold: largest cosine that stays.
+    """
+
+    rule: Literal["semdedup", "deita"] = "semdedup"
+    threshold: Annotated[float, Field(gt=-1, le=1)] = 0.95
+
+
+class DuplicatesSpec(StrictModel):
+    """Both kinds; the defaults hold when there is no file."""
+
+    near: NearSpec = NearSpec()
+    semantic: SemanticSpec = SemanticSpec()
+
+
+def load_duplicates(data: Path) -> tuple[DuplicatesSpec | None, str | None]:
+    """Return the settings of a data folder, or None and what is wrong with the file."""
+    path = data / FILE
+    if not path.is_file():
+        return DuplicatesSpec(), None
+    try:
+        return parse(read_yaml(path), DuplicatesSpec), None
+    except (ValueError, OSError) as error:
+        return None, f"{FILE}: {error}"

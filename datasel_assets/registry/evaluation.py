@@ -1,0 +1,131 @@
+"""``data/evaluations/*.yaml``: a benchmark that no released row may repeat, and how closely rows are compared."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from datasel_assets.corpus.contamination import OverlapRules
+from datasel_assets.corpus.contamination.items import Compare
+from datasel_assets.registry.source import Located, Uri
+from datasel_assets.schema import StrictModel
+
+Tier = Literal["exact", "ngram", "embedding"]
+
+
+class ExactTier(StrictModel):
+    """Whole items.
+
+    Attributes:
+        short_words: fewest words of an item with fewer than ``ngram.n`` words: such an item is found where it fills
+            whole lines of a row. Chinese or Japanese characters count half.
+    """
+
+    short_words: int = Field(default=4, ge=1)
+
+
+class NgramTier(StrictModel):
+    """Parts of items.
+
+    Attributes:
+        n: words of an n-gram; 13 as in GPT-3.
+        min_share: smallest share of an item's words that must lie in n-grams which the row has too.
+        short_words: fewest words of an item with fewer than ``n`` words: such an item is found whole inside running
+            text, if enough of its words are distinctive.
+    """
+
+    n: int = Field(default=13, ge=5, le=50)
+    min_share: float = Field(default=0.5, gt=0, le=1)
+    short_words: int = Field(default=8, ge=1)
+
+
+class EmbeddingTier(StrictModel):
+    """Nearness of vectors, for a review list.
+
+    Attributes:
+        threshold: smallest cosine, or ``auto``: set so that ``false_positive_rate`` of clean rows reach it.
+        false_positive_rate: see ``threshold``.
+    """
+
+    threshold: Literal["auto"] | float = "auto"
+    false_positive_rate: float = Field(default=0.001, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _cosine(self) -> "EmbeddingTier":
+        if self.threshold != "auto":
+            if not 0 < self.threshold <= 1:
+                raise ValueError(
+                    f"threshold must be 'auto' or a cosine above 0 and up to 1, but it is {self.threshold}"
+                )
+            if "false_positive_rate" in self.model_fields_set:
+                raise ValueError("false_positive_rate has no meaning beside a threshold; remove one of them")
+        return self
+
+
+class EvaluationSpec(Located):
+    """One benchmark.
+
+    Attributes:
+        licence: licence of the benchmark.
+        compare: which fields of an item are compared: ``question`` (with its context), ``question_answer``, or
+            ``question_choices`` where many questions are the same phrase ("Which of these is true?").
+        item_column: column that names the item; its position is its name when left out.
+        exact: how to look for whole items; ``off`` to leave it.
+        ngram: how to look for parts of items; ``off`` to leave it.
+        embedding: how to look for reworded items; ``off`` to leave it.
+        blocks: tiers that keep a row out of every release. Other tiers only list rows for review.
+    """
+
+    uri: Uri
+    licence: str | None = None
+    compare: Compare = "question"
+    item_column: str | None = None
+    exact: ExactTier | Literal[False] = ExactTier()
+    ngram: NgramTier | Literal[False] = NgramTier()
+    embedding: EmbeddingTier | Literal[False] = EmbeddingTier()
+    blocks: list[Tier] = Field(default=["exact", "ngram"])
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """The tiers that are looked for, from the strongest evidence to the weakest."""
+        on: dict[Tier, object] = {"exact": self.exact, "ngram": self.ngram, "embedding": self.embedding}
+        return tuple(tier for tier, setting in on.items() if setting is not False)
+
+    @property
+    def blocking(self) -> tuple[Tier, ...]:
+        """The tiers that keep a row out of every release."""
+        return tuple(tier for tier in self.tiers if tier in self.blocks)
+
+    def item_options(self) -> dict[str, Any]:
+        """Keyword arguments for ``corpus.contamination.evaluation_items``."""
+        return {
+            "format": self.format,
+            "columns": self.columns,
+            "compare": self.compare,
+            "item_column": self.item_column,
+        }
+
+    def overlap_rules(self) -> OverlapRules:
+        """Rules of the tiers exact and ngram for ``corpus.contamination.EvaluationIndex``."""
+        whole, parts = self.exact or ExactTier(), self.ngram or NgramTier()
+        return OverlapRules(
+            exact=self.exact is not False,
+            ngram=self.ngram is not False,
+            n=parts.n,
+            min_share=parts.min_share,
+            line_words=whole.short_words,
+            inside_words=parts.short_words,
+        )
+
+    @model_validator(mode="after")
+    def _tiers_agree(self) -> "EvaluationSpec":
+        if not self.tiers:
+            raise ValueError(
+                "exact, ngram and embedding are all off: nothing would be compared; remove the file instead"
+            )
+        if "blocks" in self.model_fields_set and (off := [tier for tier in self.blocks if tier not in self.tiers]):
+            raise ValueError(f"blocks: the tier {off[0]!r} is off; switch it on or remove it from blocks")
+        if self.strip_suffix is not None:
+            raise ValueError("strip_suffix has no meaning for an evaluation; remove it")
+        if self.compare == "question_choices" and self.format not in ("auto", "qa"):
+            raise ValueError(f"compare: question_choices needs the format qa, and this file says {self.format}")
+        return self

@@ -1,0 +1,164 @@
+"""Score tables: one column per indicator, each with a version of its own, so that a new column computes only itself.
+
+Belongs here: which rows of which columns must be computed, shards that survive a killed process, publication.
+Does not belong here: what a column means. Whole rows that come and go together: ``increment``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from datasel_assets.storage.atomic import atomic_path
+from datasel_assets.storage.fingerprint import digest, ids_digest
+from datasel_assets.storage.increment import Increment, Update, resolve_increment
+from datasel_assets.storage.lake import Expected, Lake
+
+Compute = Callable[[list[str], list[str]], pl.DataFrame]
+"""Row ids and names of columns -> ``row_id`` and these columns, one line per id, in any order."""
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """What an update of a score table has to do.
+
+    Attributes:
+        increment: rows that are new, reused and removed.
+        changed: columns that the stored table lacks or holds in another version; computed for reused rows too.
+        kept: columns that reused rows keep.
+    """
+
+    increment: Increment
+    changed: list[str]
+    kept: list[str]
+
+
+def columns_fingerprint(versions: Mapping[str, str]) -> str:
+    """Return the fingerprint of a score table with these columns."""
+    return digest(["columns", dict(sorted(versions.items()))])
+
+
+def plan_columns(lake: Lake, expected: Expected, upstream: Sequence[str], versions: Mapping[str, str]) -> ColumnPlan:
+    """Compare a stored score table with the rows and columns it should hold.
+
+    Args:
+        lake: where the table lies.
+        expected: its key.
+        upstream: row ids that the table must hold.
+        versions: column -> version of what it computes.
+
+    Raises:
+        ValueError: ``upstream`` repeats an id.
+    """
+    if len(set(upstream)) != len(upstream):
+        raise ValueError(f"upstream ids of {'/'.join(expected.key)} are not unique")
+    info = lake.info(expected.key)
+    if info is None:
+        return ColumnPlan(resolve_increment(upstream, None, compatible=False), sorted(versions), [])
+    stored = info.meta["columns"]
+    kept = sorted(name for name, version in versions.items() if stored.get(name) == version)
+    ids = lake.scan(expected.key).select("row_id").collect()["row_id"].to_list()
+    increment = resolve_increment(upstream, ids, compatible=bool(kept))
+    return ColumnPlan(increment, sorted(set(versions) - set(kept)), kept)
+
+
+def update_columns(
+    lake: Lake,
+    expected: Expected,
+    upstream: Sequence[str],
+    versions: Mapping[str, str],
+    compute: Compute,
+    *,
+    dtypes: Mapping[str, pl.DataType | type[pl.DataType]] | None = None,
+    shard_rows: int = 8192,
+    meta: Mapping[str, Any] | None = None,
+    on_shard: Callable[[int, int], None] = lambda done, total: None,
+) -> Update:
+    """Bring a score table up to date: all columns of new rows, changed columns of the others, nothing else.
+
+    Blocks of ``shard_rows`` rows are written as soon as they are computed and found again by a later process. The
+    table holds its rows by row_id, so equal content gives equal bytes however it came about. Memory: the table.
+
+    Args:
+        lake: where the table lies.
+        expected: key, fingerprint (:func:`columns_fingerprint`, or one that contains it) and inputs of the table.
+        upstream: row ids that the table must hold.
+        versions: column -> version of what it computes.
+        compute: see :data:`Compute`.
+        dtypes: type of a column where it is not float32.
+        shard_rows: rows per shard.
+        meta: deterministic facts for the footer.
+        on_shard: progress callback with rows done and rows to do.
+
+    Raises:
+        ValueError: ``compute`` returned other rows or columns than it was asked for; the stored table stays.
+    """
+    plan = plan_columns(lake, expected, upstream, versions)
+    types = {name: (dtypes or {}).get(name, pl.Float32) for name in sorted(versions)}
+    reused = plan.increment.reused if plan.kept else []
+    jobs = [(ids, sorted(versions)) for ids in _blocks(plan.increment.new, shard_rows)]
+    if plan.changed:
+        jobs += [(ids, plan.changed) for ids in _blocks(sorted(reused), shard_rows)]
+    total, done, resumed = sum(len(ids) for ids, _ in jobs), 0, 0
+    parts: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+    for ids, names in jobs:
+        shard = lake.shard_folder(expected) / f"{digest([ids, {name: versions[name] for name in names}])}.parquet"
+        if shard.is_file():
+            resumed += 1
+        else:
+            found = _checked(expected, compute(ids, names), ids, {name: types[name] for name in names})
+            with atomic_path(shard) as temporary:
+                found.write_parquet(temporary, compression="uncompressed")
+        parts.setdefault(tuple(names), []).append(pl.read_parquet(shard, glob=False))
+        done += len(ids)
+        on_shard(done, total)
+    table = _merged(lake, expected, plan, reused, parts, types)
+    ids_version = ids_digest(upstream)
+    info = lake.write(
+        expected,
+        table,
+        data_version=digest([ids_version, expected.fingerprint]),
+        meta={**(meta or {}), "ids": ids_version, "columns": dict(versions)},
+    )
+    lake.clear_shards(expected.key)
+    return Update(info, plan.increment, resumed)
+
+
+def _blocks(ids: list[str], rows: int) -> list[list[str]]:
+    return [ids[start : start + rows] for start in range(0, len(ids), rows)]
+
+
+def _checked(
+    expected: Expected, found: pl.DataFrame, ids: list[str], types: Mapping[str, pl.DataType | type[pl.DataType]]
+) -> pl.DataFrame:
+    """Refuse a block that is not exactly what was asked for."""
+    name = "/".join(expected.key)
+    if sorted(found["row_id"]) != sorted(ids):
+        raise ValueError(f"the producer of {name} was asked for {len(ids)} rows and made {found.height} others")
+    if set(found.columns) != {"row_id", *types}:
+        wrong = sorted(set(found.columns) ^ {"row_id", *types})
+        raise ValueError(f"the producer of {name} made other columns than it was asked for: {', '.join(wrong)}")
+    return found.select("row_id", *(pl.col(column).cast(dtype) for column, dtype in types.items())).sort("row_id")
+
+
+def _merged(
+    lake: Lake,
+    expected: Expected,
+    plan: ColumnPlan,
+    reused: Sequence[str],
+    parts: Mapping[tuple[str, ...], Sequence[pl.DataFrame]],
+    types: Mapping[str, pl.DataType | type[pl.DataType]],
+) -> pl.DataFrame:
+    """Return the whole table by row_id."""
+    # When every column changed nothing is reused, so the parts with all columns are exactly the new rows.
+    pieces = list(parts.get(tuple(types), []))
+    if reused:
+        stored = lake.scan(expected.key).select("row_id", *plan.kept).collect()
+        old = stored.filter(pl.col("row_id").is_in(pl.Series(reused).implode()))
+        if plan.changed:
+            old = old.join(pl.concat(parts[tuple(plan.changed)]), on="row_id", how="left")
+        pieces.append(old.select("row_id", *types))
+    if not pieces:
+        return pl.DataFrame(schema={"row_id": pl.String, **types})
+    return pl.concat([piece.select("row_id", *types) for piece in pieces]).sort("row_id")

@@ -1,0 +1,97 @@
+"""Near and semantic duplicates as assets: found across sources, kept up to date, and dropped by recipes."""
+
+import polars as pl
+import pytest
+
+from datasel_assets_tests.defs.conftest import Project
+from datasel_assets_tests.pools import add_source, rows, write_yaml
+
+STORY = (
+    "A farmer near the river planted thirty apple trees in the spring and after three long years she picked the "
+    "first red apples, filled seven wooden baskets and carried them to the market in the old town where all praised her"
+)
+
+
+def story(**changes: str) -> dict[str, str]:
+    text = STORY
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return {"instruction": "Tell me a story about apples.", "output": text}
+
+
+@pytest.fixture
+def copied(settled: Project) -> Project:
+    """The small pool with one story, its copy in another source, a near copy and an unrelated long row."""
+    add_source(settled.data, "tales", [story(), *rows("fruit", 3)])
+    add_source(settled.data, "zebra", [story(), story(thirty="forty"), *rows("code", 2)])
+    write_yaml(
+        settled.data / "recipes" / "no_copies.yaml",
+        {
+            "paper": "baseline",
+            "drop": [{"when": "duplicate"}, {"when": "near_duplicate"}, {"source": ["sums", "fruit", "code"]}],
+            "select": {"sampler": "longest"},
+            "budget": {"rows": 50},
+        },
+    )
+    assert settled.run()[0].failures == []
+    return settled
+
+
+def near(project: Project) -> pl.DataFrame:
+    lake = project.warehouse.lake
+    texts = pl.concat(lake.scan(("corpus", s)).select("row_id", "source", "response") for s in ("tales", "zebra"))
+    return lake.scan(("near_duplicates",)).join(texts, on="row_id").collect().sort("similarity")
+
+
+def test_near_copies_are_found_across_sources_and_name_what_stays_and_how_alike_they_are(copied: Project):
+    found = near(copied).filter(pl.col("response").str.starts_with("A farmer"))
+    assert found["kind"].to_list() == ["near", "exact"]
+    assert found["source"].to_list() == ["zebra", "zebra"]
+    assert found["duplicate_of"].n_unique() == 1
+    assert 0.7 <= found["similarity"][0] < 1
+    assert found["similarity"][1] == 1
+
+
+def test_a_recipe_that_drops_near_copies_keeps_one_of_them_and_names_it(copied: Project):
+    decisions = copied.warehouse.lake.scan(("decisions", "no_copies")).collect()
+    stages = dict(decisions.group_by("stage").len().iter_rows())
+    assert stages["near duplicate"] == 1
+    assert stages["duplicate"] >= 1
+    (reason,) = decisions.filter(pl.col("stage") == "near duplicate")["reason"]
+    assert reason.startswith("near duplicate of ")
+    assert reason.endswith(" in source tales")
+    assert decisions.filter(pl.col("stage") == "near duplicate")["duplicate_of"].null_count() == 0
+
+
+def test_an_increment_compares_only_what_is_new_and_gives_what_a_new_pool_gives(copied: Project, project: Project):
+    tales = [story(), story(market="fair"), *rows("fruit", 3)]
+    add_source(copied.data, "tales", tales)
+    _, runs = copied.run()
+    done = {(run["stage"], run["source"]): run for run in runs}
+    assert done["minhash", "tales"]["rows_new"] == 1
+    assert ("minhash", "zebra") not in done
+    add_source(project.data, "tales", tales)
+    add_source(project.data, "zebra", [story(), story(thirty="forty"), *rows("code", 2)])
+    project.run()
+    grown, whole = (p.warehouse.lake.scan(("near_duplicates",)).collect() for p in (copied, project))
+    assert grown.equals(whole)
+
+
+def test_semantic_copies_are_named_with_a_row_that_stays(copied: Project):
+    found = copied.warehouse.lake.scan(("semantic_duplicates",)).collect()
+    assert not found["duplicate_of"].is_in(found["row_id"].implode()).any()
+    assert (found["similarity"] > 0.95).all()
+
+
+def test_a_settings_file_with_a_mistake_names_itself_and_the_recipes_that_need_it(copied: Project):
+    write_yaml(copied.data / "duplicates.yaml", {"near": {"treshold": 0.8}})
+    errors = copied.warehouse.registry.errors
+    assert "did you mean 'threshold'?" in errors["duplicates.yaml"]
+    assert "duplicates.yaml cannot be read" in errors["recipes/no_copies.yaml"]
+    assert "recipes/longest.yaml" not in errors
+
+
+def test_another_threshold_finds_other_copies(copied: Project):
+    write_yaml(copied.data / "duplicates.yaml", {"near": {"threshold": 0.99}})
+    copied.run()
+    assert near(copied).filter(pl.col("response").str.starts_with("A farmer"))["kind"].to_list() == ["exact"]

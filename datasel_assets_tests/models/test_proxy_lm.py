@@ -1,0 +1,227 @@
+"""Training of the proxy model: it learns, resumes to the same bytes, stops, and leaves an ordinary model folder."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.models.proxy_lm import (
+    ProxyResult,
+    ProxySpec,
+    _new_model,
+    _Row,
+    _split,
+    learning_rate,
+    pool_drift,
+    train_proxy_lm,
+)
+
+torch = pytest.importorskip("torch")
+
+NAMES = ["apples", "pears", "plums", "figs", "nuts"]
+ROWS = [
+    [
+        {"role": "user", "content": f"how many {NAMES[i % 5]} are left when {i} of {i + 7} are eaten?"},
+        {"role": "assistant", "content": f"there are 7 {NAMES[i % 5]} left."},
+    ]
+    for i in range(60)
+]
+MICRO = {
+    "vocabulary": 300,
+    "hidden": 32,
+    "layers": 2,
+    "intermediate": 64,
+    "max_tokens": 64,
+    "batch_tokens": 256,
+    "token_budget": 256 * 24,
+    "eval_steps": 6,
+    "held_out": 0.1,
+    "learning_rate": 5e-3,
+}
+FILES = {
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "manifest.json",
+    "unigram.json",
+}
+
+
+def train(folder: Path, rows=ROWS, progress=None, ids=None, **options: object) -> ProxyResult:
+    spec = ProxySpec(**{**MICRO, **options})
+    return train_proxy_lm(rows, spec, folder, progress=progress, ids=ids, device="cpu", precision="float32")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_at(step: int):
+    def progress(done: int, total: int) -> None:
+        if done == step:
+            raise KilledError
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> ProxyResult:
+    return train(tmp_path_factory.mktemp("proxy") / "lm")
+
+
+def test_the_loss_falls_on_rows_that_were_not_trained_on(trained):
+    assert len(trained.train_losses) == trained.steps == 24
+    assert trained.tokens == 256 * 24
+    assert trained.train_losses[-1] < 0.7 * trained.train_losses[0]
+    steps, losses = zip(*trained.held_out_losses, strict=True)
+    assert steps == (6, 12, 18, 24)
+    assert losses[-1] < losses[0] - 0.3
+    assert trained.best_step == 24
+    assert not trained.stopped_early
+
+
+def test_the_folder_is_an_ordinary_model_with_a_chat_template(trained):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    assert {file.name for file in trained.folder.iterdir()} == FILES
+    tokenizer = AutoTokenizer.from_pretrained(trained.folder)
+    text = tokenizer.apply_chat_template(ROWS[0], tokenize=False)
+    assert text.startswith("<|bos|><|user|>how many apples")
+    assert text.endswith("<|assistant|>there are 7 apples left.<|end|>")
+    assert tokenizer.decode(tokenizer("naïve 你好 👋🏽")["input_ids"]) == "naïve 你好 👋🏽"
+    model = AutoModelForCausalLM.from_pretrained(trained.folder)
+    assert sum(p.numel() for p in model.parameters()) == trained.parameters
+    assert model.config.vocab_size == trained.vocabulary == 300
+
+
+def test_its_scores_tell_a_fitting_answer_from_a_shuffled_one(trained):
+    shuffled = [[row[0], ROWS[i - 8][1]] for i, row in enumerate(ROWS)]
+    spec = CausalSpec(model=str(trained.folder), max_tokens=64, precision="float32")
+    with CausalLM(spec, "cpu") as lm:
+        assert (lm.renderer.template, lm.renderer.header) == ("chat", "<|assistant|>")
+        fitting, other = (lm.token_stats(lm.conditioned(rows)).by_row.nll for rows in (ROWS, shuffled))
+    assert np.isfinite(fitting).all()
+    assert fitting.mean() < trained.train_losses[0]
+    assert other.mean() >= fitting.mean()
+
+
+def test_the_manifest_says_how_it_was_made(trained):
+    manifest = json.loads((trained.folder / "manifest.json").read_text())
+    assert manifest["spec"] == ProxySpec(**MICRO).model_dump()
+    assert manifest["parameters"] == trained.parameters
+    assert manifest["train_losses"] == list(trained.train_losses)
+    assert manifest["held_out_losses"] == [list(pair) for pair in trained.held_out_losses]
+    assert manifest["rows"]["trained"] == trained.rows
+    assert manifest["rows"]["trained"] + manifest["rows"]["held_out"] == manifest["rows"]["given"] == 60
+    assert set(manifest["versions"]) == {"torch", "transformers", "tokenizers"}
+    assert len(manifest["data"]) == 16
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(trained, tmp_path):
+    folder = tmp_path / "lm"
+    with pytest.raises(KilledError):
+        train(folder, progress=kill_at(15))
+    assert not folder.exists()
+    resumed = train(folder)
+    assert resumed.resumed_at == 12
+    assert resumed.train_losses == trained.train_losses
+    assert contents(folder) == contents(trained.folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["lm"]
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_order_of_the_rows(trained, tmp_path):
+    train(tmp_path / "lm", rows=ROWS[::-1])
+    assert contents(tmp_path / "lm") == contents(trained.folder)
+
+
+def test_a_checkpoint_of_other_rows_is_not_used(tmp_path):
+    folder = tmp_path / "lm"
+    options = {"token_budget": 256 * 4, "eval_steps": 1}
+    with pytest.raises(KilledError):
+        train(folder, progress=kill_at(2), **options)
+    assert train(folder, rows=ROWS[:40], **options).resumed_at == 0
+
+
+def test_training_stops_when_the_held_out_loss_does_not_fall_and_keeps_the_best_weights(tmp_path):
+    result = train(tmp_path / "lm", learning_rate=0.5, warmup=0.0, eval_steps=1, patience=3)
+    assert result.stopped_early
+    losses = dict(result.held_out_losses)
+    assert losses[result.best_step] == min(losses.values())
+    assert result.steps == result.best_step + 3 < 24
+
+
+def test_an_old_model_stays_until_the_new_one_is_there(trained, tmp_path):
+    folder = tmp_path / "lm"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    options = {"token_budget": 256 * 2, "eval_steps": 1}
+    with pytest.raises(KilledError):
+        train(folder, progress=kill_at(1), **options)
+    assert [file.name for file in folder.iterdir()] == ["old"]
+    train(folder, **options)
+    assert {file.name for file in folder.iterdir()} == FILES
+
+
+def test_texts_are_trained_on_as_answers(tmp_path):
+    result = train(tmp_path / "lm", rows=[row[1]["content"] for row in ROWS], token_budget=256, eval_steps=1)
+    assert result.steps == 1
+    assert result.rows < 60
+
+
+def test_a_pool_that_changes_drifts(trained):
+    same = pool_drift(trained.folder, [message["content"] for row in ROWS for message in row])
+    other = pool_drift(trained.folder, ["你好", "quite another text about something else altogether"] * 20)
+    assert 0 <= same < 0.01
+    assert 0.2 < other <= 1
+
+
+def test_rows_without_content_do_not_make_a_model(tmp_path):
+    with pytest.raises(ValueError, match="2 different"):
+        train(tmp_path / "lm", rows=["", " ", "one"])
+    with pytest.raises(ValueError, match="2 different"):
+        train(tmp_path / "lm", rows=["one", "one"])
+
+
+def test_both_sides_of_the_split_have_rows_and_equal_rows_share_one():
+    def rows(*sides: float) -> list[_Row]:
+        return [_Row(str(side), (), 0.5, side, 0.5) for side in sides]
+
+    for sides in ((0.5, 0.9), (0.001, 0.002), (0.3, 0.3, 0.4)):
+        training, held_out = _split(rows(*sides), ProxySpec(held_out=0.02))
+        assert training
+        assert held_out
+        assert not {row.row_id for row in training} & {row.row_id for row in held_out}
+    training, held_out = _split(rows(*np.linspace(0, 0.999, 1000)), ProxySpec(held_out=0.02))
+    assert len(held_out) == 20
+
+
+def test_the_learning_rate_rises_and_falls():
+    spec = ProxySpec(learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(step, 100, spec) for step in range(100)]
+    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert rates[10] == 1
+    assert all(a > b for a, b in pairwise(rates[10:]))
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [{"heads": 4, "kv_heads": 3}, {"hidden": 100, "heads": 8}, {"vocabulary": 200}])
+def test_shapes_that_do_not_fit_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"divide|multiple|greater"):
+        ProxySpec(**wrong)
+
+
+def test_the_default_has_about_three_million_weights():
+    backend = SimpleNamespace(get_vocab_size=lambda: 4096)
+    tokenizer = SimpleNamespace(pad_token_id=0, bos_token_id=1, eos_token_id=2, backend_tokenizer=backend)
+    model = _new_model(ProxySpec(), tokenizer)
+    assert 2.8e6 < sum(p.numel() for p in model.parameters()) < 3.5e6

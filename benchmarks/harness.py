@@ -31,6 +31,11 @@ VERSIONED = (
     "scikit-learn",
     "polars",
     "duckdb",
+    "numba",
+    "rensa",
+    "datasketch",
+    "lexicalrichness",
+    "textstat",
     "numpy",
 )
 

@@ -28,6 +28,7 @@ PER_SOURCE = (
     "scores",
     "minhash",
     "contamination",
+    "tokens",
 )
 PER_RECIPE = ("selections", "decisions")
 

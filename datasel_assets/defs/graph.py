@@ -7,6 +7,7 @@ from datasel_assets.defs.clusters import cluster_assets
 from datasel_assets.defs.comparison import comparison_asset
 from datasel_assets.defs.contamination import contamination_assets
 from datasel_assets.defs.embeddings import embedding_assets
+from datasel_assets.defs.language_models import language_model_assets
 from datasel_assets.defs.near_duplicates import duplicate_assets
 from datasel_assets.defs.neighbours import neighbours_asset
 from datasel_assets.defs.representations import representation_assets
@@ -32,6 +33,8 @@ def table_assets(registry: Registry) -> list[TableAsset]:
     if registry.duplicates:
         assets += duplicate_assets(registry.duplicates, registry.clustered)
     assets.append(text_scores())
+    for name, spec in sorted(registry.language_models.items()):
+        assets += language_model_assets(name, spec)
     if registry.neighboured:
         assets.append(neighbours_asset(registry.neighboured, registry))
     assets += [blend_asset(name, registry.scores[name]) for name in blend_order(registry.scores)]

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
@@ -25,7 +26,9 @@ def prune(
     """
     warehouse = Warehouse(settings)
     registry = warehouse.registry
-    protected = {file.split("/", 1)[1].removesuffix(".yaml") for file in registry.errors}
+    protected = {Path(file).stem for file in registry.errors}
+    if registry.duplicates is None:
+        protected |= {"minhash", "near_duplicates", "semantic_duplicates"}
     keep: set[Key] = set()
     for asset in assets:
         for source in sorted(registry.source_names) if asset.partitioned else [None]:

@@ -9,7 +9,7 @@ from datasel_assets.corpus.contamination.items import Compare
 from datasel_assets.registry.source import Located, Uri
 from datasel_assets.schema import StrictModel
 
-Tier = Literal["exact", "ngram", "embedding"]
+Tier = Literal["exact", "ngram"]
 
 
 class ExactTier(StrictModel):
@@ -38,29 +38,6 @@ class NgramTier(StrictModel):
     short_words: int = Field(default=8, ge=1)
 
 
-class EmbeddingTier(StrictModel):
-    """Nearness of vectors, for a review list.
-
-    Attributes:
-        threshold: smallest cosine, or ``auto``: set so that ``false_positive_rate`` of clean rows reach it.
-        false_positive_rate: see ``threshold``.
-    """
-
-    threshold: Literal["auto"] | float = "auto"
-    false_positive_rate: float = Field(default=0.001, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _cosine(self) -> "EmbeddingTier":
-        if self.threshold != "auto":
-            if not 0 < self.threshold <= 1:
-                raise ValueError(
-                    f"threshold must be 'auto' or a cosine above 0 and up to 1, but it is {self.threshold}"
-                )
-            if "false_positive_rate" in self.model_fields_set:
-                raise ValueError("false_positive_rate has no meaning beside a threshold; remove one of them")
-        return self
-
-
 class EvaluationSpec(Located):
     """One benchmark.
 
@@ -71,7 +48,6 @@ class EvaluationSpec(Located):
         item_column: column that names the item; its position is its name when left out.
         exact: how to look for whole items; ``off`` to leave it.
         ngram: how to look for parts of items; ``off`` to leave it.
-        embedding: how to look for reworded items; ``off`` to leave it.
         blocks: tiers that keep a row out of every release. Other tiers only list rows for review.
     """
 
@@ -81,13 +57,12 @@ class EvaluationSpec(Located):
     item_column: str | None = None
     exact: ExactTier | Literal[False] = ExactTier()
     ngram: NgramTier | Literal[False] = NgramTier()
-    embedding: EmbeddingTier | Literal[False] = EmbeddingTier()
     blocks: list[Tier] = Field(default=["exact", "ngram"])
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers that are looked for, from the strongest evidence to the weakest."""
-        on: dict[Tier, object] = {"exact": self.exact, "ngram": self.ngram, "embedding": self.embedding}
+        on: dict[Tier, object] = {"exact": self.exact, "ngram": self.ngram}
         return tuple(tier for tier, setting in on.items() if setting is not False)
 
     @property
@@ -119,9 +94,7 @@ class EvaluationSpec(Located):
     @model_validator(mode="after")
     def _tiers_agree(self) -> "EvaluationSpec":
         if not self.tiers:
-            raise ValueError(
-                "exact, ngram and embedding are all off: nothing would be compared; remove the file instead"
-            )
+            raise ValueError("exact and ngram are both off: nothing would be compared; remove the file instead")
         if "blocks" in self.model_fields_set and (off := [tier for tier in self.blocks if tier not in self.tiers]):
             raise ValueError(f"blocks: the tier {off[0]!r} is off; switch it on or remove it from blocks")
         if self.strip_suffix is not None:

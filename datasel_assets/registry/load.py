@@ -10,8 +10,9 @@ from datasel_assets.registry.base import load_folder
 from datasel_assets.registry.duplicates import FILE as DUPLICATES_FILE
 from datasel_assets.registry.duplicates import DuplicatesSpec, load_duplicates
 from datasel_assets.registry.evaluation import EvaluationSpec
+from datasel_assets.registry.language_model import LanguageModelSpec
 from datasel_assets.registry.representation import RepresentationSpec
-from datasel_assets.registry.score import blend_errors, score_keep, unknown_score
+from datasel_assets.registry.score import RESERVED, blend_errors, score_keep, unknown_score
 from datasel_assets.registry.source import SourceSpec
 from datasel_assets.registry.target import TargetSpec
 
@@ -43,6 +44,7 @@ class Registry:
     sources: Mapping[str, SourceSpec]
     targets: Mapping[str, TargetSpec]
     representations: Mapping[str, RepresentationSpec]
+    language_models: Mapping[str, LanguageModelSpec]
     scores: Mapping[str, BlendSpec]
     recipes: Mapping[str, RecipeSpec]
     evaluations: Mapping[str, EvaluationSpec]
@@ -52,7 +54,7 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores)
+        return score_keep(self.scores, self.language_models)
 
     @property
     def clustered(self) -> str | None:
@@ -73,6 +75,7 @@ def load_registry(data: Path) -> Registry:
     targets = load_folder(data / "targets", TargetSpec, missing_ok=True)
     representations = load_folder(data / "representations", RepresentationSpec, missing_ok=True)
     evaluations = load_folder(data / "evaluations", EvaluationSpec, missing_ok=True)
+    language_models = load_folder(data / "language_models", LanguageModelSpec, missing_ok=True)
     scores = load_folder(data / "scores", BlendSpec, missing_ok=True)
     recipes = load_folder(data / "recipes", RecipeSpec, missing_ok=True)
     errors = {
@@ -82,6 +85,7 @@ def load_registry(data: Path) -> Registry:
             ("targets", targets),
             ("representations", representations),
             ("evaluations", evaluations),
+            ("language_models", language_models),
             ("scores", scores),
             ("recipes", recipes),
         )
@@ -107,8 +111,13 @@ def load_registry(data: Path) -> Registry:
     for name in _colliding(known_evaluations):
         errors[f"evaluations/{name}.yaml"] = f"evaluations/{name}.yaml: {COLLIDES}"
         del known_evaluations[name]
+    models = dict(language_models.specs)
+    for name in {*_colliding(models), *(RESERVED & set(models))}:
+        what = f"the name {name!r} belongs to another family of scores; rename it" if name in RESERVED else COLLIDES
+        errors[f"language_models/{name}.yaml"] = f"language_models/{name}.yaml: {what}"
+        del models[name]
     blends = dict(scores.specs)
-    while broken := blend_errors(blends) | dict.fromkeys(_colliding(blends), COLLIDES):
+    while broken := blend_errors(blends, models) | dict.fromkeys(_colliding(blends), COLLIDES):
         # One at a time: a blend that reads a broken one is reported as reading what does not exist.
         name = min(broken)
         errors[f"scores/{name}.yaml"] = f"scores/{name}.yaml: {broken[name]}"
@@ -116,7 +125,11 @@ def load_registry(data: Path) -> Registry:
     good = {}
     colliding = _colliding(recipes.specs)
     for name, spec in recipes.specs.items():
-        message = COLLIDES if name in colliding else _dangling(spec, known, targets.specs, blends, duplicates)
+        message = (
+            COLLIDES
+            if name in colliding
+            else _dangling(spec, known, targets.specs, score_keep(blends, models), duplicates)
+        )
         if message:
             errors[f"recipes/{name}.yaml"] = f"recipes/{name}.yaml: {message}"
         else:
@@ -125,6 +138,7 @@ def load_registry(data: Path) -> Registry:
         sources=sources.specs,
         targets=targets.specs,
         representations=known,
+        language_models=models,
         scores=blends,
         recipes=good,
         evaluations=known_evaluations,
@@ -160,7 +174,7 @@ def _dangling(
     spec: RecipeSpec,
     representations: Mapping[str, RepresentationSpec],
     targets: Mapping[str, TargetSpec],
-    blends: Mapping[str, BlendSpec],
+    scores: Mapping[str, str],
     duplicates: DuplicatesSpec | None,
 ) -> str | None:
     """Return what a recipe refers to that does not exist, in words."""
@@ -184,4 +198,4 @@ def _dangling(
     neighboured = any(r.neighbours for r in representations.values())
     if any(score.startswith("neighbours.") for score in needs.scores) and not neighboured:
         return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
-    return unknown_score(needs.scores, score_keep(blends))
+    return unknown_score(needs.scores, scores)

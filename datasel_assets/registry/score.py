@@ -6,16 +6,29 @@ Does not: the indicators (``indicators``), the arithmetic of a blend (``indicato
 
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.indicators.blend import BlendSpec
+from datasel_assets.indicators.tokens import TOKENS
 from datasel_assets.recipes.scores import BLENDS
 from datasel_assets.registry.base import suggestion
+from datasel_assets.registry.language_model import LanguageModelSpec
+
+RESERVED = frozenset({*FAMILIES, BLENDS})
+"""Families that no language model may be named after."""
 
 
-def score_keep(blends: Iterable[str] = ()) -> dict[str, str]:
+def score_keep(
+    blends: Iterable[str] = (), language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({})
+) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
+        f"{name}.{indicator}": TOKENS[indicator].keep
+        for name, spec in language_models.items()
+        for indicator in spec.indicators
+    }
+    columns |= {
         f"{family}.{column}": indicator.keep
         for family, indicators in FAMILIES.items()
         for indicator in indicators.values()
@@ -38,9 +51,9 @@ def unknown_score(names: Iterable[str], known: Mapping[str, str]) -> str | None:
     return None
 
 
-def blend_errors(blends: Mapping[str, BlendSpec]) -> dict[str, str]:
+def blend_errors(blends: Mapping[str, BlendSpec], language_models: Mapping[str, LanguageModelSpec]) -> dict[str, str]:
     """Return blends that cannot be made, with the reason: an unknown input, or a circle of blends."""
-    known = score_keep(blends)
+    known = score_keep(blends, language_models)
     errors = {}
     for name, spec in blends.items():
         message = unknown_score((entry.score for entry in spec.inputs), known)

@@ -44,12 +44,17 @@ def search(
 
 
 def plain(texts: list[str], ranks: list[int], threshold: float) -> dict[int, tuple[int, float]]:
-    """The rule of the module, all pairs, with sets."""
-    sets = [set(text.split()) for text in texts]
+    """The rule of the module, all pairs, with sets; rows of one set share the fate of the best of them."""
+    sets = [frozenset(text.split()) for text in texts]
     order = sorted((i for i in range(len(texts)) if sets[i]), key=lambda i: ranks[i])
     stays: list[int] = []
     found = {}
+    leader: dict[frozenset[str], int] = {}
     for x in order:
+        first = leader.setdefault(sets[x], x)
+        if first != x:
+            found[x] = found.get(first, (first, 1.0))
+            continue
         near = [(len(sets[x] & sets[y]) / len(sets[x] | sets[y]), -ranks[y], y) for y in stays]
         best = max(near, default=(0, 0, -1))
         if best[0] >= threshold:

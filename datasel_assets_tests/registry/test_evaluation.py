@@ -12,25 +12,23 @@ from datasel_assets.registry.evaluation import EvaluationSpec
 
 def test_an_evaluation_needs_only_an_address():
     spec = parse({"uri": "x.jsonl"}, EvaluationSpec)
-    assert spec.tiers == ("exact", "ngram", "embedding")
-    assert spec.blocking == ("exact", "ngram"), "the embedding tier is a review list"
+    assert spec.tiers == spec.blocking == ("exact", "ngram")
     assert spec.overlap_rules() == OverlapRules()
     assert spec.item_options() == {"format": "auto", "columns": {}, "compare": "question", "item_column": None}
-    assert (spec.embedding.threshold, spec.embedding.false_positive_rate) == ("auto", 0.001)
 
 
 def test_each_tier_has_its_settings_and_can_be_switched_off(tmp_path):
     path = tmp_path / "e.yaml"
     path.write_text(
-        "uri: x.jsonl\nexact: {short_words: 3}\nngram: {n: 8, min_share: 0.3, short_words: 6}\nembedding: off\n"
+        "uri: x.jsonl\nexact: {short_words: 3}\nngram: {n: 8, min_share: 0.3, short_words: 6}\n"
         "blocks: [exact]\n"
     )
     spec = parse(read_yaml(path), EvaluationSpec)
     assert spec.overlap_rules() == OverlapRules(n=8, min_share=0.3, line_words=3, inside_words=6)
     assert (spec.tiers, spec.blocking) == (("exact", "ngram"), ("exact",))
-    off = parse({"uri": "x", "exact": False, "ngram": False}, EvaluationSpec)
-    assert (off.overlap_rules().exact, off.overlap_rules().ngram) == (False, False)
-    assert (off.tiers, off.blocking) == (("embedding",), ())
+    off = parse({"uri": "x", "exact": False}, EvaluationSpec)
+    assert (off.overlap_rules().exact, off.overlap_rules().ngram) == (False, True)
+    assert off.tiers == off.blocking == ("ngram",)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +40,9 @@ def test_each_tier_has_its_settings_and_can_be_switched_off(tmp_path):
         ({"uri": "x", "ngram": {"n": 2}}, "ngram.*n: must be greater than or equal to 5"),
         ({"uri": "x", "ngram": {"m": 2}}, "ngram: the key 'm' is not known"),
         ({"uri": "x", "ngram": {"min_share": 1.5}}, "min_share: must be less than or equal to 1"),
-        ({"uri": "x", "embedding": {"threshold": 1.5}}, "must be 'auto' or a cosine above 0 and up to 1"),
-        ({"uri": "x", "embedding": {"threshold": "high"}}, "embedding.*threshold"),
-        ({"uri": "x", "embedding": {"threshold": 0.9, "false_positive_rate": 0.1}}, "no meaning beside a threshold"),
         ({"uri": "x", "blocks": ["exat"]}, "'exat' is not allowed; did you mean 'exact'"),
-        ({"uri": "x", "embedding": False, "blocks": ["embedding"]}, "the tier 'embedding' is off"),
-        ({"uri": "x", "exact": False, "ngram": False, "embedding": False}, "all off: nothing would be compared"),
+        ({"uri": "x", "ngram": False, "blocks": ["ngram"]}, "the tier 'ngram' is off"),
+        ({"uri": "x", "exact": False, "ngram": False}, "both off: nothing would be compared"),
         ({"uri": "x", "strip_suffix": "</s>"}, "strip_suffix has no meaning"),
         ({"uri": "x", "format": "text", "compare": "question_choices"}, "question_choices needs the format qa"),
         ({"uri": "x", "format": "qa", "columns": {"quesion": "q"}}, "did you mean 'question'"),

@@ -173,25 +173,28 @@ def legend(axes: "Axes", handles: Any = None, **properties: Any) -> None:
         text.set(**font())
 
 
-def to_png(fig: "Figure") -> bytes:
+def to_png(fig: "Figure", colours: Sequence[int] = (128, 64, 32), dpi: int = _DPI) -> bytes:
     """Render a figure as a palette PNG of at most 60 KB: 1120 pixels wide, less only if it would be larger.
+
+    Args:
+        fig: the figure.
+        colours: palette sizes to try; a picture of one colour needs few.
+        dpi: dots per inch of the first try; a tall picture with little in it needs fewer.
 
     Raises:
         ValueError: even the smallest rendering is too large.
     """
     from PIL import Image
 
-    for dpi, palettes in ((_DPI, (128, 64, 32)), (115, (64, 32, 16))):
+    for density, palettes in ((dpi, colours), (min(dpi, 115), [count // 2 for count in colours])):
         raw = io.BytesIO()
-        fig.savefig(raw, format="rgba", dpi=dpi)
-        width, height = (int(side) for side in fig.get_size_inches() * dpi)
+        fig.savefig(raw, format="rgba", dpi=density)
+        width, height = (int(side) for side in fig.get_size_inches() * density)
         image = Image.frombytes("RGBA", (width, height), raw.getvalue()).convert("RGB")
-        for colours in palettes:
+        for size in palettes:
             png = io.BytesIO()
             # Maximum coverage keeps a hue that only a few discs have; median cut would merge it with its neighbour.
-            image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-                png, "PNG", optimize=True
-            )
+            image.quantize(size, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
             if png.tell() <= MAX_BYTES:
                 return png.getvalue()
     raise ValueError(f"the picture takes {png.tell()} bytes where {MAX_BYTES} are allowed: draw fewer marks")

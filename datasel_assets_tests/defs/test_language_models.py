@@ -1,0 +1,121 @@
+"""A proxy model trained on the pool, its token statistics and the scores made of them, as assets."""
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+from datasel_assets_tests.defs.conftest import Project
+from datasel_assets_tests.pools import add_source, rows, write_yaml
+
+TINY = {
+    "vocabulary": 300,
+    "hidden": 16,
+    "layers": 1,
+    "heads": 2,
+    "kv_heads": 1,
+    "intermediate": 32,
+    "max_tokens": 64,
+    "token_budget": 3000,
+    "batch_tokens": 512,
+    "eval_steps": 2,
+}
+CAUSAL = {"model": "local:proxy_lm", "max_tokens": 64, "precision": "float32"}
+
+
+@pytest.fixture
+def read(settled: Project) -> Project:
+    """The small pool, read by a tiny model of its own, with a recipe that ranks by it."""
+    contexts = ["unconditioned_bare", "unconditioned_header"]
+    spec = {"causal": CAUSAL, "contexts": contexts, "proxy": TINY, "retrain": {"drift": 0.3}}
+    write_yaml(settled.data / "language_models" / "tiny.yaml", spec)
+    write_yaml(
+        settled.data / "recipes" / "hardest.yaml",
+        {
+            "paper": "Cherry LLM",
+            "drop": [{"score": "tiny.ifd_loss_ratio", "above": 1.0, "missing": "drop"}],
+            "select": {"sampler": "topk", "by": "tiny.ifd_loss_ratio", "keep": "high"},
+            "budget": {"rows": 5},
+        },
+    )
+    assert settled.run()[0].failures == []
+    return settled
+
+
+def scores(project: Project, source: str) -> pl.DataFrame:
+    return project.warehouse.lake.scan(("scores", "tiny", source)).collect()
+
+
+def stages(runs: list[dict]) -> set[str]:
+    return {run["stage"] for run in runs}
+
+
+def test_every_row_has_a_perplexity_and_both_kinds_of_ifd(read: Project):
+    for source in ("code", "fruit", "sums"):
+        table = scores(read, source)
+        assert table.height == 40
+        assert {"perplexity", "ifd_loss_ratio", "ifd_perplexity_ratio", "el2n"} <= set(table.columns)
+        np.testing.assert_allclose(table["perplexity"], np.exp(table["nll"]), rtol=1e-4)
+        assert table["perplexity"].is_between(1, 300).all()
+
+
+def test_a_recipe_ranks_by_the_model_and_drops_what_it_finds_impossible(read: Project):
+    chosen = read.warehouse.lake.scan(("selections", "hardest")).collect()
+    table = pl.concat(scores(read, source) for source in ("code", "fruit", "sums"))
+    best = table.filter(pl.col("ifd_loss_ratio") <= 1).sort("ifd_loss_ratio", descending=True).head(5)
+    assert sorted(chosen["row_id"]) == sorted(best["row_id"])
+
+
+def test_appended_rows_are_scored_alone_and_the_model_is_kept_when_the_pool_has_hardly_moved(read: Project):
+    before = scores(read, "sums")
+    add_source(read.data, "sums", rows("sums", 43))
+    outcome, runs = read.run()
+    assert outcome.failures == []
+    done = {(run["stage"], run["source"]): run for run in runs}
+    assert done["proxy_lm/tiny", None]["rows_new"] == 0
+    assert done["tokens/tiny", "sums"]["rows_new"] == 3
+    assert ("tokens/tiny", "code") not in done
+    after = scores(read, "sums").filter(pl.col("row_id").is_in(before["row_id"].implode()))
+    assert after.equals(before)
+
+
+def test_a_pool_that_has_moved_trains_the_model_again_and_scores_every_row_again(read: Project):
+    other = [{"instruction": f"词 {i} 是什么意思？", "output": "这是一个很长的中文回答，" * 30} for i in range(150)]
+    add_source(read.data, "chinese", other)
+    outcome, runs = read.run()
+    assert outcome.failures == []
+    done = {(run["stage"], run["source"]): run for run in runs}
+    assert done["proxy_lm/tiny", None]["rows_new"] > 0
+    assert done["tokens/tiny", "code"]["rows_new"] == 40
+
+
+def test_the_page_of_the_model_shows_its_loss(read: Project):
+    event = read.instance.get_latest_materialization_event(dg.AssetKey(["proxy_lm", "tiny"]))
+    metadata = event.asset_materialization.metadata
+    assert metadata["trained"].value == "yes: first training"
+    assert metadata["plot: loss"].value.startswith("![loss of the proxy model]")
+    assert 0 < metadata["held_out_loss"].value < 7
+
+
+def test_another_context_reads_the_pool_again_but_trains_nothing(read: Project):
+    spec = {"causal": CAUSAL, "contexts": ["subnet"], "subnet_rates": [0.2, 0.4], "proxy": TINY}
+    write_yaml(read.data / "language_models" / "tiny.yaml", spec)
+    (read.data / "recipes" / "hardest.yaml").unlink()
+    outcome, runs = read.run()
+    assert outcome.failures == []
+    assert "proxy_lm/tiny" not in stages(runs)
+    assert scores(read, "sums")["learning_complexity"].is_not_nan().all()
+    assert "ifd_loss_ratio" not in scores(read, "sums").columns
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "complaint"),
+    [
+        ("text", {}, "belongs to another family"),
+        ("tiny", {"causal": {"model": "gpt2"}, "proxy": TINY}, "goes with 'causal: {model: local:proxy_lm}'"),
+        ("tiny", {"contexts": ["conditoned"]}, "did you mean"),
+    ],
+)
+def test_a_model_file_with_a_mistake_names_itself(settled: Project, name, spec, complaint):
+    write_yaml(settled.data / "language_models" / f"{name}.yaml", spec)
+    assert complaint in settled.warehouse.registry.errors[f"language_models/{name}.yaml"]

@@ -43,7 +43,7 @@ class LanguageModelSpec(StrictModel):
     """
 
     doc: str = ""
-    causal: CausalSpec = CausalSpec(model=LOCAL)
+    causal: CausalSpec = CausalSpec.model_validate({"model": LOCAL})
     contexts: tuple[Context, ...] = ("unconditioned_bare", "unconditioned_header")
     copies: int = Field(default=20, ge=1, le=100)
     subnet_rates: tuple[float, ...] = (0.1, 0.3, 0.5)

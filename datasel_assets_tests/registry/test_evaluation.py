@@ -20,8 +20,7 @@ def test_an_evaluation_needs_only_an_address():
 def test_each_tier_has_its_settings_and_can_be_switched_off(tmp_path):
     path = tmp_path / "e.yaml"
     path.write_text(
-        "uri: x.jsonl\nexact: {short_words: 3}\nngram: {n: 8, min_share: 0.3, short_words: 6}\n"
-        "blocks: [exact]\n"
+        "uri: x.jsonl\nexact: {short_words: 3}\nngram: {n: 8, min_share: 0.3, short_words: 6}\nblocks: [exact]\n"
     )
     spec = parse(read_yaml(path), EvaluationSpec)
     assert spec.overlap_rules() == OverlapRules(n=8, min_share=0.3, line_words=3, inside_words=6)

@@ -1,6 +1,6 @@
 """Sentence vectors of real rows: ours, sentence-transformers with its defaults, and the bare matrix products.
 
-Rows are ``alpaca_52k`` conversations (development datasets needed), model all-MiniLM-L6-v2, at most 256 tokens, mean of
+Rows are conversations of a pool (development datasets needed), model all-MiniLM-L6-v2, at most 256 tokens, mean of
 the last layer. Each implementation runs in a process of its own, warmed up on 64 rows; implementations take turns
 ``--repeats`` times and the fastest turn counts, because other load on the machine only ever adds time. ``objective``
 is the mean cosine to the float32 vectors of sentence-transformers. ``floor`` multiplies as many tokens through
@@ -21,29 +21,36 @@ from benchmarks.harness import Measured, Row, isolated, measured, report
 from benchmarks.projects import shared_data
 
 MAX_TOKENS = 256
+POOLS = {
+    "alpaca_52k": ["instruction", "input", "output"],
+    "gsm8k_train": ["question", "answer"],
+    "dolly_3k": ["instruction", "input", "output"],
+    "t0_train_50k_templates": ["prompt", "completion"],
+}
+"""Pool -> columns of the prompt, and last that of the response."""
 WARM_UP = 64
 FLOOR_ROWS = 2048
 
 
-def conversations(n: int) -> list[list[dict[str, str]]]:
-    """Return ``n`` conversations, a fixed random sample."""
+def conversations(n: int, pool: str) -> list[list[dict[str, str]]]:
+    """Return ``n`` conversations of a pool, a fixed random sample."""
     import polars as pl
 
-    frame = pl.read_parquet(shared_data() / "alpaca_52k.parquet")
+    frame = pl.read_parquet(shared_data() / f"{pool}.parquet").select(POOLS[pool])
     picked = frame[np.random.default_rng(0).choice(len(frame), min(n, len(frame)), replace=False)]
     rows = []
-    for instruction, extra, output in picked.select("instruction", "input", "output").iter_rows():
-        prompt = f"{instruction}\n\n{extra}" if extra else instruction
-        rows.append([{"role": "user", "content": prompt}, {"role": "assistant", "content": output}])
+    for *prompt, response in picked.iter_rows():
+        text = "\n\n".join(part for part in prompt if part)
+        rows.append([{"role": "user", "content": text}, {"role": "assistant", "content": response or ""}])
     return rows
 
 
-def datasel(n: int, precision: str, out: str) -> dict[str, Any]:
+def datasel(n: int, pool: str, precision: str, out: str) -> dict[str, Any]:
     """Encode with this project."""
     from datasel_assets.models.encoder import Encoder
     from datasel_assets.registry.encoder import EncoderSpec
 
-    rows = conversations(n)
+    rows = conversations(n, pool)
     spec = EncoderSpec(pooling="mean", layers="last", max_tokens=MAX_TOKENS, precision=precision)
     with Encoder(spec, device="cpu") as encoder:
         encoder.encode(rows[:WARM_UP])
@@ -53,7 +60,7 @@ def datasel(n: int, precision: str, out: str) -> dict[str, Any]:
     return {**asdict(cost), "tokens": encoded.stats.tokens, "dtype": encoded.stats.dtype}
 
 
-def sentence_transformers(n: int, out: str) -> dict[str, Any]:
+def sentence_transformers(n: int, pool: str, out: str) -> dict[str, Any]:
     """Encode with ``SentenceTransformer.encode`` as it comes."""
     from sentence_transformers import SentenceTransformer
 
@@ -61,7 +68,7 @@ def sentence_transformers(n: int, out: str) -> dict[str, Any]:
     from datasel_assets.models.resolve import resolve_model
     from datasel_assets.registry.encoder import DEFAULT_MODEL
 
-    texts = [plain(messages) for messages in conversations(n)]
+    texts = [plain(messages) for messages in conversations(n, pool)]
     model = SentenceTransformer(str(resolve_model(DEFAULT_MODEL).path), device="cpu")
     model.max_seq_length = MAX_TOKENS
     model.encode(texts[:WARM_UP])
@@ -132,20 +139,23 @@ def _cost(result: dict[str, Any]) -> Measured:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=2000)
+    parser.add_argument("--pool", default="alpaca_52k", choices=sorted(POOLS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
-    n = arguments.n
+    n, pool = arguments.n, arguments.pool
     best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         files = {name: str(Path(folder, f"{name}.npy")) for name in ("datasel", "float32", "opponent")}
         runs: dict[str, Callable[[], dict[str, Any]]] = {
-            "datasel": lambda: isolated("benchmarks.encode:datasel", n=n, precision="auto", out=files["datasel"]),
+            "datasel": lambda: isolated(
+                "benchmarks.encode:datasel", n=n, pool=pool, precision="auto", out=files["datasel"]
+            ),
             "datasel float32": lambda: isolated(
-                "benchmarks.encode:datasel", n=n, precision="float32", out=files["float32"]
+                "benchmarks.encode:datasel", n=n, pool=pool, precision="float32", out=files["float32"]
             ),
             "sentence-transformers": lambda: isolated(
-                "benchmarks.encode:sentence_transformers", n=n, out=files["opponent"]
+                "benchmarks.encode:sentence_transformers", n=n, pool=pool, out=files["opponent"]
             ),
             "floor": lambda: isolated("benchmarks.encode:floor", tokens=best["datasel"]["tokens"]),
         }
@@ -166,6 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, result in best.items():
         rate = result.get("tokens", tokens) / result["wall_s"]
         extra = {
+            "pool": pool,
             "texts_per_s": n / result["wall_s"] if name != "floor" else None,
             "tokens_per_s": rate,
             "of_floor": rate / floor_rate,

@@ -6,8 +6,10 @@ A test fails when the page is not what this writes.
 from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
+from datasel_assets.indicators.tokens import TOKENS
 
 PAGE = Path(__file__).with_name("indicators.md")
+LANGUAGE_MODEL = "<name of a file in language_models/>"
 HEAD = """# Indicators
 
 Written by `python docs/indicators.py` from the docstrings; do not edit by hand.
@@ -21,7 +23,7 @@ never chosen by that score.
 def page() -> str:
     """Return the whole page."""
     parts = [HEAD]
-    for family, indicators in FAMILIES.items():
+    for family, indicators in {**FAMILIES, LANGUAGE_MODEL: TOKENS}.items():
         parts.append(f"\n## Family `{family}`\n")
         parts.append("| column | keep | range | what |\n|---|---|---|---|")
         parts += [_line(indicator) for indicator in indicators.values()]

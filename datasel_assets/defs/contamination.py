@@ -21,6 +21,7 @@ from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.readers import Snapshot, SourceError, read_rows, snapshot
 
 ITEMS_SCHEMA = {"item": pl.String, "text": pl.String}
+REPORTED = ["evaluation", "items", "rows_exact", "rows_ngram", "items_hit", "share_items_hit", "share_rows"]
 SHOWN = 12
 
 
@@ -126,7 +127,7 @@ def _contamination(evaluations: Mapping[str, EvaluationSpec]) -> TableAsset:
                 "rows_compared": corpus.height,
                 "rows_with_a_hit": rows,
                 "share": round(rows / max(corpus.height, 1), 6),
-                "report": sample_table(report, report.columns, rows=40),
+                "report": sample_table(report, REPORTED, rows=40),
                 "hits": sample_table(
                     hits.sort("overlap", descending=True), ["evaluation", "item", "tier", "overlap", "evidence"], SHOWN
                 ),

@@ -21,6 +21,7 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 
 TEXT_SHARD_ROWS = 4096
+EXCERPT_CHARS = 60
 
 
 def column_versions(indicators: Mapping[str, Indicator], *more: object) -> dict[str, str]:
@@ -174,22 +175,25 @@ def extreme_rows(warehouse: Warehouse, table: pl.DataFrame, keep: Mapping[str, s
     picked = []
     for column, kept in keep.items():
         known = table.select("row_id", score=pl.col(column)).drop_nulls().drop_nans().sort("score", "row_id")
-        for name, place in (("lowest", 0), ("median", known.height // 2), ("highest", known.height - 1)):
-            if known.height:
-                row, score = known.row(place)
-                picked.append({"score_name": column, "keep": kept, "row": name, "value": score, "row_id": row})
-    if not picked:
-        return sample_table(pl.DataFrame({"score_name": []}), ["score_name"])
-    frame = pl.DataFrame(picked)
-    sources = [source] if source else warehouse.active_sources()
+        places = {"lowest": 0, "median": known.height // 2, "highest": known.height - 1} if known.height else {}
+        picked += [(column, kept, name, *known.row(place)) for name, place in places.items()]
+    frame = pl.DataFrame(picked, schema=["score_name", "keep", "place", "row_id", "value"], orient="row")
+    if frame.is_empty():
+        return sample_table(frame, ["score_name"])
     texts = pl.concat(
         warehouse.lake.scan(("corpus", name))
         .filter(pl.col("row_id").is_in(frame["row_id"].implode()))
         .select("row_id", "prompt", "response")
-        for name in sources
+        for name in ([source] if source else warehouse.active_sources())
     ).collect()
-    joined = frame.join(texts, on="row_id", how="left", maintain_order="left")
-    return sample_table(joined, ["score_name", "keep", "row", "value", "prompt", "response"], rows=joined.height)
+    said = pl.when(pl.col("score_name").str.starts_with("prompt_")).then("prompt").otherwise("response")
+    cell = pl.format("{}: {}", pl.col("value").round_sig_figs(3), said.str.slice(0, EXCERPT_CHARS))
+    faces = (
+        frame.join(texts, on="row_id", how="left", maintain_order="left")
+        .with_columns(cell=cell)
+        .pivot("place", index=["score_name", "keep"], values="cell", maintain_order=True)
+    )
+    return sample_table(faces, ["score_name", "keep", "lowest", "median", "highest"], rows=faces.height)
 
 
 def column_texts(indicators: Mapping[str, Indicator]) -> dict[str, str]:

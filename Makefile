@@ -40,7 +40,7 @@ prune: $(VENV)/.run
 	@$(BIN)/python -m datasel_assets prune
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not gpu and not ray"

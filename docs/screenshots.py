@@ -85,12 +85,12 @@ def main(data: Path) -> None:
 
 def graph(page: Page, address: str) -> None:
     """Everything that one selection is made from."""
-    page.set_viewport_size({"width": 1500, "height": 700})
+    page.set_viewport_size({"width": 1500, "height": 960})
     open_page(page, f"{address}/asset-groups~%2Bkey%3A%22selections%2F{RECIPE}%22/", "selections")
     page.get_by_text("Hide navigation").click()
     page.locator(".CodeMirror").first.click()
     page.keyboard.press("Escape")
-    page.mouse.click(750, 650)
+    page.mouse.click(750, 900)
     page.keyboard.press("Alt+e")  # expand all groups
     page.wait_for_timeout(6_000)
     save(page, "asset_graph")

@@ -5,24 +5,10 @@ Belongs here: integer loops over bytes, hashes and signatures. Does not: frames,
 on the processor, its byte order, the number of threads or the version of a library.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import int64, njit, uint32, uint64
+from numba import int64, uint32, uint64
 
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile on the first call and keep the machine code where a folder can be written.
-
-    All loops together take about six CPU seconds to compile. numba chooses the folder: ``NUMBA_CACHE_DIR`` where that
-    is set, else ``__pycache__`` beside this file, else the user's cache.
-    """
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder that it may write to
-        return njit(nogil=True)(function)
-
+from datasel_assets.compiled import compiled
 
 SPACE, WORD, MARK, ALONE = 0, 1, 2, 3
 WORDS, TOKENS, CHARACTERS = 0, 1, 2

@@ -37,6 +37,16 @@ def cluster_titles(warehouse: Warehouse, name: str) -> list[str]:
     return warehouse.lake.require(("cluster_models", name)).meta["titles"]
 
 
+def centroid_distances(warehouse: Warehouse, name: str, pool: pl.DataFrame) -> np.ndarray:
+    """Return the cosine distance of each row of ``pool`` to its centroid, float64 (n,), NaN where it has no cluster."""
+    frames = [
+        warehouse.lake.scan(("clusters", name, source)).select("row_id", "distance")
+        for source in warehouse.active_sources()
+    ]
+    found = pool.select("row_id").join(pl.concat(frames).collect(), on="row_id", how="left", maintain_order="left")
+    return found["distance"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
 def _fingerprint(spec: RepresentationSpec) -> str:
     assert spec.clusters is not None
     return digest([versions.CLUSTERS, spec.clusters.model_dump(), FIT_ROWS])

@@ -37,7 +37,7 @@ def table_assets(registry: Registry) -> list[TableAsset]:
         assets += language_model_assets(name, spec)
     if registry.neighboured:
         assets.append(neighbours_asset(registry.neighboured, registry))
-    assets += [blend_asset(name, registry.scores[name]) for name in blend_order(registry.scores)]
+    assets += [blend_asset(name, registry.scores[name], registry.score_keep()) for name in blend_order(registry.scores)]
     assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
     assets.append(comparison_asset(registry))
     assets.append(catalog_asset([asset.key for asset in assets]))

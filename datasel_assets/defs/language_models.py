@@ -1,6 +1,7 @@
 """Assets of a causal language model: the proxy trained on the pool, token statistics, and the scores made of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,14 @@ from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.defs import versions
 from datasel_assets.defs.display import asset_link, picture
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.scores import SCORE_CHECKS, column_texts, column_versions, score_checks, score_facts
+from datasel_assets.defs.scores import (
+    SCORE_CHECKS,
+    column_texts,
+    column_versions,
+    score_checks,
+    score_facts,
+    within_bounds,
+)
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.token_table import TokenStats
@@ -72,7 +80,9 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
     fingerprint = digest([versions.PROXY_LM, proxy.model_dump()])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        return Expected(_proxy_key(name), fingerprint, warehouse.versions("corpus"))
+        # The folder is an input too: the table alone, without its model, is no model.
+        there = "yes" if _folder(warehouse, name).is_dir() else "no"
+        return Expected(_proxy_key(name), fingerprint, {**warehouse.versions("corpus"), "folder": there})
 
     def build(step: Step) -> Built:
         from datasel_assets.models.proxy_lm import pool_drift, train_proxy_lm
@@ -81,6 +91,7 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
         folder = _folder(warehouse, name)
         rows = _conversations(warehouse)
         stored = warehouse.lake.info(step.expected.key)
+        made = replace(step.expected, inputs={**step.expected.inputs, "folder": "yes"})
         moved = None
         if stored and stored.fingerprint == fingerprint and folder.is_dir():
             picked = hash_sample(rows["row_id"].to_list(), retrain.sample, 0)
@@ -89,7 +100,7 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
             if moved <= retrain.drift:
                 kept = warehouse.lake.scan(step.expected.key).collect()
                 info = warehouse.lake.write(
-                    step.expected, kept, data_version=stored.data_version, meta={**stored.meta, "drift": moved}
+                    made, kept, data_version=stored.data_version, meta={**stored.meta, "drift": moved}
                 )
                 facts = {"drift_bits": moved, "retrains_at": retrain.drift, "trained": "no: the pool has hardly moved"}
                 return Built(info, 0, kept.height, metadata={**facts, **_proxy_facts(kept, stored.meta)})
@@ -112,9 +123,7 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
             "stopped_early": result.stopped_early,
             "weights": _weights(folder),
         }
-        info = warehouse.lake.write(
-            step.expected, curve, data_version=digest([fingerprint, meta["weights"]]), meta=meta
-        )
+        info = warehouse.lake.write(made, curve, data_version=digest([fingerprint, meta["weights"]]), meta=meta)
         why = "first training" if moved is None else f"the pool has moved by {moved:.3f} bits"
         return Built(
             info,
@@ -161,7 +170,8 @@ def _tokens(name: str, spec: LanguageModelSpec) -> TableAsset:
         counts = {"turns": 0, "truncated": 0, "skipped": 0, "fallbacks": 0, "scored_tokens": 0}
 
         def compute(ids: list[str]) -> pa.Table:
-            lm = _load(_causal(warehouse, name, spec), warehouse.settings.device, warehouse.settings.data)
+            version = _model_version(warehouse, name, spec)
+            lm = _load(_causal(warehouse, name, spec), warehouse.settings.device, warehouse.settings.data, version)
             messages = rows["messages"].gather([place[row] for row in ids]).to_list()
             columns = {}
             for context, stats in _passes(lm, spec, messages):
@@ -228,7 +238,7 @@ def _scores(name: str, spec: LanguageModelSpec) -> TableAsset:
             part = table[[place[row] for row in ids]]
             contexts = {context: _stats(part[context]) for context in part.columns if context != "row_id"}
             made = {column: family[column](contexts).astype(np.float32) for column in columns}
-            return pl.DataFrame({"row_id": ids, **made})
+            return within_bounds(pl.DataFrame({"row_id": ids, **made}), family)
 
         update = update_columns(
             lake, step.expected, table["row_id"].to_list(), wanted(step.warehouse, step.source), compute
@@ -313,8 +323,8 @@ def _model_version(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> 
 
 
 @lru_cache(maxsize=1)
-def _load(spec: CausalSpec, device: str, base: Path) -> "CausalLM":
-    """Load the model once per process; the next one frees it."""
+def _load(spec: CausalSpec, device: str, base: Path, version: str) -> "CausalLM":
+    """Load the model once per process; the next one frees it, also where a new training took the folder's name."""
     from datasel_assets.models.causal_lm import CausalLM
 
     return CausalLM(spec, device=device, base=base)

@@ -8,6 +8,7 @@ from datasel_assets.corpus import near_duplicates as near
 from datasel_assets.corpus.minhash import Signatures, signatures
 from datasel_assets.corpus.semantic_duplicates import deita_filter, semdedup
 from datasel_assets.defs import versions
+from datasel_assets.defs.clusters import centroid_distances
 from datasel_assets.defs.display import asset_link, sample_table
 from datasel_assets.defs.pool import read_pool, read_vectors
 from datasel_assets.defs.resources import Warehouse
@@ -160,7 +161,7 @@ def _semantic(spec: SemanticSpec, clustered: str) -> TableAsset:
         pool = read_pool(warehouse, clusters=clustered)
         found = read_vectors(warehouse, clustered, pool)
         if spec.rule == "semdedup":
-            distance = _cluster_distance(warehouse, clustered, pool)
+            distance = centroid_distances(warehouse, clustered, pool)
             labels = pool["cluster"].fill_null(-1).to_numpy()
             made = semdedup(found.vectors, labels, distance, spec.threshold, pool["row_id"].to_numpy().astype(np.str_))
         else:
@@ -252,15 +253,6 @@ def _pairs(table: pl.DataFrame, rows: pl.DataFrame) -> object:
         texts.rename({"row_id": "duplicate_of", "text": "stays"}), on="duplicate_of", how="left", maintain_order="left"
     )
     return sample_table(joined, {"similarity": "similarity", "text": "dropped", "stays": "stays"}, rows=SHOWN)
-
-
-def _cluster_distance(warehouse: Warehouse, clustered: str, pool: pl.DataFrame) -> np.ndarray:
-    frames = [
-        warehouse.lake.scan(("clusters", clustered, source)).select("row_id", "distance")
-        for source in warehouse.active_sources()
-    ]
-    found = pool.select("row_id").join(pl.concat(frames).collect(), on="row_id", how="left", maintain_order="left")
-    return found["distance"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _keys() -> tuple[Key, Key, Key]:

@@ -5,6 +5,7 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets.defs import versions
+from datasel_assets.defs.clusters import centroid_distances
 from datasel_assets.defs.display import asset_link, picture
 from datasel_assets.defs.pool import NEIGHBOURS_TABLE, read_pool, read_vectors
 from datasel_assets.defs.resources import Warehouse
@@ -126,7 +127,9 @@ def _table(
         "nearest_distance": maths.nearest_distance(found.distance),
         "knn_distance": maths.knn_distance(found.distance),
         "mean_neighbour_distance": maths.mean_neighbour_distance(found.distance),
-        "centroid_distance": maths.centroid_distance(_cluster_distance(warehouse, pool, clustered)),
+        "centroid_distance": maths.centroid_distance(
+            centroid_distances(warehouse, clustered, pool) if clustered else np.full(pool.height, np.nan)
+        ),
         "row_variance": maths.row_variance(vectors),
     }
     width = maths.STORED
@@ -142,14 +145,3 @@ def _table(
             "distances": pa.FixedSizeListArray.from_arrays(pa.array(found.distance.ravel()), width),
         }
     )
-
-
-def _cluster_distance(warehouse: Warehouse, pool: pl.DataFrame, clustered: str | None) -> np.ndarray:
-    if clustered is None:
-        return np.full(pool.height, np.nan)
-    frames = [
-        warehouse.lake.scan(("clusters", clustered, source)).select("row_id", "distance")
-        for source in warehouse.active_sources()
-    ]
-    joined = pool.join(pl.concat(frames).collect(), on="row_id", how="left", maintain_order="left")
-    return joined["distance"].cast(pl.Float64).fill_null(float("nan")).to_numpy()

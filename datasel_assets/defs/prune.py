@@ -40,6 +40,8 @@ def prune(
         for key in removed:
             warehouse.lake.delete(key)
             warehouse.lake.clear_shards(key)
+            if key[0] == "proxy_lm":
+                shutil.rmtree(settings.warehouse / "models" / key[1], ignore_errors=True)
         gone = set(instance.get_dynamic_partitions(SOURCES)) - registry.source_names
         for source in sorted(gone):
             instance.delete_dynamic_partition(SOURCES, source)

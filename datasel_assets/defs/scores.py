@@ -51,7 +51,7 @@ def text_scores() -> TableAsset:
         def compute(ids: list[str], columns: list[str]) -> pl.DataFrame:
             messages = corpus["messages"].gather([place[row] for row in ids]).to_list()
             found, _ = score_conversations(messages, columns)
-            return pl.DataFrame({"row_id": ids, **found})
+            return within_bounds(pl.DataFrame({"row_id": ids, **found}), family)
 
         update = update_columns(
             lake,
@@ -83,11 +83,12 @@ def text_scores() -> TableAsset:
     )
 
 
-def blend_asset(name: str, spec: BlendSpec) -> TableAsset:
+def blend_asset(name: str, spec: BlendSpec, keep: Mapping[str, str]) -> TableAsset:
     """Return the asset of one file in ``scores/``: a score made from scores."""
     inputs = [entry.score for entry in spec.inputs]
     deps = [("corpus",), ("duplicates",), *score_deps(inputs)]
-    fingerprint = digest([versions.SCORES, spec.model_dump(mode="json")])
+    signs = {score: keep[score] for score in inputs if score in keep}
+    fingerprint = digest([versions.SCORES, spec.model_dump(mode="json"), signs])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         found = warehouse.versions("corpus") | score_inputs(warehouse, inputs)
@@ -100,7 +101,7 @@ def blend_asset(name: str, spec: BlendSpec) -> TableAsset:
         pool = read_pool(warehouse, scores=inputs)
         values = {score: numbers(pool, score) for score in inputs}
         fit = fit_outcomes(spec, _outcomes(warehouse, spec)) if spec.outcomes else None
-        made = blend(spec, values, warehouse.registry.score_keep(), pool["source"].to_numpy().astype(np.str_), fit)
+        made = blend(spec, values, signs, pool["source"].to_numpy().astype(np.str_), fit)
         table = pool.select("row_id", "source").with_columns(score=pl.Series(made).cast(pl.Float32))
         known = np.isfinite(made)
         info = warehouse.lake.write(step.expected, table)
@@ -137,23 +138,42 @@ SCORE_CHECKS = {
 }
 
 
+def within_bounds(scores: pl.DataFrame, indicators: Mapping[str, Indicator]) -> pl.DataFrame:
+    """Return ``scores`` if every value is missing or inside the bounds of its indicator; called before publishing.
+
+    Raises:
+        ValueError: a value is not; nothing is published then.
+    """
+    outside = _outside(scores, indicators)
+    if outside:
+        shown = ", ".join(f"{column} ({rows} rows)" for column, rows in outside.items())
+        raise ValueError(f"scores outside the bounds of their definition: {shown}; nothing was published")
+    return scores
+
+
 def score_checks(step: Step, rows: int, indicators: Mapping[str, Indicator]) -> dict[str, Check]:
     """Return the checks of a published family table."""
     table = step.warehouse.lake.scan(step.expected.key).collect()
-    outside = {}
-    for indicator in indicators.values():
-        low, high = indicator.bounds
-        for column in indicator.columns:
-            values = table[column].drop_nulls().drop_nans()
-            tolerance = 1e-4 * max(1.0, abs(high or 1.0))
-            wrong = int(((values < low - tolerance).sum() or 0) if low is not None else 0)
-            wrong += int(((values > high + tolerance).sum() or 0) if high is not None else 0)
-            if wrong:
-                outside[column] = wrong
+    outside = _outside(table, indicators)
     return {
         "covers_corpus": Check(table.height == rows, {"rows": rows}),
         "within_bounds": Check(not outside, {"columns": len(table.columns) - 1, **outside}),
     }
+
+
+def _outside(scores: pl.DataFrame, indicators: Mapping[str, Indicator]) -> dict[str, int]:
+    """Return the columns with values out of bounds (up to float32 rounding), and how many."""
+    found = {}
+    for indicator in indicators.values():
+        low, high = indicator.bounds
+        slack = 1e-4 * max(1.0, abs(low or 0.0), abs(high or 0.0))
+        low, high = -np.inf if low is None else low - slack, np.inf if high is None else high + slack
+        for column in set(indicator.columns) & set(scores.columns):
+            values = scores[column].drop_nulls().drop_nans()
+            wrong = values.len() - int(values.is_between(low, high).sum())
+            if wrong:
+                found[column] = wrong
+    return found
 
 
 def score_facts(step: Step, indicators: Mapping[str, Indicator]) -> dict[str, Any]:

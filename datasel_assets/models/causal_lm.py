@@ -10,9 +10,9 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from datasel_assets.models.loading import max_positions, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.scored_tokens import Overflow, Scored, ScoringTokenizer
+from datasel_assets.models.threads import run_on_threads
 from datasel_assets.models.token_math import FIELDS, next_token_statistics
 from datasel_assets.registry.encoder import Precision
 from datasel_assets.schema import StrictModel
@@ -238,24 +239,9 @@ class CausalLM:
 
     def _run(self, scored: Scored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (passes of one batch, (7, tokens) statistics in the order of their slots), in any order."""
-        if self.device.type == "cpu":
-            return self._run_threads(scored)
-        return self._run_shrinking(scored)
-
-    def _run_threads(self, scored: Scored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches in parallel on threads that compute alone, as the encoder does."""
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        pool = ThreadPoolExecutor(threads, "score", initializer=torch.set_num_threads, initargs=(1,))
-        try:
-            batches = plan_padded(scored.lengths, self._budget)
-            for done in as_completed([pool.submit(self._batch, scored, batch) for batch in batches]):
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)
+        if self.device.type != "cpu":
+            return self._run_shrinking(scored)
+        return run_on_threads(partial(self._batch, scored), plan_padded(scored.lengths, self._budget))
 
     def _run_shrinking(self, scored: Scored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """One batch after the other; a batch that does not fit halves the budget for itself and all that follow."""

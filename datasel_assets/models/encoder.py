@@ -11,14 +11,14 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datasel_assets.models.device import pick_device, pick_dtype, return_free_memory
+from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.hooked import (
     HookedEngine,
     UnsupportedModelError,
@@ -31,6 +31,7 @@ from datasel_assets.models.loading import load_base_model, max_positions, text_c
 from datasel_assets.models.packed_bert import PackedBertEngine
 from datasel_assets.models.render import Message
 from datasel_assets.models.resolve import resolve_model
+from datasel_assets.models.threads import run_on_threads
 from datasel_assets.models.tokenize import ConversationTokenizer, Tokens
 from datasel_assets.registry.encoder import EncoderSpec
 
@@ -323,28 +324,13 @@ class Encoder:
 
     def _run(self, ids: Sequence[np.ndarray], lengths: np.ndarray) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """Yield (rows, one (B, d) array for each layer) for all rows of length over 0, in any order."""
-        if self.device.type == "cpu":
-            return self._run_threads(ids, self._engine.plan(lengths, self._budget))
-        return self._run_shrinking(ids, lengths)
-
-    def _run_threads(
-        self, ids: Sequence[np.ndarray], batches: Sequence[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-        import torch
+        if self.device.type != "cpu":
+            return self._run_shrinking(ids, lengths)
 
         def work(batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
             return batch, self._engine.run([ids[row] for row in batch])
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        pool = ThreadPoolExecutor(threads, "encode", initializer=torch.set_num_threads, initargs=(1,))
-        try:
-            for done in as_completed([pool.submit(work, batch) for batch in batches]):
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)
-            return_free_memory()
+        return run_on_threads(work, self._engine.plan(lengths, self._budget))
 
     def _run_shrinking(
         self, ids: Sequence[np.ndarray], lengths: np.ndarray

@@ -90,18 +90,6 @@ def test_pairs_share_a_band_as_often_as_the_formula_says():
     assert abs(shared - spec.chance(0.5)) < 4 * (0.25 / 4000) ** 0.5
 
 
-def test_a_machine_without_a_folder_for_machine_code_compiles_each_time(monkeypatch: pytest.MonkeyPatch):
-    from datasel_assets.corpus import minhash_kernels
-
-    def njit(cache: bool = False, nogil: bool = False):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: (function, nogil)
-
-    monkeypatch.setattr(minhash_kernels, "njit", njit)
-    assert minhash_kernels.compiled(len) == (len, True)
-
-
 MASK = 2**64 - 1
 
 

@@ -1,10 +1,14 @@
 """A proxy model trained on the pool, its token statistics and the scores made of them, as assets."""
 
+import shutil
+
 import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
 
+from datasel_assets.definitions import assemble
+from datasel_assets.defs.prune import prune
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
@@ -80,6 +84,7 @@ def test_appended_rows_are_scored_alone_and_the_model_is_kept_when_the_pool_has_
 
 
 def test_a_pool_that_has_moved_trains_the_model_again_and_scores_every_row_again(read: Project):
+    before = scores(read, "code")
     other = [{"instruction": f"词 {i} 是什么意思？", "output": "这是一个很长的中文回答，" * 30} for i in range(150)]
     add_source(read.data, "chinese", other)
     outcome, runs = read.run()
@@ -87,6 +92,24 @@ def test_a_pool_that_has_moved_trains_the_model_again_and_scores_every_row_again
     done = {(run["stage"], run["source"]): run for run in runs}
     assert done["proxy_lm/tiny", None]["rows_new"] > 0
     assert done["tokens/tiny", "code"]["rows_new"] == 40
+    assert not scores(read, "code").equals(before), "the scores are those of the new model"
+
+
+def test_a_model_whose_folder_was_deleted_is_trained_again(read: Project):
+    before = scores(read, "sums")
+    shutil.rmtree(read.settings.warehouse / "models" / "tiny")
+    outcome, runs = read.run()
+    assert outcome.failures == []
+    assert "proxy_lm/tiny" in stages(runs)
+    assert scores(read, "sums").equals(before)
+
+
+def test_prune_deletes_the_model_of_a_file_that_is_gone(read: Project):
+    (read.data / "language_models" / "tiny.yaml").unlink()
+    (read.data / "recipes" / "hardest.yaml").unlink()
+    prune(read.settings, assemble(read.warehouse)[1], read.instance, dry_run=False)
+    assert not (read.settings.warehouse / "models" / "tiny").exists()
+    assert read.warehouse.lake.info(("scores", "tiny", "sums")) is None
 
 
 def test_the_page_of_the_model_shows_its_loss(read: Project):

@@ -3,7 +3,9 @@
 import dagster as dg
 import numpy as np
 import polars as pl
+import pytest
 
+from datasel_assets.defs.scores import within_bounds
 from datasel_assets.indicators import FAMILIES
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
@@ -110,3 +112,11 @@ def test_the_page_of_a_score_table_shows_pictures_rows_and_where_columns_come_fr
     assert lineage["response_mtld"][0].asset_key == dg.AssetKey(["corpus"])
     (schema,) = [c for c in metadata["dagster/column_schema"].schema.columns if c.name == "response_mtld"]
     assert "Keep: high." in schema.description
+
+
+def test_a_score_outside_its_bounds_is_refused_before_anything_is_replaced():
+    family = {"ttr": FAMILIES["text"]["ttr"]}
+    good = pl.DataFrame({"row_id": ["a", "b"], "prompt_ttr": [0.5, None], "response_ttr": [1.0, float("nan")]})
+    assert within_bounds(good, family) is good
+    with pytest.raises(ValueError, match=r"response_ttr \(1 rows\); nothing was published"):
+        within_bounds(good.with_columns(response_ttr=pl.Series([1.2, 0.1])), family)

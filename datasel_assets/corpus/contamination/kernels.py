@@ -5,7 +5,8 @@ compared byte by byte before it counts, so a collision costs time and never a wr
 """
 
 import numpy as np
-from numba import njit
+
+from datasel_assets.compiled import compiled
 
 SEED = np.uint64(0xCBF29CE484222325)
 PRIME = np.uint64(0x100000001B3)
@@ -16,14 +17,14 @@ HALF = np.uint64(32)
 EXACT, NGRAM = 0, 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def _mixed(h):
     h ^= h >> HALF
     h *= MIX
     return h ^ (h >> HALF)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def split_words(data, offsets, classes, out, starts, ends, hashes, opens, first):
     """Write the words of each text; return (number of words, bytes used of ``out``). See ``words.Words``."""
     words = 0
@@ -89,7 +90,7 @@ def split_words(data, offsets, classes, out, starts, ends, hashes, opens, first)
     return words, used
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gram_hashes(hashes, firsts, counts, n, out):
     """Write the hashes of the ``counts[u]`` n-grams from word ``firsts[u]`` on, unit after unit."""
     k = 0
@@ -102,7 +103,7 @@ def gram_hashes(hashes, firsts, counts, n, out):
             k += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fill_table(keys, slots, bits):
     """Put the places of ``keys`` (distinct) into the open hash table ``slots`` (-1 = empty) and the filter ``bits``."""
     slot_mask = np.uint64(len(slots) - 1)
@@ -117,7 +118,7 @@ def fill_table(keys, slots, bits):
         slots[s] = g
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled
 def _find(key, keys, slots, bits):
     h = _mixed(key)
     bit = (h >> HALF) & np.uint64(len(bits) * 64 - 1)
@@ -132,7 +133,7 @@ def _find(key, keys, slots, bits):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _same(a, a_start, a_end, b, b_start, b_end):
     if a_end - a_start != b_end - b_start:
         return False
@@ -142,7 +143,7 @@ def _same(a, a_start, a_end, b, b_start, b_end):
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _room(found, n):
     """Return ``found`` with room for one more hit."""
     if n < len(found):
@@ -152,7 +153,7 @@ def _room(found, n):
     return larger
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scan_long(
     row_words,
     row_units,
@@ -277,7 +278,7 @@ def scan_long(
     return found, n_found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scan_short(
     row_words, opens, row_units, n, keys, slots, bits, first, unit_of, length_of, alone_on, inside_on, found
 ):

@@ -5,19 +5,10 @@ rows one by one with scratch memory that it leaves clean, so a row's value does 
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile on the first call, and keep the machine code on disk where a folder for it can be written."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder that it may write to
-        return njit(nogil=True)(function)
+from datasel_assets.compiled import compiled
 
 
 @compiled

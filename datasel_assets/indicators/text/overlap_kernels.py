@@ -6,7 +6,7 @@ Belongs here: similarity of pairs of rows of numbers. Does not: strings, sets of
 
 import numpy as np
 
-from datasel_assets.indicators.text.kernels import compiled
+from datasel_assets.compiled import compiled
 
 _ONE, _ZERO = np.uint64(1), np.uint64(0)
 

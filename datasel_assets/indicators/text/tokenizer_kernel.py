@@ -6,7 +6,7 @@ the expression there, which knows all scripts. Does not: any other text.
 
 import numpy as np
 
-from datasel_assets.indicators.text.kernels import compiled
+from datasel_assets.compiled import compiled
 
 _LETTER, _DIGIT, _SPACE, _STOP, _CLOSER, _SEPARATOR, _APOSTROPHE = 1, 2, 4, 8, 16, 32, 64
 

@@ -15,7 +15,8 @@ The contract, for every sampler of this folder (``datasel_assets_tests/samplers/
 A sampler is a module with
 
 - ``Params``: a ``StrictModel``, the keys that YAML may set;
-- ``REQUIRES``: which parts of ``Candidates`` it reads, out of ``scores``, ``groups``, ``vectors``, ``queries``;
+- ``REQUIRES``: which parts of ``Candidates`` it reads: ``scores``, ``groups``, ``vectors``, ``queries``, ``tags``,
+  ``label_graph`` and ``texts``;
 - ``RANKS_ALL``: whether ordering the whole pool costs about as much as ordering the budget;
 - ``sample(candidates, budget, params, seed) -> Sample``.
 """
@@ -23,11 +24,14 @@ A sampler is a module with
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from datasel_assets.samplers.half import half_to_float
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 BLOCK_ROWS = 4096
 """Rows per block where a sampler has no reason to prefer another number."""
@@ -140,6 +144,39 @@ class SubsetVectors:
 
 
 @dataclass(frozen=True, eq=False)
+class Tags:
+    """The tags of each row: a set of labels per row, in compressed sparse rows.
+
+    Attributes:
+        indptr: (n + 1,) int64: the labels of row i are ``indices[indptr[i]:indptr[i + 1]]``.
+        indices: int32 labels, distinct and ascending inside a row, below ``size``.
+        size: how many labels there are, those without a row included.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    size: int
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.indptr) - 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(n,) int64: labels of each row; 0 for a row without tags."""
+        return np.diff(self.indptr)
+
+    def take(self, rows: np.ndarray) -> "Tags":
+        """Return the tags of ``rows`` (m,); the labels keep their numbers."""
+        rows = np.asarray(rows, dtype=np.int64)
+        counts = self.counts[rows]
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        inside = np.arange(indptr[-1]) - np.repeat(indptr[:-1], counts)
+        return Tags(indptr, self.indices[np.repeat(self.indptr[rows], counts) + inside], self.size)
+
+
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """The pool that a sampler chooses from. All arrays are aligned; only ``row_ids`` is always needed.
 
@@ -151,6 +188,11 @@ class Candidates:
         vectors: n rows.
         queries: (t, dim) float, the target's vectors.
         query_tasks: (t,) labels: which task each query belongs to.
+        tags: the labels of n rows; a row without any cannot be chosen by a sampler that needs them.
+        label_graph: (size, size) similarity of labels, sparse, non-negative, symmetric.
+        texts: (n,) strings: what lexical overlap is measured on.
+        costs: (n,) positive: tokens of each row where the budget is in tokens; for samplers that weigh gain by cost.
+            None where every row costs the same.
     """
 
     row_ids: np.ndarray
@@ -160,14 +202,24 @@ class Candidates:
     vectors: Vectors | None = None
     queries: np.ndarray | None = None
     query_tasks: np.ndarray | None = None
+    tags: Tags | None = None
+    label_graph: "csr_array | None" = None
+    texts: np.ndarray | None = None
+    costs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("eligible", "scores", "groups"):
+        for name in ("eligible", "scores", "groups", "texts", "costs"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (self.n,):
                 raise ValueError(f"{name} has shape {np.shape(value)}, expected ({self.n},) like row_ids")
-        if self.vectors is not None and self.vectors.n != self.n:
-            raise ValueError(f"vectors has {self.vectors.n} rows, expected {self.n} like row_ids")
+        for name in ("vectors", "tags"):
+            value = getattr(self, name)
+            if value is not None and value.n != self.n:
+                raise ValueError(f"{name} has {value.n} rows, expected {self.n} like row_ids")
+        if self.label_graph is not None and self.tags is not None:
+            shape = (self.tags.size, self.tags.size)
+            if self.label_graph.shape != shape:
+                raise ValueError(f"label_graph has shape {self.label_graph.shape}, expected {shape} like the tags")
         if self.queries is not None:
             if self.queries.ndim != 2 or len(self.queries) == 0:
                 raise ValueError(f"queries must be a (t, dim) array with t >= 1, got shape {self.queries.shape}")
@@ -217,6 +269,10 @@ class Candidates:
             vectors=None if self.vectors is None else SubsetVectors(self.vectors, rows),
             queries=self.queries,
             query_tasks=self.query_tasks,
+            tags=None if self.tags is None else self.tags.take(rows),
+            label_graph=self.label_graph,
+            texts=cut(self.texts),
+            costs=cut(self.costs),
         )
 
 
@@ -246,6 +302,7 @@ class Sample:
         scores: np.ndarray | None = None,
         selected_for: np.ndarray | None = None,
         row_scores: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> "Sample":
         """Build a sample with the contract's types, filling what the method does not have."""
         b = len(order)
@@ -253,6 +310,7 @@ class Sample:
             order=np.asarray(order, dtype=np.int64),
             scores=np.full(b, np.nan, np.float32) if scores is None else np.asarray(scores, dtype=np.float32),
             selected_for=np.full(b, -1, np.int32) if selected_for is None else selected_for.astype(np.int32),
+            weights=None if weights is None else np.asarray(weights, dtype=np.float32),
             row_scores=row_scores,
         )
 
@@ -329,6 +387,8 @@ def usable_rows(candidates: Candidates, requires: frozenset[str]) -> np.ndarray:
         groups = np.asarray(need(candidates, "groups"))
         if groups.dtype.kind == "f":
             usable &= ~np.isnan(groups)
+    if "tags" in requires:
+        usable &= need(candidates, "tags").counts > 0
     if "vectors" in requires:
         for rows, block in need(candidates, "vectors").blocks(BLOCK_ROWS):
             usable[rows] &= directed(squared_norms(block))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, requires
-from datasel_assets.samplers.base import Sample
+from datasel_assets.samplers.base import Sample, Tags
 
 # Parameter sets per sampler; a sampler that is not named here is checked with its defaults.
 VARIANTS: dict[str, list[dict]] = {
@@ -40,6 +41,8 @@ def pools(draw: st.DrawFn) -> Candidates:
     t = draw(st.integers(1, 4))
     scores = rng.integers(0, 4, n).astype(np.float64)
     scores[rng.random(n) < 0.1] = np.nan
+    labels = draw(st.integers(1, 6))
+    similar = np.triu(rng.random((labels, labels)) * (rng.random((labels, labels)) < 0.4), 1)
     return Candidates(
         row_ids=np.array([f"row-{i:03d}" for i in rng.permutation(n)]),
         eligible=rng.random(n) < 0.8 if draw(st.booleans()) else None,
@@ -48,6 +51,31 @@ def pools(draw: st.DrawFn) -> Candidates:
         vectors=ArrayVectors(vectors.astype(draw(st.sampled_from([np.float16, np.float32])))),
         queries=rng.integers(-1, 2, (t, dim)).astype(np.float32),
         query_tasks=rng.integers(0, 2, t),
+        tags=tags_of(rng.random((n, labels)) < 0.4),
+        label_graph=csr_array(similar + similar.T),
+        texts=np.array([" ".join(rng.choice(list("abcdef"), rng.integers(0, 6))) for _ in range(n)], dtype=object),
+        costs=rng.integers(1, 5, n).astype(np.float64) if draw(st.booleans()) else None,
+    )
+
+
+def tags_of(has: np.ndarray) -> Tags:
+    """Tags from a table (n, labels) of bools."""
+    return Tags(np.concatenate([[0], has.sum(axis=1).cumsum()]), np.nonzero(has)[1].astype(np.int32), has.shape[1])
+
+
+def plain(n: int, vectors: np.ndarray | None = None, eligible: np.ndarray | None = None) -> Candidates:
+    """A pool of n rows that only their ids tell apart."""
+    return Candidates(
+        row_ids=np.array([f"{i:02d}" for i in range(n)], dtype=np.str_),
+        eligible=eligible,
+        scores=np.ones(n),
+        groups=np.array(["a"] * n, dtype=np.str_),
+        vectors=ArrayVectors(np.full((n, 3), 0.5, np.float32) if vectors is None else vectors),
+        queries=np.ones((2, 3), np.float32),
+        query_tasks=np.array([0, 1]),
+        tags=tags_of(np.ones((n, 1), bool)),
+        label_graph=csr_array((1, 1)),
+        texts=np.array(["a b c d"] * n, dtype=object),
     )
 
 
@@ -57,6 +85,8 @@ def usable(name: str, raw: dict, pool: Candidates) -> np.ndarray:
     mask = np.ones(pool.n, bool) if pool.eligible is None else pool.eligible.copy()
     if "scores" in needs:
         mask &= ~np.isnan(pool.scores)
+    if "tags" in needs:
+        mask &= np.diff(pool.tags.indptr) > 0
     if "vectors" in needs:
         rows = pool.vectors.take(np.arange(pool.n))
         mask &= np.isfinite(rows).all(axis=1) & (rows != 0).any(axis=1)
@@ -115,17 +145,8 @@ def test_the_same_seed_gives_the_same_rows(name, raw, pool, seed):
 
 @every_sampler
 def test_equal_rows_are_all_taken_in_some_order_of_their_ids(name, raw):
-    n = 40
-    pool = Candidates(
-        row_ids=np.array([f"{i:02d}" for i in range(n)]),
-        scores=np.ones(n),
-        groups=np.array(["a"] * n),
-        vectors=ArrayVectors(np.full((n, 3), 0.5, np.float32)),
-        queries=np.ones((2, 3), np.float32),
-        query_tasks=np.array([0, 1]),
-    )
-    order = run(name, raw, pool, n).order
-    assert sorted(order.tolist()) == list(range(n))
+    order = run(name, raw, plain(40), 40).order
+    assert sorted(order.tolist()) == list(range(40))
     inner = raw.get("inner", {}).get("sampler", "random") if name == "stratify" else name
     if inner != "random" and not raw.get("tau"):
         rest = [i for i in order.tolist() if i != order[0]]
@@ -135,43 +156,19 @@ def test_equal_rows_are_all_taken_in_some_order_of_their_ids(name, raw):
 @every_sampler
 def test_an_empty_pool_and_a_pool_without_usable_rows_give_nothing(name, raw):
     for n in (0, 3):
-        pool = Candidates(
-            row_ids=np.array([f"{i}" for i in range(n)], dtype=np.str_),
-            eligible=np.zeros(n, bool),
-            scores=np.ones(n),
-            groups=np.array(["a"] * n, dtype=np.str_),
-            vectors=ArrayVectors(np.ones((n, 2), np.float16)),
-            queries=np.ones((1, 2), np.float32),
-            query_tasks=np.array([0]),
-        )
-        assert len(run(name, raw, pool, 5).order) == 0
+        assert len(run(name, raw, plain(n, eligible=np.zeros(n, bool)), 5).order) == 0
 
 
 @every_sampler
 def test_a_negative_budget_is_refused(name, raw):
-    pool = Candidates(
-        row_ids=np.array(["x"]),
-        scores=np.ones(1),
-        groups=np.array(["a"]),
-        vectors=ArrayVectors(np.ones((1, 2), np.float32)),
-        queries=np.ones((1, 2), np.float32),
-        query_tasks=np.array([0]),
-    )
     with pytest.raises(ValueError, match="0 or more"):
-        run(name, raw, pool, -1)
+        run(name, raw, plain(1), -1)
 
 
 @every_sampler
 def test_rows_with_infinite_or_nan_vectors_are_never_chosen(name, raw):
-    vectors = np.ones((6, 2), np.float16)
+    vectors = np.ones((6, 3), np.float16)
     vectors[1, 0], vectors[3, 1], vectors[4] = np.nan, np.inf, 0
-    pool = Candidates(
-        row_ids=np.array(list("abcdef")),
-        scores=np.ones(6),
-        groups=np.array(["a"] * 6),
-        vectors=ArrayVectors(vectors),
-        queries=np.ones((1, 2), np.float32),
-        query_tasks=np.array([0]),
-    )
+    pool = plain(6, vectors)
     chosen = set(run(name, raw, pool, 6).order.tolist())
     assert chosen == set(np.flatnonzero(usable(name, raw, pool)).tolist())

@@ -13,11 +13,11 @@ from datasel_assets.defs import versions
 from datasel_assets.defs.clusters import cluster_titles
 from datasel_assets.defs.contamination import blocked_rows
 from datasel_assets.defs.display import picture, sample_table
-from datasel_assets.defs.pool import read_pool, read_vectors
-from datasel_assets.defs.representations import basis_fingerprint, target_vectors
+from datasel_assets.defs.pool import read_pool
+from datasel_assets.defs.recipe_inputs import PoolInputs
+from datasel_assets.defs.representations import basis_fingerprint
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.scores import score_deps, score_inputs
-from datasel_assets.defs.sources import query_names
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.report import html_report
@@ -38,11 +38,12 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
     needs = spec.requires()
     clustered = registry.clustered if needs.clusters else None
     deps: list[tuple[str, ...]] = [("corpus",), ("duplicates",)]
-    if needs.representation:
-        deps.append(("representations", needs.representation))
-    if needs.target and needs.representation:
-        encoder = registry.representations[needs.representation].encoder
-        deps += [("target_embeddings", encoder.slug, needs.target), ("representation_basis", needs.representation)]
+    deps += [("representations", name) for name in sorted(needs.representations)]
+    deps += [
+        ("target_embeddings", *key)
+        for key in sorted({(registry.representations[name].encoder.slug, target) for name, target in needs.targets})
+    ]
+    deps += [("representation_basis", name) for name in sorted({name for name, _ in needs.targets})]
     scored = score_deps(needs.scores)
     deps += scored
     deps += [(f"{kind}s",) for kind in needs.duplicates]
@@ -56,8 +57,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         if needs.scores:
             keep = registry.score_keep()
             parts.append({score: keep[score] for score in sorted(needs.scores)})
-        if needs.representation:
-            parts.append(basis_fingerprint(registry.representations[needs.representation]))
+        parts += [basis_fingerprint(registry.representations[name]) for name in sorted(needs.representations)]
         return digest(parts)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
@@ -76,7 +76,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
             pool = pool.join(blocked_rows(warehouse), on="row_id", how="left", maintain_order="left")
         else:
             pool = pool.with_columns(contaminated=pl.lit(None, pl.String))
-        selection = _select(warehouse, spec, pool)
+        selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep())
         _check(selection, pool)
         leaks = pool.filter(pl.col("contaminated").is_not_null())["row_id"]
         pictures = _pictures(warehouse, pool, selection, clustered)
@@ -122,22 +122,6 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         kinds=frozenset({"parquet", "polars"}),
         code_version=fingerprint(),
     )
-
-
-def _select(warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame) -> Selection:
-    """Read the vectors and queries that the recipe names, and carry it out."""
-    needs = spec.requires()
-    keep = warehouse.registry.score_keep()
-    if needs.representation is None:
-        return run_recipe(spec, pool, keep=keep)
-    found = read_vectors(warehouse, needs.representation, pool)
-    pool = pool.with_columns(is_zero=pl.Series(found.missing))
-    if needs.target is None:
-        return run_recipe(spec, pool, found.vectors, keep=keep)
-    representation = warehouse.registry.representations[needs.representation]
-    ids, queries = target_vectors(warehouse, needs.representation, representation, needs.target)
-    tasks, labels = query_names(warehouse, needs.target, ids)
-    return run_recipe(spec, pool, found.vectors, queries, tasks, labels, keep=keep)
 
 
 def _check(selection: Selection, pool: pl.DataFrame) -> None:

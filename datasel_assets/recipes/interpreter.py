@@ -5,7 +5,7 @@ Belongs here: the sequence, and what each sampler is given. Does not: the steps 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,12 @@ import polars as pl
 
 from datasel_assets.recipes import ledger
 from datasel_assets.recipes.budget import Filled, Limits, fill, resolve
+from datasel_assets.recipes.inputs import GivenInputs, Inputs, candidates_of, missing_inputs
+from datasel_assets.recipes.narrow import narrow
 from datasel_assets.recipes.schema import RecipeSpec
-from datasel_assets.recipes.scores import to_maximise, with_blends
+from datasel_assets.recipes.scores import with_blends
 from datasel_assets.recipes.screen import screen
-from datasel_assets.samplers import SAMPLERS, Candidates, Sample, Vectors, ranks_all
+from datasel_assets.samplers import SAMPLERS, Candidates, Sample, ranks_all
 from datasel_assets.samplers.topk import nearest_query
 
 RANKED_ENTRIES = 5_000_000
@@ -47,10 +49,7 @@ class Selection:
 def run_recipe(
     spec: RecipeSpec,
     pool: pl.DataFrame,
-    vectors: Vectors | None = None,
-    queries: np.ndarray | None = None,
-    query_tasks: Sequence[Any] | None = None,
-    query_labels: Sequence[str] | None = None,
+    inputs: Inputs | None = None,
     keep: Mapping[str, str] | None = None,
 ) -> Selection:
     """Select from a pool as a recipe says.
@@ -61,12 +60,9 @@ def run_recipe(
         spec: the recipe.
         pool: one row per conversation: ``row_id`` (unique) and ``source``; as far as the recipe uses them ``n_tokens``,
             ``n_response_tokens``, ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of`` (and
-            its kin, ``screen.COPIES``), ``cluster``, ``is_zero`` (True or null: no usable vector) and
-            ``<family>.<indicator>``; ``contaminated``: null, or in words which evaluation's item the row holds.
-        vectors: the representation, aligned with the pool's rows; when the recipe names one.
-        queries: (t, dim) the target's vectors; when the recipe names one.
-        query_tasks: (t,) the task of each query; for ``rule: task_round_robin``.
-        query_labels: (t,) names for the queries in the ledger; ``query 0``, ``query 1``, ... by default.
+            its kin, ``screen.COPIES``), ``cluster`` and ``<family>.<indicator>``; ``contaminated``: null, or in words
+            which evaluation's item the row holds.
+        inputs: vectors, queries, tags and texts, as far as the recipe names any.
         keep: score -> ``high``, ``low`` or ``mid``: what ``keep: auto`` means; ``high`` for those not named.
 
     Returns:
@@ -75,32 +71,22 @@ def run_recipe(
     Raises:
         ValueError: a column or input is missing, row ids repeat, or the budget's bounds cannot be met.
     """
-    needs = spec.requires()
-    for given, name, key in ((vectors, needs.representation, "vectors"), (queries, needs.target, "queries")):
-        if name is not None and given is None:
-            raise ValueError(f"the recipe reads {name!r}, but no {key} were given")
+    inputs, keep = inputs or GivenInputs(), keep or {}
     for column in ("row_id", "source"):
         if column not in pool.columns:
             raise ValueError(f"the pool has no column {column!r} (it has {', '.join(pool.columns)})")
-    pool = with_blends(spec, pool, keep or {})
-    screened = screen(pool, spec.drop, needs)
+    pool = with_blends(spec, pool, keep)
+    screened = screen(pool, spec.drop, missing_inputs(spec.select, pool, inputs))
+    screened = narrow(spec.narrow, pool, screened, inputs, keep, spec.seed)
     eligible = screened["stage"].is_null().to_numpy()
     sources, source = _codes(pool["source"])
     limits = resolve(
         spec.budget, pool.height, sources, np.bincount(source[eligible], minlength=len(sources)).astype(np.int64)
     )
-    labels = list(query_labels) if query_labels is not None else [f"query {i}" for i in range(_count(queries))]
-    candidates = Candidates(
-        row_ids=pool["row_id"].to_numpy().astype(np.str_),
-        eligible=eligible,
-        scores=to_maximise(spec, pool, keep or {}),
-        groups=_groups(spec, pool),
-        vectors=vectors if needs.representation else None,
-        queries=queries if needs.target else None,
-        query_tasks=None if query_tasks is None or not needs.target else np.asarray(query_tasks),
-    )
-    _ = candidates.ties  # refuses repeated row ids before anything is computed
     cost = _cost(pool, limits, eligible)
+    candidates, labels = candidates_of(
+        spec.select, pool, eligible, inputs, keep, None if cost is None else np.maximum(cost, 1).astype(np.float64)
+    )
     sample, filled = _order(spec, candidates, limits, source, cost)
     chosen = sample.order[filled.accepted]
     outcome = ledger.Outcome(
@@ -175,14 +161,6 @@ def _codes(values: pl.Series) -> tuple[tuple[str, ...], np.ndarray]:
         names.to_frame("name").with_row_index("code"), on="name", how="left", maintain_order="left"
     )["code"]
     return tuple(names.to_list()), codes.cast(pl.Int64).to_numpy()
-
-
-def _groups(spec: RecipeSpec, pool: pl.DataFrame) -> np.ndarray | None:
-    if spec.select.groups is None:
-        return None
-    if spec.select.groups == "source":
-        return pool["source"].to_numpy().astype(np.str_)
-    return pool["cluster"].fill_null(-1).to_numpy()  # rows without a cluster are not eligible
 
 
 def _cost(pool: pl.DataFrame, limits: Limits, eligible: np.ndarray) -> np.ndarray | None:

@@ -47,7 +47,8 @@ DECISIONS_SCHEMA = pl.Schema(
 )
 """One line per row of the pool, sorted by row_id.
 
-``stage``: ``contaminated``, ``rule:<n>`` (n-th drop rule of the file), ``duplicate``, ``near duplicate``,
+``stage``: ``contaminated``, ``rule:<n>`` (n-th drop rule of the file), ``narrow:<n>`` (n-th narrowing step),
+``duplicate``, ``near duplicate``,
 ``semantic duplicate``, ``ineligible`` (the sampler lacks an input for it), ``source cap``, ``budget``, ``kept``.
 ``score``: what the sampler maximised (length, similarity, distance, or an indicator, negative where low values are
 kept); null where there is none. ``rank``: place in the sampler's order, from 1, before bounds per source are applied;
@@ -192,13 +193,13 @@ def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     unranked = pl.lit(f"not among the {len(outcome.sample.order):,} rows that were ranked")
     number = pl.col("score").round(4).cast(pl.String)
     if inner == "longest":
-        by = spec.requires().score
+        by = spec.select.score
         detail = pl.format(f" by {by} ({{}})", _thousands(pl.col("score").cast(pl.Int64)))
     elif inner == "topk":
         params = spec.select.params if inner == name else spec.select.params.inner.params
         drawn = f", drawn at temperature {params.tau:g} (seed {spec.seed})" if params.tau > 0 else ""
         value = pl.col("value").round_sig_figs(4)
-        detail = pl.format(f" by {spec.requires().score} ({{}}){drawn}", value)
+        detail = pl.format(f" by {spec.select.score} ({{}}){drawn}", value)
     elif inner == "random":
         detail = pl.lit(f" in random order (seed {spec.seed})")
     elif inner == "round_robin":
@@ -256,7 +257,7 @@ def _floats(values: np.ndarray) -> pl.Series:
 
 def _score_values(pool: pl.DataFrame, spec: RecipeSpec) -> pl.Series:
     """Return the column that the sampler ranks by as it stands in the pool, whichever way round it is maximised."""
-    column = spec.requires().score
+    column = spec.select.score
     if column is None:
         return pl.Series([None] * pool.height, dtype=pl.Float64)
     return pool[column].cast(pl.Float64)

@@ -6,9 +6,17 @@ Belongs here: the YAML's shape, its error messages, and which tables a recipe ne
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, Field, field_validator, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.samplers import SAMPLERS, requires, score_column
@@ -95,43 +103,121 @@ class SelectSpec(StrictModel):
         representation: whose vectors to read; for samplers that need vectors, and only for these.
         target: whose queries to read; for samplers that need queries, and only for these.
         groups: what ``stratify`` takes quotas over: ``source`` or ``cluster``.
+        tags: whose tags to read; for samplers that need tags, and only for these.
         params: the sampler's validated ``Params``.
     """
+
+    INPUTS: ClassVar[dict[str, tuple[str, str]]] = {
+        "representation": ("vectors", "a file name of representations/"),
+        "target": ("queries", "a file name of targets/"),
+        "groups": ("groups", "source or cluster"),
+        "tags": ("tags", "a file name of tags/"),
+    }
+    """Key in YAML -> the part of ``Candidates`` that it fills, and an example."""
 
     sampler: str
     representation: Slug | None = None
     target: Slug | None = None
     groups: Literal["source", "cluster"] | None = None
+    tags: Slug | None = None
     params: Any = None
 
     @model_validator(mode="before")
     @classmethod
     def _split(cls, raw: Any) -> Any:
-        return split_params(raw, SAMPLERS, known=("sampler", "representation", "target", "groups"))
+        return split_params(raw, SAMPLERS, known=tuple(name for name in cls.model_fields if name != "params"))
 
     @model_validator(mode="after")
     def _inputs_match(self) -> "SelectSpec":
-        needed = requires(self.sampler, self.params)
-        for part, key, example in (
-            ("vectors", "representation", "a file name of representations/"),
-            ("queries", "target", "a file name of targets/"),
-            ("groups", "groups", "source or cluster"),
-        ):
+        for key, (part, example) in self.INPUTS.items():
             given = getattr(self, key) is not None
-            if part in needed and not given:
+            if part in self.reads and not given:
                 raise ValueError(f"sampler {self.sampler} needs '{key}: ...' ({example})")
-            if given and part not in needed:
+            if given and part not in self.reads:
                 raise ValueError(f"sampler {self.sampler} does not use '{key}': remove it")
-        by = score_column(self.sampler, self.params)
-        if by is not None:
-            _score_name(by)
+        if self.score is not None:
+            _score_name(self.score)
         return self
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
-        own = {"representation": self.representation, "target": self.target, "groups": self.groups}
-        given = {key: value for key, value in own.items() if value is not None}
+        own = {name: getattr(self, name) for name in type(self).model_fields if name not in ("sampler", "params")}
+        given = {
+            key: value.model_dump() if isinstance(value, StrictModel) else value
+            for key, value in own.items()
+            if value is not None
+        }
         return {"sampler": self.sampler, **given, **self.params.model_dump()}
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The parts of ``Candidates`` that the sampler reads."""
+        return requires(self.sampler, self.params)
+
+    @property
+    def score(self) -> str | None:
+        """The column that orders the rows, or None."""
+        return score_column(self.sampler, self.params)
+
+
+class TakeSpec(StrictModel):
+    """How many rows a stage lets through: exactly one of the two.
+
+    Attributes:
+        rows: at most so many.
+        fraction: this share of the rows that reach the stage, rounded half up.
+    """
+
+    rows: _Count | None = None
+    fraction: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "TakeSpec":
+        if (self.rows is None) == (self.fraction is None):
+            raise ValueError("'take' has exactly one of 'rows', 'fraction'")
+        return self
+
+    def of(self, rows: int) -> int:
+        """Return how many of ``rows`` that is."""
+        return min(self.rows, rows) if self.rows is not None else int(float(self.fraction or 0) * rows + 0.5)
+
+
+class StageSpec(SelectSpec):
+    """A sampler before the last one: its first rows go on.
+
+    Attributes:
+        take: how many rows go on; None: all that the sampler gives, for those that leave rows out by themselves.
+    """
+
+    take: TakeSpec | None = None
+
+
+class VoteSpec(StrictModel):
+    """Several samplers over the same rows: those that enough of them take go on.
+
+    Attributes:
+        at_least: votes that a row needs: 1 is the union, the number of samplers the intersection.
+        of: the samplers.
+    """
+
+    at_least: _Count = 1
+    of: Annotated[tuple[StageSpec, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "VoteSpec":
+        if self.at_least > len(self.of):
+            raise ValueError(f"at_least: {self.at_least} votes are asked of {len(self.of)} samplers")
+        return self
+
+
+def _kind_of_stage(raw: Any) -> str:
+    return "vote" if (isinstance(raw, dict) and "of" in raw) or isinstance(raw, VoteSpec) else "stage"
+
+
+NarrowSpec = Annotated[
+    Annotated[StageSpec, Tag("stage")] | Annotated[VoteSpec, Tag("vote")], Discriminator(_kind_of_stage)
+]
+"""One step that narrows the pool down before the sampler."""
 
 
 class SourceLimits(StrictModel):
@@ -230,19 +316,23 @@ class Needs:
     """The tables that a recipe reads, besides the corpus and the duplicates.
 
     Attributes:
-        representation: whose vectors, or None.
-        target: whose queries, or None.
+        representations: whose vectors.
+        targets: (representation, target) whose queries.
         clusters: whether the pool's cluster labels are read.
-        score: the column that orders the rows, or None.
+        tags: whose tags.
+        label_graphs: whose label graphs.
+        texts: whether the texts are read.
         duplicates: the kinds of duplicates that are dropped, exact ones aside.
-        scores: every ``<family>.<indicator>`` that a rule, the sampler or a blend reads.
+        scores: every ``<family>.<indicator>`` that a rule, a sampler or a blend reads.
     """
 
-    representation: str | None
-    target: str | None
-    clusters: bool
-    score: str | None
-    scores: frozenset[str]
+    representations: frozenset[str] = frozenset()
+    targets: frozenset[tuple[str, str]] = frozenset()
+    clusters: bool = False
+    tags: frozenset[str] = frozenset()
+    label_graphs: frozenset[str] = frozenset()
+    texts: bool = False
+    scores: frozenset[str] = frozenset()
     duplicates: tuple[str, ...] = ()
 
 
@@ -252,8 +342,9 @@ class RecipeSpec(StrictModel):
     Attributes:
         doc: what it is for, in a sentence or two.
         paper: where the method comes from (citation or arXiv id), or ``baseline``.
-        drop: reasons to keep rows out, applied before the sampler.
-        select: which rows are preferred.
+        drop: reasons to keep rows out, applied before any sampler.
+        narrow: samplers that narrow the pool down, one after the other, before the last one.
+        select: the last sampler: which of the rows that are left are preferred.
         budget: how many of them are taken.
         seed: for samplers that are random; another seed gives another draw.
         scores: blends of this recipe alone, used as ``blend.<name>``; those that recipes share stand in ``scores/``.
@@ -263,6 +354,7 @@ class RecipeSpec(StrictModel):
     doc: str = ""
     paper: str
     drop: tuple[DropRule, ...] = ()
+    narrow: tuple[NarrowSpec, ...] = ()
     select: SelectSpec
     budget: BudgetSpec
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
@@ -288,17 +380,25 @@ class RecipeSpec(StrictModel):
             raise ValueError("say where the method comes from (citation or arXiv id), or 'baseline'")
         return value
 
+    @property
+    def stages(self) -> tuple[SelectSpec, ...]:
+        """Every sampler of the recipe, the last one last."""
+        earlier = [stage.of if isinstance(stage, VoteSpec) else (stage,) for stage in self.narrow]
+        return (*(stage for several in earlier for stage in several), self.select)
+
     def requires(self) -> Needs:
         """Return which tables the recipe reads, so that its asset depends on just those."""
-        score = score_column(self.select.sampler, self.select.params)
+        stages = self.stages
         own = {f"blend.{name}" for name in self.scores}
-        read = {rule.score for rule in self.drop} | {score}
+        read = {rule.score for rule in self.drop} | {stage.score for stage in stages}
         read |= {entry.score for blend in self.scores.values() for entry in blend.inputs}
         return Needs(
-            representation=self.select.representation,
-            target=self.select.target,
-            clusters=self.select.groups == "cluster",
-            score=score,
+            representations=frozenset(stage.representation for stage in stages if stage.representation),
+            targets=frozenset((str(stage.representation), stage.target) for stage in stages if stage.target),
+            clusters=any(stage.groups == "cluster" for stage in stages),
+            tags=frozenset(stage.tags for stage in stages if stage.tags),
+            label_graphs=frozenset(str(stage.tags) for stage in stages if "label_graph" in stage.reads),
+            texts=any("texts" in stage.reads for stage in stages),
             scores=frozenset(name for name in read if name is not None and "." in name) - own,
             duplicates=tuple(sorted({rule.when for rule in self.drop if rule.when} - {"duplicate", "contaminated"})),
         )

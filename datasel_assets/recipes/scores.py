@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.indicators.blend import blend, percentile_rank
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.recipes.schema import RecipeSpec, SelectSpec
 
 BLENDS = "blend"
 """Family of the scores that are made from scores."""
@@ -26,13 +26,12 @@ def with_blends(spec: RecipeSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -
     return pool.with_columns(**{name: column.fill_nan(None) for name, column in made.items()})
 
 
-def to_maximise(spec: RecipeSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -> np.ndarray | None:
+def to_maximise(select: SelectSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -> np.ndarray | None:
     """Return the score (n,) float64 that the sampler maximises, NaN where it is missing; None if it reads none."""
-    column = spec.requires().score
-    if column is None:
+    if select.score is None:
         return None
-    values = numbers(pool, column)
-    wanted = direction(spec, keep)
+    values = numbers(pool, select.score)
+    wanted = direction(select, keep)
     if wanted == "high":
         return values
     if wanted == "low":
@@ -44,13 +43,12 @@ def to_maximise(spec: RecipeSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -
     return nearness
 
 
-def direction(spec: RecipeSpec, keep: Mapping[str, str]) -> str:
+def direction(select: SelectSpec, keep: Mapping[str, str]) -> str:
     """Return ``high``, ``low`` or ``mid``: which values of its score the sampler prefers."""
-    params: Any = spec.select.params
-    params = params.inner.params if spec.select.sampler == "stratify" else params
+    params: Any = select.params
+    params = params.inner.params if select.sampler == "stratify" else params
     said = getattr(params, "keep", "high")
-    column = spec.requires().score
-    return keep.get(str(column), "high") if said == "auto" else said
+    return keep.get(str(select.score), "high") if said == "auto" else said
 
 
 def numbers(pool: pl.DataFrame, column: str) -> np.ndarray:

@@ -5,9 +5,10 @@ Belongs here: drop rules and missing inputs. Does not: budgets and ranks (``budg
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
-from datasel_assets.recipes.schema import DropRule, Needs
+from datasel_assets.recipes.schema import DropRule
 
 COPIES = {
     "duplicate": ("duplicate_of", "duplicate"),
@@ -17,7 +18,9 @@ COPIES = {
 """Kind of copy in a drop rule -> the pool's column with the row that stands for it, and the stage of the ledger."""
 
 
-def screen(pool: pl.DataFrame, rules: Sequence[DropRule], needs: Needs) -> pl.DataFrame:
+def screen(
+    pool: pl.DataFrame, rules: Sequence[DropRule], missing: Sequence[tuple[np.ndarray, str]] = ()
+) -> pl.DataFrame:
     """Return ``stage`` and ``reason`` for the rows that cannot be chosen, null for the others, in the pool's order.
 
     Rows that hold an item of an evaluation come first, whatever the recipe says. Score and source rules apply in the
@@ -29,7 +32,7 @@ def screen(pool: pl.DataFrame, rules: Sequence[DropRule], needs: Needs) -> pl.Da
     Args:
         pool: as in ``interpreter.run_recipe``.
         rules: the recipe's drop rules.
-        needs: what the recipe reads.
+        missing: (n,) bool and a reason for each input of the last sampler that some rows lack.
 
     Raises:
         ValueError: a column that a rule or the sampler needs is missing, or empty for every row.
@@ -50,8 +53,8 @@ def screen(pool: pl.DataFrame, rules: Sequence[DropRule], needs: Needs) -> pl.Da
     for kind, (column, name) in COPIES.items():
         if any(rule.when == kind for rule in rules):
             found = _without_copies(found, _column(pool, column, f"the rule 'when: {kind}'"), name)
-    for missing, why in _missing(pool, needs):
-        lacks = missing & pl.col("stage").is_null()
+    for mask, why in missing:
+        lacks = pl.Series(mask) & pl.col("stage").is_null()
         found = found.with_columns(
             stage=pl.when(lacks).then(pl.lit("ineligible")).otherwise("stage"),
             reason=pl.when(lacks).then(pl.lit(why)).otherwise("reason"),
@@ -112,28 +115,6 @@ def _without_copies(found: pl.DataFrame, duplicate_of: pl.Series, name: str) -> 
         stage=pl.when(is_copy).then(pl.lit(name)).otherwise("stage"),
         reason=pl.when(is_copy).then(text).otherwise("reason"),
     )
-
-
-def _missing(pool: pl.DataFrame, needs: Needs) -> list[tuple[pl.Series, str]]:
-    """Return a mask and a reason for each input that the sampler needs."""
-    missing = []
-    if needs.representation is not None and "is_zero" in pool.columns:
-        missing.append(
-            (
-                pool["is_zero"].fill_null(True),
-                f"no vector in {needs.representation}, or one of zeros: nothing to compare",
-            )
-        )
-    if needs.clusters:
-        cluster = _column(pool, "cluster", "groups: cluster")
-        missing.append((cluster.is_null(), "it belongs to no cluster"))
-    if needs.score is not None:
-        length = _column(pool, needs.score, "the sampler")
-        if pool.height and length.null_count() == pool.height:
-            advice = "" if "." in needs.score else ": count tokens, or choose by response_chars"
-            raise ValueError(f"{needs.score} is not known for any row of the pool{advice}")
-        missing.append((length.is_null(), f"{needs.score} is not known"))
-    return missing
 
 
 def _column(pool: pl.DataFrame, name: str, who: str) -> pl.Series:

@@ -179,15 +179,12 @@ def _dangling(
 ) -> str | None:
     """Return what a recipe refers to that does not exist, in words."""
     needs = spec.requires()
-    if needs.representation and needs.representation not in representations:
-        return (
-            f"select.representation: {needs.representation!r} is not a valid representation; "
-            f"there are: {', '.join(sorted(representations)) or 'none'}"
-        )
-    if needs.target and needs.target not in targets:
-        return (
-            f"select.target: {needs.target!r} is not a valid target; there are: {', '.join(sorted(targets)) or 'none'}"
-        )
+    for key, named, there in (
+        ("representation", needs.representations, representations),
+        ("target", {target for _, target in needs.targets}, targets),
+    ):
+        if unknown := sorted(named - set(there)):
+            return f"{key}: {unknown[0]!r} is not a valid {key}; there are: {', '.join(sorted(there)) or 'none'}"
     if needs.clusters and not any(r.clusters for r in representations.values()):
         return "it needs clusters, but no file in representations/ has a 'clusters:' block"
     clustered = any(r.clusters for r in representations.values())

@@ -7,15 +7,19 @@ from types import MappingProxyType
 from typing import Any
 
 from datasel_assets.samplers import stratify
-from datasel_assets.samplers.base import ArrayVectors, Candidates, Sample, SamplerModule, SubsetVectors, Vectors
+from datasel_assets.samplers.base import ArrayVectors, Candidates, Sample, SamplerModule, SubsetVectors, Tags, Vectors
 
 SAMPLERS: MappingProxyType[str, SamplerModule] = MappingProxyType({**stratify.INNER, "stratify": stratify})
 """Sampler name in YAML -> module with ``Params``, ``REQUIRES``, ``RANKS_ALL`` and ``sample``."""
 
 
 def requires(name: str, params: Any) -> frozenset[str]:
-    """Return the parts of ``Candidates`` that a sampler reads with these parameters, its inner sampler's included."""
-    own = SAMPLERS[name].REQUIRES
+    """Return the parts of ``Candidates`` that a sampler reads with these parameters, its inner sampler's included.
+
+    A sampler whose needs depend on its parameters gives its ``Params`` a property ``requires``; ``REQUIRES`` is then
+    what it always needs.
+    """
+    own = getattr(params, "requires", SAMPLERS[name].REQUIRES)
     return own | requires(params.inner.sampler, params.inner.params) if name == "stratify" else own
 
 
@@ -38,6 +42,7 @@ __all__ = [
     "Sample",
     "SamplerModule",
     "SubsetVectors",
+    "Tags",
     "Vectors",
     "ranks_all",
     "requires",

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.recipes import interpreter
+from datasel_assets.recipes.inputs import GivenInputs, Queries
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.ledger import DECISIONS_SCHEMA, SELECTED_SCHEMA
 from datasel_assets.recipes.schema import RecipeSpec
@@ -59,7 +60,6 @@ def make(n: int = 200, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray, np.ndar
             "prompt_chars": rng.integers(0, 12, n),
             "duplicate_of": [ids[0] if copy else None for copy in copies],
             "cluster": pl.Series(rng.integers(0, 9, n), dtype=pl.Int32),
-            "is_zero": (vectors == 0).all(axis=1),
         }
     )
     queries = rng.standard_normal((QUERIES, DIM))
@@ -72,7 +72,11 @@ def recipe(select: dict, budget: dict, **more) -> RecipeSpec:
 
 
 def run(select: dict, budget: dict, pool, vectors, queries, **more) -> Selection:
-    return run_recipe(recipe(select, budget, **more), pool, ArrayVectors(vectors), queries)
+    return run_recipe(recipe(select, budget, **more), pool, inputs_of(vectors, queries))
+
+
+def inputs_of(vectors: np.ndarray, queries: np.ndarray, **more) -> GivenInputs:
+    return GivenInputs({"r": ArrayVectors(vectors)}, {"t": Queries(queries, **more)})
 
 
 every_case = pytest.mark.parametrize(
@@ -202,7 +206,7 @@ def test_labels_name_the_queries():
     pool, vectors, queries = make()
     spec = recipe(SELECTS["round_robin"], {"rows": 8})
     labels = [f"sum {q}" for q in range(QUERIES)]
-    selection = run_recipe(spec, pool, ArrayVectors(vectors), queries, query_labels=labels)
+    selection = run_recipe(spec, pool, inputs_of(vectors, queries, labels=labels))
     assert selection.selected["selected_for"].head(4).to_list() == labels
     assert "taken by sum 2" in selection.decisions.filter(pl.col("rank") == 3)["reason"][0]
 
@@ -210,7 +214,7 @@ def test_labels_name_the_queries():
 def test_tasks_reach_the_sampler():
     pool, vectors, queries = make()
     spec = recipe({**SELECTS["round_robin"], "rule": "task_round_robin"}, {"rows": 10})
-    selection = run_recipe(spec, pool, ArrayVectors(vectors), queries, ["x", "y", "y", "y"])
+    selection = run_recipe(spec, pool, inputs_of(vectors, queries, tasks=["x", "y", "y", "y"]))
     assert (selection.selected["selected_for"] == "query 0").to_list() == [True, False] * 5
 
 
@@ -258,13 +262,22 @@ def test_a_pool_that_lacks_something_is_refused(change, message):
         run(SELECTS["random"], {"tokens": 100}, change(pool), vectors, queries)
 
 
+def test_a_score_or_cluster_that_no_row_has_is_named():
+    pool, vectors, queries = make(10)
+    uncounted = pool.with_columns(n_tokens=pl.lit(None, pl.Int32))
+    with pytest.raises(ValueError, match="n_tokens is not known for any row of the pool: count tokens"):
+        run({"sampler": "topk", "by": "n_tokens"}, {"rows": 2}, uncounted, vectors, queries)
+    with pytest.raises(ValueError, match="needs the column 'cluster', which the pool lacks"):
+        run(SELECTS["stratify"], {"rows": 2}, pool.drop("cluster"), vectors, queries)
+
+
 def test_missing_vectors_or_queries_are_named():
     pool, vectors, queries = make(30)
     spec = recipe(SELECTS["round_robin"], {"rows": 3})
     with pytest.raises(ValueError, match="reads 'r', but no vectors"):
-        run_recipe(spec, pool, None, queries)
+        run_recipe(spec, pool, GivenInputs(by_target={"t": Queries(queries)}))
     with pytest.raises(ValueError, match="reads 't', but no queries"):
-        run_recipe(spec, pool, ArrayVectors(vectors), None)
+        run_recipe(spec, pool, GivenInputs({"r": ArrayVectors(vectors)}))
 
 
 def scored(**scores) -> pl.DataFrame:

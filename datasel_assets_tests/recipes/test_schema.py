@@ -42,24 +42,24 @@ def test_what_is_written_out_reads_back_as_the_same_recipe(select):
 @pytest.mark.parametrize(
     ("select", "needs"),
     [
-        ({"sampler": "random"}, Needs(None, None, False, None, frozenset())),
-        ({"sampler": "longest"}, Needs(None, None, False, "n_response_tokens", frozenset())),
-        (AIMED, Needs("crds_w", "arithmetic", False, None, frozenset())),
-        ({"sampler": "kcenter", "representation": "x"}, Needs("x", None, False, None, frozenset())),
-        ({"sampler": "stratify", "groups": "source"}, Needs(None, None, False, None, frozenset())),
-        ({"sampler": "stratify", "groups": "cluster"}, Needs(None, None, True, None, frozenset())),
+        ({"sampler": "random"}, Needs()),
+        ({"sampler": "longest"}, Needs()),
+        (AIMED, Needs(representations=frozenset({"crds_w"}), targets=frozenset({("crds_w", "arithmetic")}))),
+        ({"sampler": "kcenter", "representation": "x"}, Needs(representations=frozenset({"x"}))),
+        ({"sampler": "stratify", "groups": "source"}, Needs()),
+        ({"sampler": "stratify", "groups": "cluster"}, Needs(clusters=True)),
         (
             {"sampler": "stratify", "groups": "cluster", "representation": "x", "inner": {"sampler": "kcenter"}},
-            Needs("x", None, True, None, frozenset()),
+            Needs(representations=frozenset({"x"}), clusters=True),
         ),
         (
             {"sampler": "stratify", "groups": "source", "inner": {"sampler": "longest", "by": "n_turns"}},
-            Needs(None, None, False, "n_turns", frozenset()),
+            Needs(),
         ),
-        ({"sampler": "topk", "by": "n_chars"}, Needs(None, None, False, "n_chars", frozenset())),
+        ({"sampler": "topk", "by": "n_chars"}, Needs()),
         (
             {"sampler": "topk", "by": "text.response_mtld"},
-            Needs(None, None, False, "text.response_mtld", frozenset({"text.response_mtld"})),
+            Needs(scores=frozenset({"text.response_mtld"})),
         ),
     ],
 )
@@ -124,5 +124,5 @@ def test_a_recipe_reads_the_inputs_of_its_own_blends_and_of_its_rules_but_not_th
         drop=[{"score": "lm.b", "below_quantile": 0.1}],
     )
     assert spec.requires().scores == {"text.a", "blend.shared", "lm.b"}
-    assert spec.requires().score == "blend.both"
+    assert spec.select.score == "blend.both"
     assert RecipeSpec.model_validate(spec.model_dump(mode="json")) == spec

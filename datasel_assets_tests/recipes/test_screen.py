@@ -1,10 +1,11 @@
+from collections.abc import Sequence
+
+import numpy as np
 import polars as pl
 import pytest
 
-from datasel_assets.recipes.schema import DropRule, Needs
+from datasel_assets.recipes.schema import DropRule
 from datasel_assets.recipes.screen import screen
-
-NOTHING = Needs(None, None, False, None, frozenset())
 
 
 def pool(**columns) -> pl.DataFrame:
@@ -13,8 +14,8 @@ def pool(**columns) -> pl.DataFrame:
     return pl.DataFrame({**base, **columns})
 
 
-def outcome(frame: pl.DataFrame, *rules: dict, needs: Needs = NOTHING) -> list[tuple[str | None, str | None]]:
-    return screen(frame, [DropRule.model_validate(rule) for rule in rules], needs).rows()
+def outcome(frame: pl.DataFrame, *rules: dict, missing: Sequence = ()) -> list[tuple[str | None, str | None]]:
+    return screen(frame, [DropRule.model_validate(rule) for rule in rules], missing).rows()
 
 
 def test_a_bound_drops_what_is_strictly_beyond_it_and_says_so():
@@ -58,32 +59,28 @@ def test_a_copy_whose_original_left_the_pool_stays_once():
     assert outcome(frame, {"when": "duplicate"}) == [(None, None), ("duplicate", "duplicate of r0 in source a")]
 
 
-def test_rows_without_what_the_sampler_needs_are_ineligible():
-    frame = pool(is_zero=[True, None, False, False], cluster=[1, 1, None, 1], n_chars=[5, 5, 5, None])
-    stages = outcome(frame, needs=Needs("white", None, True, "n_chars", frozenset()))
-    assert [stage for stage, _ in stages] == ["ineligible"] * 4
-    assert [reason for _, reason in stages] == [
-        "no vector in white, or one of zeros: nothing to compare",
-        "no vector in white, or one of zeros: nothing to compare",
-        "it belongs to no cluster",
-        "n_chars is not known",
+def test_rows_without_what_the_sampler_needs_are_ineligible_for_the_first_reason_that_fits():
+    frame = pool(n_chars=[5, 5, 0])
+    missing = [(np.array([True, False, True]), "no vector"), (np.array([True, True, True]), "no cluster")]
+    assert outcome(frame, {"score": "n_chars", "below": 1}, missing=missing) == [
+        ("ineligible", "no vector"),
+        ("ineligible", "no cluster"),
+        ("rule:1", "n_chars 0 is below 1"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("rules", "needs", "message"),
+    ("rules", "message"),
     [
-        ([{"score": "n_turns", "below": 1}], NOTHING, "drop rule 1 needs the column 'n_turns'"),
-        ([{"when": "duplicate"}], NOTHING, "'when: duplicate' needs the column 'duplicate_of'"),
-        ([{"score": "n_tokens", "below": 1}], NOTHING, "not known for any row"),
-        ([], Needs(None, None, False, "n_tokens", frozenset()), "n_tokens is not known for any row of the pool"),
-        ([], Needs(None, None, True, None, frozenset()), "needs the column 'cluster'"),
+        ([{"score": "n_turns", "below": 1}], "drop rule 1 needs the column 'n_turns'"),
+        ([{"when": "duplicate"}], "'when: duplicate' needs the column 'duplicate_of'"),
+        ([{"score": "n_tokens", "below": 1}], "not known for any row"),
     ],
 )
-def test_a_column_that_is_missing_or_empty_is_named(rules, needs, message):
+def test_a_column_that_is_missing_or_empty_is_named(rules, message):
     frame = pool(n_tokens=pl.Series([None, None], dtype=pl.Int32))
     with pytest.raises(ValueError, match=message):
-        outcome(frame, *rules, needs=needs)
+        outcome(frame, *rules)
 
 
 def test_a_quantile_drops_exactly_its_share_however_many_rows_tie():

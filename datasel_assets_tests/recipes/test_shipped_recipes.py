@@ -39,5 +39,7 @@ class TestEachRecipe:
 
     def test_names_only_targets_and_representations_that_are_there(self, file):
         needs = spec_of(file).requires()
-        for name, folder in ((needs.target, "targets"), (needs.representation, "representations")):
-            assert name is None or (DATA / folder / f"{name}.yaml").is_file()
+        named = {("targets", target) for _, target in needs.targets}
+        named |= {("representations", name) for name in needs.representations} | {("tags", name) for name in needs.tags}
+        for folder, name in named:
+            assert (DATA / folder / f"{name}.yaml").is_file()

@@ -1,0 +1,72 @@
+"""The steps that narrow a pool down before the last sampler, and in words why a row fell at one.
+
+Belongs here: samplers one after the other, and votes among samplers. Does not: the last sampler and the budget
+(``interpreter``).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.recipes.inputs import Inputs, candidates_of, missing_inputs
+from datasel_assets.recipes.schema import NarrowSpec, SelectSpec, StageSpec, VoteSpec
+from datasel_assets.samplers import SAMPLERS
+
+
+def narrow(
+    steps: tuple[NarrowSpec, ...],
+    pool: pl.DataFrame,
+    screened: pl.DataFrame,
+    inputs: Inputs,
+    keep: Mapping[str, str],
+    seed: int,
+) -> pl.DataFrame:
+    """Return ``screened`` with the rows that a step did not let through marked ``narrow:<n>`` and told why.
+
+    Args:
+        steps: from the recipe.
+        pool: as in ``interpreter.run_recipe``.
+        screened: ``stage`` and ``reason``, null for the rows that are still eligible.
+        inputs: where vectors, queries, tags and texts come from.
+        keep: score -> ``high``, ``low`` or ``mid``.
+        seed: of the recipe.
+    """
+    for number, step in enumerate(steps, start=1):
+        eligible = screened["stage"].is_null().to_numpy()
+        if isinstance(step, VoteSpec):
+            arms = [_passed(arm, pool, eligible, inputs, keep, seed)[0] for arm in step.of]
+            votes = np.array(arms).sum(axis=0)
+            passed = votes >= step.at_least
+            asked = f", {step.at_least} needed"
+            reason = pl.format(f"step {number}: {{}} of {len(step.of)} samplers took it{asked}", pl.Series(votes))
+        else:
+            passed, why = _passed(step, pool, eligible, inputs, keep, seed)
+            reason = pl.format(f"step {number}: {{}}", pl.Series(why, dtype=pl.String))
+        fell = pl.Series(eligible & ~passed)
+        screened = screened.with_columns(
+            stage=pl.when(fell).then(pl.lit(f"narrow:{number}")).otherwise("stage"),
+            reason=pl.when(fell).then(reason).otherwise("reason"),
+        )
+    return screened
+
+
+def _passed(
+    stage: StageSpec, pool: pl.DataFrame, eligible: np.ndarray, inputs: Inputs, keep: Mapping[str, str], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) bool which rows a sampler lets through, and (n,) why not the others."""
+    candidates, _ = candidates_of(stage, pool, eligible, inputs, keep)
+    reached = int(eligible.sum())
+    wanted = reached if stage.take is None else stage.take.of(reached)
+    order = SAMPLERS[stage.sampler].sample(candidates, wanted, stage.params, seed).order
+    passed = np.zeros(pool.height, dtype=bool)
+    passed[order] = True
+    why = np.full(pool.height, f"not among the {len(order):,} of {reached:,} rows that {_named(stage)} let through")
+    why = why.astype(object)
+    for lacks, reason in missing_inputs(stage, pool, inputs):
+        why[lacks] = reason
+    return passed, why
+
+
+def _named(stage: SelectSpec) -> str:
+    return f"{stage.sampler} by {stage.score}" if stage.score else stage.sampler

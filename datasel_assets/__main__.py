@@ -1,4 +1,4 @@
-"""The command line behind the make targets: ``run``, ``ui``, ``prune``.
+"""The command line behind the make targets: ``run``, ``ui``, ``prune``, ``rethreshold``.
 
 Belongs here: arguments, progress, the closing summary. Does not belong here: any decision about data.
 """
@@ -26,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     ui.add_argument("--port", type=int, default=3000)
     prune = commands.add_parser("prune", help="delete tables of retired sources and removed registry files")
     prune.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
+    again = commands.add_parser("rethreshold", help="what a recipe selects with another budget or further drop rules")
+    again.add_argument("recipe")
+    again.add_argument("--budget", help='YAML, such as "fraction: 0.05" or "tokens: 200000"')
+    again.add_argument("--drop", action="append", default=[], help='YAML of one rule: "{score: n_tokens, above: 900}"')
+    again.add_argument("--out", type=Path, help="Parquet file for the selected rows")
     arguments = parser.parse_args(argv)
     settings = load_settings()
     if not settings.data.is_dir():
@@ -36,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(settings)
     if arguments.command == "ui":
         return serve(settings, arguments.port)
+    if arguments.command == "rethreshold":
+        return what_if(settings, arguments)
     return prune_warehouse(settings, dry_run=arguments.dry_run)
 
 
@@ -148,6 +155,41 @@ def serve(settings: Settings, port: int) -> int:
     if not asked:
         print(f"the webserver or the daemon stopped by itself (exit statuses {statuses})", file=sys.stderr)
     return 0 if asked else 1
+
+
+def what_if(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Say what a recipe selects with another budget or further drop rules; nothing is published."""
+    import polars as pl
+    import yaml
+
+    from datasel_assets.defs.resources import Warehouse
+    from datasel_assets.defs.rethreshold import rethreshold
+    from datasel_assets.storage.lake import MissingTableError
+
+    started = time.time()
+    try:
+        budget = yaml.safe_load(arguments.budget) if arguments.budget else None
+        drop = [yaml.safe_load(rule) for rule in arguments.drop]
+        found = rethreshold(Warehouse(settings), arguments.recipe, budget, drop)
+    except (ValueError, TypeError, yaml.YAMLError, MissingTableError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    selected = found.selection.selected
+    entered = found.changes.filter(pl.col("change") == "entered").height
+    print(
+        f"{arguments.recipe}: {selected.height:,} rows, {int(selected['n_tokens'].sum() or 0):,} tokens; "
+        f"{entered:,} enter and {found.changes.height - entered:,} leave  ({time.time() - started:.1f} s)"
+    )
+    for change, reason, count in (
+        found.changes.group_by("change", "stage_now").len().sort("change", "len", descending=[False, True]).iter_rows()
+    ):
+        print(f"  {change} ({reason or 'gone'}): {count:,}")
+    for note in found.selection.notes:
+        print(f"  {note}")
+    if arguments.out is not None:
+        selected.write_parquet(arguments.out)
+        print(f"written to {arguments.out}; change the recipe's file to release it")
+    return 0
 
 
 def prune_warehouse(settings: Settings, *, dry_run: bool) -> int:

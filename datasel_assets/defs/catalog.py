@@ -30,7 +30,7 @@ PER_SOURCE = (
     "contamination",
     "tokens",
 )
-PER_RECIPE = ("selections", "decisions")
+PER_RECIPE = ("selections", "decisions", "changes")
 
 
 def catalog_asset(deps: Sequence[Key]) -> TableAsset:

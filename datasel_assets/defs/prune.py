@@ -12,7 +12,7 @@ from datasel_assets.defs.table_asset import TableAsset
 from datasel_assets.settings import Settings
 from datasel_assets.storage.lake import Key
 
-COMPANIONS = {"corpus": ("quarantine",), "selections": ("decisions",)}
+COMPANIONS = {"corpus": ("quarantine",), "selections": ("decisions", "changes")}
 """Tables that an asset writes beside the one that bears its name."""
 
 

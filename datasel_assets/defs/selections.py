@@ -23,9 +23,10 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.report import html_report
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.load import Registry
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected
+from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.release import Release, write_release
 
 PACKAGES = ("datasel_assets", "numpy", "polars", "pyarrow", "torch", "transformers", "faiss-cpu", "dagster")
@@ -71,25 +72,31 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
 
     def build(step: Step) -> Built:
         warehouse = step.warehouse
-        pool = read_pool(warehouse, clusters=clustered, scores=needs.scores, copies=needs.duplicates)
-        if registry.evaluations:
-            pool = pool.join(blocked_rows(warehouse), on="row_id", how="left", maintain_order="left")
-        else:
-            pool = pool.with_columns(contaminated=pl.lit(None, pl.String))
-        selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep())
+        pool = candidate_pool(warehouse, spec)
+        before = _stored(warehouse, ("selections", name)) if spec.churn < 1 else None
+        previous = None if before is None else before.sort("rank")["row_id"].to_list()
+        selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep(), previous)
         _check(selection, pool)
         leaks = pool.filter(pl.col("contaminated").is_not_null())["row_id"]
         pictures = _pictures(warehouse, pool, selection, clustered)
         release = _release(step, name, spec, pool, selection, pictures)
-        decisions = Expected(("decisions", name), step.expected.fingerprint, step.expected.inputs)
-        warehouse.lake.write(decisions, selection.decisions)
+        decided, changed = (
+            Expected((table, name), step.expected.fingerprint, step.expected.inputs)
+            for table in ("decisions", "changes")
+        )
+        if not warehouse.lake.is_current(changed):  # after a crash the decisions may be new and the changes right
+            warehouse.lake.write(changed, changes(_stored(warehouse, decided.key), selection.decisions))
+        warehouse.lake.write(decided, selection.decisions)
         info = warehouse.lake.write(
             step.expected, selection.selected, meta={"release": f"{name}/{release.version}", "rows": release.rows}
         )
         return Built(
             info,
             selection.selected.height,
-            metadata=_metadata(warehouse, pool, selection, release, pictures),
+            metadata={
+                **_metadata(warehouse, pool, selection, release, pictures),
+                **_change_facts(warehouse.lake.scan(changed.key).collect()),
+            },
             checks={
                 "budget_respected": Check(selection.within_budget, selection.budget),
                 "unique_ids": Check(selection.selected["row_id"].n_unique() == selection.selected.height),
@@ -214,6 +221,31 @@ def _report(
         dropped=near.select("stage", "reason", "score", "source", "prompt", "response"),
         footer="Every row of the pool has a decision: query the view 'why' of datasel.duckdb.",
     )
+
+
+def candidate_pool(warehouse: Warehouse, spec: RecipeSpec) -> pl.DataFrame:
+    """Return the pool with the columns that a recipe reads, as the tables stand."""
+    needs, registry = spec.requires(), warehouse.registry
+    clustered = registry.clustered if needs.clusters else None
+    pool = read_pool(warehouse, clusters=clustered, scores=needs.scores, copies=needs.duplicates)
+    if registry.evaluations:
+        return pool.join(blocked_rows(warehouse), on="row_id", how="left", maintain_order="left")
+    return pool.with_columns(contaminated=pl.lit(None, pl.String))
+
+
+def _stored(warehouse: Warehouse, key: Key) -> pl.DataFrame | None:
+    return warehouse.lake.scan(key).collect() if warehouse.lake.info(key) else None
+
+
+def _change_facts(changed: pl.DataFrame) -> dict[str, Any]:
+    """Return what the page of a recipe says about the step from the previous selection to this one."""
+    shown = ["change", "source", "row_id", "reason_before", "reason_now"]
+    both = pl.concat([changed.filter(pl.col("change") == kind).head(SAMPLE_ROWS) for kind in ("entered", "left")])
+    return {
+        "rows_entered": changed.filter(pl.col("change") == "entered").height,
+        "rows_left": changed.filter(pl.col("change") == "left").height,
+        "changes": sample_table(both, shown, rows=2 * SAMPLE_ROWS),
+    }
 
 
 def _budget(budget: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ Belongs here: the sequence, and what each sampler is given. Does not: the steps 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from datasel_assets.recipes.narrow import narrow
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.scores import with_blends
 from datasel_assets.recipes.screen import screen
+from datasel_assets.recipes.sticky import Kept, hold_on, kept, positions
 from datasel_assets.samplers import SAMPLERS, Candidates, Sample, ranks_all
 from datasel_assets.samplers.topk import nearest_query
 
@@ -37,6 +38,7 @@ class Selection:
             ``selected_rows``, ``eligible_rows``, ``pool_rows``.
         within_budget: whether the selected rows, counted again, keep to the budget and to the bounds per source.
         notes: what the reader of the result should know, in sentences.
+        kept: what holding on to the previous selection did; None where the recipe does not ask for it.
     """
 
     selected: pl.DataFrame
@@ -44,6 +46,7 @@ class Selection:
     budget: dict[str, Any]
     within_budget: bool
     notes: tuple[str, ...]
+    kept: Kept | None = None
 
 
 def run_recipe(
@@ -51,6 +54,7 @@ def run_recipe(
     pool: pl.DataFrame,
     inputs: Inputs | None = None,
     keep: Mapping[str, str] | None = None,
+    previous: Sequence[str] | None = None,
 ) -> Selection:
     """Select from a pool as a recipe says.
 
@@ -64,6 +68,7 @@ def run_recipe(
             which evaluation's item the row holds.
         inputs: vectors, queries, tags and texts, as far as the recipe names any.
         keep: score -> ``high``, ``low`` or ``mid``: what ``keep: auto`` means; ``high`` for those not named.
+        previous: row ids of the previous selection, best first; for recipes with ``churn`` below 1.
 
     Returns:
         The selection; it may be empty when no row is eligible.
@@ -88,6 +93,15 @@ def run_recipe(
         spec.select, pool, eligible, inputs, keep, None if cost is None else np.maximum(cost, 1).astype(np.float64)
     )
     sample, filled = _order(spec, candidates, limits, source, cost)
+    notes = _notes(spec, limits, filled, sources, int(eligible.sum()))
+    stay: Kept | None = None
+    if previous is not None and spec.churn < 1:
+        before = positions(candidates.row_ids, previous)
+        own = sample.order[filled.accepted]
+        sample = hold_on(sample, own, before, eligible, spec.churn)
+        filled = fill(limits, source[sample.order], None if cost is None else cost[sample.order])
+        stay = kept(sample, sample.order[filled.accepted], own, before, eligible)
+        notes = (*notes, stay.sentence)
     chosen = sample.order[filled.accepted]
     outcome = ledger.Outcome(
         sample=sample,
@@ -113,7 +127,8 @@ def run_recipe(
             "pool_rows": pool.height,
         },
         within_budget=_within(limits, source[chosen], None if cost is None else cost[chosen]),
-        notes=_notes(spec, limits, filled, sources, int(eligible.sum())),
+        notes=notes,
+        kept=stay,
     )
 
 

@@ -346,6 +346,9 @@ class RecipeSpec(StrictModel):
         narrow: samplers that narrow the pool down, one after the other, before the last one.
         select: the last sampler: which of the rows that are left are preferred.
         budget: how many of them are taken.
+        churn: at most this share of the selected rows changes when the recipe is carried out again, as long as the
+            previous rows can still be chosen; 1 lets the sampler decide alone. What is selected then depends on what
+            was selected before.
         seed: for samplers that are random; another seed gives another draw.
         scores: blends of this recipe alone, used as ``blend.<name>``; those that recipes share stand in ``scores/``.
         release: what is exported.
@@ -357,6 +360,7 @@ class RecipeSpec(StrictModel):
     narrow: tuple[NarrowSpec, ...] = ()
     select: SelectSpec
     budget: BudgetSpec
+    churn: _Share = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     scores: dict[Slug, BlendSpec] = Field(default_factory=dict)
     release: ReleaseSpec = ReleaseSpec()

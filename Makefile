@@ -7,10 +7,11 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DATASEL_DAGSTER_DIR ?= $(abspath $(DATASEL_DATA))/warehouse/_dagster
 PORT ?= 3000
 
-.PHONY: help install run ui test test-all lint format bench prune clean
+.PHONY: help install run ui evidence test test-all lint format bench prune clean
 
 help:
 	@echo "make run       run the main job over $(DATASEL_DATA) (installs into .venv first)"
+	@echo "make evidence  try selections out: a small model trained on each and on random rows (RECIPES=\"a b\")"
 	@echo "make ui        Dagster UI and daemon on http://127.0.0.1:$(PORT)"
 	@echo "make test      the default test suite"
 	@echo "make test-all  also the slow and end-to-end tests (needs Chromium for the UI tests)"
@@ -35,6 +36,9 @@ run: $(VENV)/.run
 
 ui: $(VENV)/.run
 	@$(BIN)/python -m datasel_assets ui --port $(PORT)
+
+evidence: $(VENV)/.run
+	@$(BIN)/python -m datasel_assets evidence $(RECIPES)
 
 prune: $(VENV)/.run
 	@$(BIN)/python -m datasel_assets prune

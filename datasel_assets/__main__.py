@@ -1,4 +1,4 @@
-"""The command line behind the make targets: ``run``, ``ui``, ``prune``, ``rethreshold``.
+"""The command line behind the make targets: ``run``, ``ui``, ``prune``, ``evidence``, ``rethreshold``.
 
 Belongs here: arguments, progress, the closing summary. Does not belong here: any decision about data.
 """
@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ui.add_argument("--port", type=int, default=3000)
     prune = commands.add_parser("prune", help="delete tables of retired sources and removed registry files")
     prune.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
+    evidence = commands.add_parser("evidence", help="try selections out by training a small model on them")
+    evidence.add_argument("recipe", nargs="*", help="recipes; all when none is named")
     again = commands.add_parser("rethreshold", help="what a recipe selects with another budget or further drop rules")
     again.add_argument("recipe")
     again.add_argument("--budget", help='YAML, such as "fraction: 0.05" or "tokens: 200000"')
@@ -41,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(settings)
     if arguments.command == "ui":
         return serve(settings, arguments.port)
+    if arguments.command == "evidence":
+        return try_out(settings, arguments.recipe)
     if arguments.command == "rethreshold":
         return what_if(settings, arguments)
     return prune_warehouse(settings, dry_run=arguments.dry_run)
@@ -155,6 +159,48 @@ def serve(settings: Settings, port: int) -> int:
     if not asked:
         print(f"the webserver or the daemon stopped by itself (exit statuses {statuses})", file=sys.stderr)
     return 0 if asked else 1
+
+
+def try_out(settings: Settings, recipes: Sequence[str]) -> int:
+    """Train a small model on selections, on random rows and on the pool, and say which won."""
+    import dagster as dg
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from datasel_assets import progress
+    from datasel_assets.definitions import assemble
+    from datasel_assets.defs.main_job import run_on_demand
+    from datasel_assets.defs.resources import Warehouse
+    from datasel_assets.diagnostics.outcomes import outcomes, summary
+
+    console = Console(highlight=False)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    warehouse = Warehouse(settings)
+    definitions, assets = assemble(warehouse)
+    known = {asset.key[-1]: asset for asset in assets if asset.on_demand}
+    unknown = sorted(set(recipes) - set(known))
+    if unknown:
+        print(f"there is no recipe {unknown[0]!r} to try out; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    wanted = [known[name] for name in (recipes or known) if warehouse.lake.info(("selections", name))]
+    columns = (TextColumn("{task.description:44}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn())
+    with dg.DagsterInstance.get() as instance, Progress(*columns, console=console, transient=True) as bar:
+        tasks = {}
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what)
+            bar.update(tasks[what], completed=done, total=total)
+
+        with progress.listen(on_progress):
+            outcome = run_on_demand(definitions, wanted, warehouse, instance)
+    for failure in outcome.failures:
+        console.print(f"[bold red]failed[/bold red] {', '.join(failure['assets'])}: {failure['error']}", soft_wrap=True)
+    for asset in wanted:
+        if warehouse.lake.info(asset.key):
+            said = summary(outcomes(warehouse.lake.scan(asset.key).collect()), asset.key[-1])
+            console.print(f"{asset.key[-1]:26} {said}", soft_wrap=True)
+    return 1 if outcome.failures else 0
 
 
 def what_if(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -26,11 +26,12 @@ def assemble(warehouse: Warehouse) -> tuple[dg.Definitions, Sequence[TableAsset]
     """Return the definitions for an opened data folder, and the table assets they were made from, upstream first."""
     settings = warehouse.settings
     assets = table_assets(warehouse.registry)
+    regular = [asset for asset in assets if not asset.on_demand]
     jobs = [*asset_jobs(assets), main_job(assemble)]
     definitions = dg.Definitions(
         assets=[asset.to_dagster() for asset in assets],
         jobs=jobs,
-        sensors=[sources_sensor(phases(assets)[0], [jobs[0], jobs[-1]]), automation_sensor()],
+        sensors=[sources_sensor(phases(regular)[0], [jobs[0], jobs[-1]]), automation_sensor()],
         schedules=[daily_refresh],
         resources={"warehouse": WarehouseResource(data=str(settings.data), device=settings.device)},
         # One run is one process: a killed run worker leaves no orphaned step that goes on writing.

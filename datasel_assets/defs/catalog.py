@@ -30,7 +30,7 @@ PER_SOURCE = (
     "contamination",
     "tokens",
 )
-PER_RECIPE = ("selections", "decisions", "changes")
+PER_RECIPE = ("selections", "decisions", "changes", "proxy_eval")
 
 
 def catalog_asset(deps: Sequence[Key]) -> TableAsset:

@@ -10,6 +10,7 @@ from datasel_assets.defs.embeddings import embedding_assets
 from datasel_assets.defs.language_models import language_model_assets
 from datasel_assets.defs.near_duplicates import duplicate_assets
 from datasel_assets.defs.neighbours import neighbours_asset
+from datasel_assets.defs.proxy_eval import proxy_eval_asset
 from datasel_assets.defs.representations import representation_assets
 from datasel_assets.defs.scores import blend_asset, text_scores
 from datasel_assets.defs.selections import selection_asset
@@ -40,7 +41,12 @@ def table_assets(registry: Registry) -> list[TableAsset]:
     assets += [blend_asset(name, registry.scores[name], registry.score_keep()) for name in blend_order(registry.scores)]
     assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
     assets.append(comparison_asset(registry))
-    assets.append(catalog_asset([asset.key for asset in assets]))
+    if registry.proxy_eval and registry.proxy:
+        targets = sorted(registry.targets)
+        assets += [
+            proxy_eval_asset(name, registry.proxy_eval, registry.proxy, targets) for name in sorted(registry.recipes)
+        ]
+    assets.append(catalog_asset([asset.key for asset in assets if not asset.on_demand]))
     return assets
 
 

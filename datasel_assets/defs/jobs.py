@@ -4,16 +4,23 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
-from datasel_assets.defs.main_job import run_main
+from datasel_assets.defs.main_job import EVIDENCE, run_main
 from datasel_assets.defs.op_tags import MAX_RUNTIME_TAG
 from datasel_assets.defs.resources import Warehouse, WarehouseResource
 from datasel_assets.defs.table_asset import TableAsset
 
 
 def asset_jobs(assets: Sequence[TableAsset]) -> list:
-    """Return ``refresh_source`` (one partition) and ``refresh_pool`` (everything global)."""
+    """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), ``evidence`` (on request)."""
     per_source = [dg.AssetKey(list(a.key)) for a in assets if a.partitioned]
-    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.partitioned]
+    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.partitioned and not a.on_demand]
+    asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand]
+    evidence = dg.define_asset_job(
+        EVIDENCE,
+        selection=dg.AssetSelection.assets(*asked),
+        description="Selections tried out: a small model trained on each, on random rows, on the whole pool.",
+        tags={MAX_RUNTIME_TAG: "43200"},
+    )
     return [
         dg.define_asset_job(
             "refresh_source",
@@ -27,6 +34,7 @@ def asset_jobs(assets: Sequence[TableAsset]) -> list:
             description="Everything that looks at the whole pool: duplicates, bases, clusters, selections, catalog.",
             tags={MAX_RUNTIME_TAG: "7200"},
         ),
+        *([evidence] if asked else []),
     ]
 
 

@@ -64,11 +64,13 @@ def language_model_assets(name: str, spec: LanguageModelSpec) -> list[TableAsset
     return [_proxy(name, spec), *made] if spec.is_local else made
 
 
-def _proxy_key(name: str) -> Key:
+def proxy_key(name: str) -> Key:
+    """Return the key of the asset that trains the proxy."""
     return ("proxy_lm", name)
 
 
-def _folder(warehouse: Warehouse, name: str) -> Path:
+def model_folder(warehouse: Warehouse, name: str) -> Path:
+    """Return the folder of the trained proxy."""
     return warehouse.settings.warehouse / "models" / name
 
 
@@ -81,14 +83,14 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         # The folder is an input too: the table alone, without its model, is no model.
-        there = "yes" if _folder(warehouse, name).is_dir() else "no"
-        return Expected(_proxy_key(name), fingerprint, {**warehouse.versions("corpus"), "folder": there})
+        there = "yes" if model_folder(warehouse, name).is_dir() else "no"
+        return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), "folder": there})
 
     def build(step: Step) -> Built:
         from datasel_assets.models.proxy_lm import pool_drift, train_proxy_lm
 
         warehouse = step.warehouse
-        folder = _folder(warehouse, name)
+        folder = model_folder(warehouse, name)
         rows = _conversations(warehouse)
         stored = warehouse.lake.info(step.expected.key)
         made = replace(step.expected, inputs={**step.expected.inputs, "folder": "yes"})
@@ -137,7 +139,7 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
         )
 
     return TableAsset(
-        key=_proxy_key(name),
+        key=proxy_key(name),
         description=(
             "A small Llama-style model and its tokenizer, trained on the pool itself, for scores where no larger model "
             f"is at hand. Trained again when the pool's tokens have moved by {retrain.drift:g} bits (Jensen-Shannon)."
@@ -206,7 +208,7 @@ def _tokens(name: str, spec: LanguageModelSpec) -> TableAsset:
             "log-probability, entropy, confidence, margin, EL2N and hits over the response tokens of each turn."
         ),
         group="language_models",
-        deps=[("corpus",), *([_proxy_key(name)] if spec.is_local else [])],
+        deps=[("corpus",), *([proxy_key(name)] if spec.is_local else [])],
         expect=expect,
         build=build,
         checks={"covers_corpus": "one line of statistics for every conversation"},
@@ -312,13 +314,13 @@ def _stats(column: pl.Series) -> TokenStats:
 def _causal(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> CausalSpec:
     if not spec.is_local:
         return spec.causal
-    warehouse.lake.require(_proxy_key(name))
-    return spec.causal.model_copy(update={"model": str(_folder(warehouse, name))})
+    warehouse.lake.require(proxy_key(name))
+    return spec.causal.model_copy(update={"model": str(model_folder(warehouse, name))})
 
 
 def _model_version(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> str:
     if spec.is_local:
-        return warehouse.lake.version(_proxy_key(name))
+        return warehouse.lake.version(proxy_key(name))
     return model_shape(spec.causal.model, spec.causal.revision, warehouse.settings.data).digest
 
 

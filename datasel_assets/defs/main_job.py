@@ -16,6 +16,9 @@ from datasel_assets.defs.reap import PROCESS_TAG, reap_dead_runs, this_process
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import TableAsset
 
+EVIDENCE = "evidence"
+"""The job of the assets that are made on request only."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -101,7 +104,7 @@ def run_main(
         instance.add_dynamic_partitions(SOURCES, sorted(missing))
     outcome = Outcome()
     failed_sources: set[str] = set()
-    for phase in phases(assets):
+    for phase in phases([asset for asset in assets if not asset.on_demand]):
         for source in wanted if phase.partitioned else [None]:
             if source in failed_sources:
                 continue
@@ -130,6 +133,28 @@ def run_main(
     return outcome
 
 
+def run_on_demand(
+    definitions: dg.Definitions,
+    assets: Sequence[TableAsset],
+    warehouse: Warehouse,
+    instance: dg.DagsterInstance,
+    *,
+    on_run: Callable[[str, str | None, Sequence[TableAsset]], None] = lambda state, source, assets: None,
+) -> Outcome:
+    """Run each of some on-demand assets that is not current, one run per asset."""
+    reap_dead_runs(instance)
+    outcome = Outcome(checked=len(assets))
+    for asset in assets:
+        if asset.is_current(warehouse, None):
+            continue
+        on_run("start", None, [asset])
+        failures = _launch(definitions, instance, [asset], None, True, EVIDENCE)
+        error = "; ".join(failures.values()) or None
+        on_run("failed" if failures else "done", None, [asset])
+        outcome.runs.append({"source": None, "assets": [asset.name], "success": error is None, "error": error})
+    return outcome
+
+
 def _plan(phase: Phase, warehouse: Warehouse, source: str | None) -> tuple[list[TableAsset], str | None]:
     """Return what is stale, or why that cannot be told (a source whose files cannot be listed)."""
     try:
@@ -144,9 +169,10 @@ def _launch(
     assets: Sequence[TableAsset],
     source: str | None,
     quiet: bool,
+    job_name: str | None = None,
 ) -> dict[str, str]:
     """Run the assets in this process as a recorded Dagster run; return the failures, asset name to message."""
-    job = definitions.resolve_job_def("refresh_source" if source else "refresh_pool")
+    job = definitions.resolve_job_def(job_name or ("refresh_source" if source else "refresh_pool"))
     config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if quiet else {}
     keys = {asset.name: dg.AssetKey(list(asset.key)) for asset in assets}
     result = job.execute_in_process(

@@ -97,6 +97,7 @@ class TableAsset:
         checks: names of the in-asset checks with their descriptions; each must be in ``Built.checks``.
         partitioned: one table per source.
         gpu: runs a model.
+        on_demand: made only when somebody asks for it: not by the main job, a sensor or a schedule.
         code_version: version of the producer.
         columns: what columns mean, where ``columns.DESCRIPTIONS`` does not say it.
         lineage: column -> the (asset key, column) pairs it is made from, shown as column lineage.
@@ -111,6 +112,7 @@ class TableAsset:
     checks: Mapping[str, str] = field(default_factory=dict)
     partitioned: bool = False
     gpu: bool = False
+    on_demand: bool = False
     pool: str | None = None
     kinds: frozenset[str] = frozenset({"parquet"})
     code_version: str = "1"
@@ -145,7 +147,7 @@ class TableAsset:
             pool=GPU_POOL if self.gpu else self.pool,
             op_tags=GPU_OP_TAGS if self.gpu else CPU_OP_TAGS,
             code_version=self.code_version,
-            automation_condition=upstream_or_code_changed(whole_pool=not self.partitioned),
+            automation_condition=None if self.on_demand else upstream_or_code_changed(whole_pool=not self.partitioned),
             freshness_policy=self.freshness,
             retry_policy=self.retry,
             check_specs=[

@@ -193,12 +193,12 @@ def train_proxy_lm(
     start = time.perf_counter()
     where = pick_device(device)
     dtype = pick_dtype(precision, where)
-    sample = _sample(rows, ids, spec)
-    training, held_out = _split(sample, spec)
+    sample = draw_rows(rows, ids, spec)
+    training, held_out = split_rows(sample, spec)
     tokenizer = train_tokenizer(_contents(training, spec.tokenizer_chars), spec.vocabulary, spec.max_tokens)
     renderer = DialogueRenderer(tokenizer, "chat")
-    blocks, used = _blocks(tokenizer, renderer, training, spec.token_budget, spec)
-    unseen, _ = _blocks(tokenizer, renderer, held_out, spec.held_out_tokens, spec)
+    blocks, used = blocks_of(tokenizer, renderer, training, spec.token_budget, spec)
+    unseen, _ = blocks_of(tokenizer, renderer, held_out, spec.held_out_tokens, spec)
     identity = {
         "spec": spec.model_dump(),
         "data": _data_digest(sample),
@@ -206,7 +206,7 @@ def train_proxy_lm(
         "versions": {name: metadata.version(name) for name in ("torch", "transformers", "tokenizers")},
     }
     model = _new_model(spec, tokenizer).to(where)
-    trainer = _Trainer(model, spec, blocks, unseen, where, dtype)
+    trainer = Trainer(model, spec, blocks, unseen, where, dtype)
     checkpoints = folder.parent / f".{folder.name}.training"
     resumed_at = trainer.resume(checkpoints, digest(identity))
     trainer.run(checkpoints, digest(identity), progress)
@@ -260,7 +260,7 @@ def pool_drift(folder: Path, texts: Iterable[str]) -> float:
     return drift(trained, unigram_counts(tokenizer, texts))
 
 
-class _Trainer:
+class Trainer:
     """The training loop; what it does at a step follows from the step, the state and the data alone."""
 
     def __init__(
@@ -290,7 +290,7 @@ class _Trainer:
         """Train to the end and leave the best weights in the model."""
         spec, state = self._spec, self.state
         while state.step < self.total_steps and state.worse_in_a_row() < spec.patience:
-            state.train_losses.append(self._step(state.step))
+            state.train_losses.append(self.step(state.step))
             state.step += 1
             if state.step % spec.eval_steps == 0 or state.step == self.total_steps:
                 loss = _finite(self._evaluate(), f"held-out loss after step {state.step}", spec)
@@ -330,7 +330,8 @@ class _Trainer:
             shutil.rmtree(checkpoints)
         return 0
 
-    def _step(self, step: int) -> float:
+    def step(self, step: int) -> float:
+        """Take one step of the optimiser; return its loss, in nats."""
         import torch
 
         for group in self._optimizer.param_groups:
@@ -417,7 +418,7 @@ def learning_rate(step: int, total: int, spec: ProxySpec) -> float:
     return spec.learning_rate * (0.1 + 0.9 * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _sample(rows: Sequence[Conversation | str], ids: Sequence[str] | None, spec: ProxySpec) -> list[_Row]:
+def draw_rows(rows: Sequence[Conversation | str], ids: Sequence[str] | None, spec: ProxySpec) -> list[_Row]:
     """Return the rows with content, in the order of their hash."""
     conversations = [[{"role": "assistant", "content": row}] if isinstance(row, str) else row for row in rows]
     names = [_content_hash(row) for row in conversations] if ids is None else ids
@@ -434,7 +435,7 @@ def _sample(rows: Sequence[Conversation | str], ids: Sequence[str] | None, spec:
     return sorted(found, key=lambda row: (row.order, row.row_id))
 
 
-def _split(sample: Sequence[_Row], spec: ProxySpec) -> tuple[list[_Row], list[_Row]]:
+def split_rows(sample: Sequence[_Row], spec: ProxySpec) -> tuple[list[_Row], list[_Row]]:
     """Return training and held-out rows, at least one of each."""
     sides = sorted(row.side for row in sample)
     limit = min(max(spec.held_out, np.nextafter(sides[0], 1)), sides[-1])
@@ -459,7 +460,7 @@ def _text(row: _Row, renderer: DialogueRenderer, spec: ProxySpec) -> str:
     return renderer.render(row.messages).text
 
 
-def _blocks(
+def blocks_of(
     tokenizer: Any, renderer: DialogueRenderer, sample: Sequence[_Row], budget: int, spec: ProxySpec
 ) -> tuple[np.ndarray, int]:
     """Return the rows end to end, cut into (n, T) int64 blocks, and how many rows ``budget`` tokens took."""

@@ -11,6 +11,8 @@ from datasel_assets.registry.duplicates import FILE as DUPLICATES_FILE
 from datasel_assets.registry.duplicates import DuplicatesSpec, load_duplicates
 from datasel_assets.registry.evaluation import EvaluationSpec
 from datasel_assets.registry.language_model import LanguageModelSpec
+from datasel_assets.registry.proxy_eval import FILE as PROXY_EVAL_FILE
+from datasel_assets.registry.proxy_eval import ProxyEvalSpec, load_proxy_eval
 from datasel_assets.registry.representation import RepresentationSpec
 from datasel_assets.registry.score import RESERVED, blend_errors, score_keep, unknown_score
 from datasel_assets.registry.source import SourceSpec
@@ -49,6 +51,7 @@ class Registry:
     recipes: Mapping[str, RecipeSpec]
     evaluations: Mapping[str, EvaluationSpec]
     duplicates: DuplicatesSpec | None
+    proxy_eval: ProxyEvalSpec | None
     errors: Mapping[str, str]
     source_names: frozenset[str]
 
@@ -60,6 +63,14 @@ class Registry:
     def clustered(self) -> str | None:
         """Return the representation by whose clusters recipes are balanced and compared, or None."""
         names = sorted(name for name, spec in self.representations.items() if spec.clusters)
+        return names[0] if names else None
+
+    @property
+    def proxy(self) -> str | None:
+        """Return the proxy language model that selections are tried out with, or None."""
+        if self.proxy_eval and self.proxy_eval.model:
+            return self.proxy_eval.model
+        names = sorted(name for name, spec in self.language_models.items() if spec.is_local)
         return names[0] if names else None
 
     @property
@@ -94,6 +105,14 @@ def load_registry(data: Path) -> Registry:
     duplicates, message = load_duplicates(data)
     if message:
         errors[DUPLICATES_FILE] = message
+    proxy_eval, message = load_proxy_eval(data)
+    wanted = proxy_eval.model if proxy_eval else None
+    if wanted and not (wanted in language_models.specs and language_models.specs[wanted].is_local):
+        proxies = sorted(name for name, spec in language_models.specs.items() if spec.is_local)
+        message = f"{PROXY_EVAL_FILE}: model: {wanted!r} is not a proxy; there are: {', '.join(proxies) or 'none'}"
+        proxy_eval = None
+    if message:
+        errors[PROXY_EVAL_FILE] = message
     # The control arms are always there, so that no method goes without a baseline.
     recipes.specs.update({n: s for n, s in CONTROL_ARMS.items() if n not in recipes.specs and n not in recipes.errors})
     known = dict(representations.specs)
@@ -143,6 +162,7 @@ def load_registry(data: Path) -> Registry:
         recipes=good,
         evaluations=known_evaluations,
         duplicates=duplicates,
+        proxy_eval=proxy_eval,
         errors=errors,
         source_names=frozenset(sources.specs) | frozenset(sources.errors),
     )

@@ -4,6 +4,7 @@ from datasel_assets.diagnostics.plots.canvas import MAX_BYTES, as_markdown
 from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
 from datasel_assets.diagnostics.plots.lengths import length_histogram
 from datasel_assets.diagnostics.plots.losses import loss_curve
+from datasel_assets.diagnostics.plots.outcomes import outcomes
 from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
 from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
 from datasel_assets.diagnostics.plots.score_grid import score_grid
@@ -19,6 +20,7 @@ __all__ = [
     "layer_energy",
     "length_histogram",
     "loss_curve",
+    "outcomes",
     "overlap_heatmap",
     "score_curve",
     "score_grid",

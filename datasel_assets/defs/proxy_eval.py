@@ -1,0 +1,164 @@
+"""Assets that try a selection out: a small model trained on it, on random rows, on the whole pool."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.defs import versions
+from datasel_assets.defs.display import asset_link, picture, sample_table
+from datasel_assets.defs.language_models import model_folder, proxy_key
+from datasel_assets.defs.resources import Warehouse
+from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
+from datasel_assets.diagnostics import plots
+from datasel_assets.diagnostics.outcomes import outcomes, summary
+from datasel_assets.registry.proxy_eval import ProxyEvalSpec
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.lake import Expected
+
+SMALLEST_SET = 5
+"""Sources with fewer held-out rows than this are measured together."""
+
+
+def proxy_eval_asset(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str]) -> TableAsset:
+    """Return the asset that tries out the selection of one recipe.
+
+    Args:
+        recipe: whose selection.
+        spec: how the arms are trained.
+        model: a proxy of ``language_models/``, the common start.
+        targets: query sets whose responses are held out too.
+    """
+    fingerprint = digest([versions.PROXY_EVAL, spec.model_dump(mode="json"), model])
+
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        found = {"/".join(key): warehouse.lake.version(key) for key in (("selections", recipe), proxy_key(model))}
+        found |= {f"targets/{name}": warehouse.lake.version(("targets", name)) for name in targets}
+        return Expected(("proxy_eval", recipe), fingerprint, found | warehouse.versions("corpus"))
+
+    def build(step: Step) -> Built:
+        losses, cost = _train(step, recipe, spec, model, targets)
+        found = outcomes(losses)
+        info = step.warehouse.lake.write(step.expected, losses)
+        said = summary(found, recipe)
+        return Built(
+            info,
+            losses.height,
+            metadata={
+                "verdict": said,
+                "plot: outcomes": picture(plots.outcomes(found, recipe), f"held-out loss against random rows: {said}"),
+                "outcomes": sample_table(found, found.columns, rows=found.height),
+                **cost,
+                "selection": asset_link("selections", recipe),
+            },
+            checks={"random_arm": Check("random" in losses["arm"], {"arms": ", ".join(sorted(set(losses["arm"])))})},
+        )
+
+    return TableAsset(
+        key=("proxy_eval", recipe),
+        description=(
+            f"`{model}` trained a little further on the selection of `{recipe}`, on random rows with as many tokens "
+            f"and on the whole pool, {spec.seeds} times each, and its loss on rows and targets that no arm has seen. "
+            "Made on request only: `make evidence`, or the button on this page."
+        ),
+        group="evidence",
+        deps=[("corpus",), ("selections", recipe), proxy_key(model), *(("targets", name) for name in targets)],
+        expect=expect,
+        build=build,
+        checks={"random_arm": "random rows of equal tokens are among the arms"},
+        gpu=True,
+        on_demand=True,
+        kinds=frozenset({"parquet", "pytorch"}),
+        code_version=fingerprint,
+        columns={
+            "set": "held-out rows of a source, or the responses of a target",
+            "arm": "what the model was trained on",
+            "seed": "repetition; equal seeds are compared with each other",
+            "loss": "mean negative log-probability of a response token, in nats",
+            "tokens": "response tokens of the set",
+        },
+    )
+
+
+def _train(
+    step: Step, recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return one line per held-out set, arm and seed, and what the arms cost."""
+    from datasel_assets.models.fine_tune import FineTuneSpec, ProxyStart, training_tokens
+
+    warehouse = step.warehouse
+    pool = pl.concat(
+        warehouse.lake.scan(("corpus", source)).select("row_id", "source", "messages")
+        for source in warehouse.active_sources()
+    ).collect()
+    place = dict(zip(pool["row_id"], range(pool.height), strict=True))
+    start = ProxyStart(model_folder(warehouse, model), warehouse.settings.device)
+    training, unseen = start.sides(pool["messages"].to_list(), pool["row_id"].to_list())
+    held_out = _held_out(warehouse, pool, unseen, spec.held_out_rows, targets)
+    selected = set(warehouse.lake.scan(("selections", recipe)).collect()["row_id"])
+    arms = {recipe: [row for row in training if row in selected]}
+    if not arms[recipe]:
+        raise ValueError(f"all {len(selected):,} rows that {recipe} selected are held out: nothing to train on")
+
+    def messages(ids: Sequence[str]) -> list[Any]:
+        return pool["messages"].gather([place[row] for row in ids]).to_list()
+
+    once = int(start.row_tokens(messages(arms[recipe])).sum())
+    settings = FineTuneSpec.model_validate(spec.model_dump(include=set(FineTuneSpec.model_fields)))
+    tokens = training_tokens(once, spec.epochs)
+    runs = [("start", 0), *((arm, seed) for seed in range(spec.seeds) for arm in _arms(recipe, spec))]
+    rows, seconds = [], dict.fromkeys(["start", *_arms(recipe, spec)], 0.0)
+    for done, (arm, seed) in enumerate(runs):
+        if arm == "start":
+            ids: Sequence[str] = []
+        elif arm == recipe:
+            ids = arms[recipe]
+        else:
+            ids = np.random.default_rng(seed).permutation(training).tolist()
+            if arm == "random":
+                ids = ids[: _prefix(start.row_tokens(messages(ids[: 20 * len(arms[recipe])])), once)]
+        result = start.measure(messages(ids), ids, tokens, settings, seed, held_out)
+        for s in range(spec.seeds) if arm == "start" else [seed]:
+            rows += [(name, arm, s, loss, result.tokens[name]) for name, loss in result.losses.items()]
+        seconds[arm] += result.seconds
+        step.progress(done + 1, len(runs))
+    schema = {"set": pl.String, "arm": pl.String, "seed": pl.Int32, "loss": pl.Float64, "tokens": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row"), {
+        "training_tokens": tokens,
+        "selected_rows_trained_on": len(arms[recipe]),
+        "selected_rows_held_out": len(selected) - len(arms[recipe]),
+        "held_out_rows": sum(len(found) for found in held_out.values()),
+        **{f"seconds: {arm}": round(value, 1) for arm, value in seconds.items()},
+    }
+
+
+def _arms(recipe: str, spec: ProxyEvalSpec) -> list[str]:
+    others = ["random", *(["full pool"] if spec.full_pool else [])]
+    # The random recipe is compared with another draw.
+    return [recipe, *(name for name in others if name != recipe)]
+
+
+def _prefix(tokens: np.ndarray, wanted: int) -> int:
+    """Return how many rows it takes for ``wanted`` tokens."""
+    return int(np.searchsorted(np.cumsum(tokens), wanted)) + 1
+
+
+def _held_out(
+    warehouse: Warehouse, pool: pl.DataFrame, unseen: Sequence[str], most: int, targets: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Return the held-out conversations by set: sources, small ones together, and targets."""
+    order = pl.DataFrame({"row_id": unseen}, schema={"row_id": pl.String}).with_row_index("order")
+    rows = order.join(pool, on="row_id").sort("order").group_by("source", maintain_order=True).head(most)
+    sizes = rows.group_by("source").len()
+    small = sizes.filter(pl.col("len") < SMALLEST_SET)["source"].implode()
+    other = pl.col("source").is_in(small)
+    named = rows.with_columns(
+        set=pl.when(pl.col("source").is_in(small))
+        .then(pl.lit("other sources"))
+        .otherwise("source: " + pl.col("source"))
+    )
+    found = {key[0]: part["messages"].to_list() for key, part in named.group_by("set")}
+    for name in targets:
+        found[f"target: {name}"] = warehouse.lake.scan(("targets", name)).collect()["messages"].to_list()
+    return {name: found[name] for name in sorted(found)}

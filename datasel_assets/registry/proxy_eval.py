@@ -1,0 +1,46 @@
+"""``data/proxy_eval.yaml``: how selections are tried out by training a small model on them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from datasel_assets.registry.base import parse, read_yaml
+from datasel_assets.schema import Slug, StrictModel
+
+FILE = "proxy_eval.yaml"
+
+
+class ProxyEvalSpec(StrictModel):
+    """One short training per arm and seed; the defaults hold when there is no file.
+
+    Attributes:
+        model: a file name of ``language_models/`` with a proxy, the common start; None: the first one.
+        seeds: repetitions of every arm.
+        epochs: how often the rows of the selection are seen; every arm is trained on as many tokens.
+        batch_tokens: tokens of one step.
+        learning_rate: the highest.
+        warmup: share of the steps in which it rises.
+        held_out_rows: at most so many held-out rows of each source.
+        full_pool: whether there is also an arm that draws from the whole pool.
+    """
+
+    model: Slug | None = None
+    seeds: Annotated[int, Field(ge=2, le=20)] = 3
+    epochs: Annotated[float, Field(gt=0)] = 2.0
+    batch_tokens: Annotated[int, Field(ge=8)] = 2048
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    held_out_rows: Annotated[int, Field(ge=1)] = 200
+    full_pool: bool = True
+
+
+def load_proxy_eval(data: Path) -> tuple[ProxyEvalSpec | None, str | None]:
+    """Return the settings of a data folder, or None and what is wrong with the file."""
+    path = data / FILE
+    if not path.is_file():
+        return ProxyEvalSpec(), None
+    try:
+        return parse(read_yaml(path), ProxyEvalSpec), None
+    except (ValueError, OSError) as error:
+        return None, f"{FILE}: {error}"

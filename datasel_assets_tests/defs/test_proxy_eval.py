@@ -1,0 +1,69 @@
+"""Selections tried out by training a small model on them, as assets made on request."""
+
+import polars as pl
+import pytest
+
+from datasel_assets import __main__ as command
+from datasel_assets.definitions import assemble
+from datasel_assets.defs.main_job import Outcome, run_on_demand
+from datasel_assets_tests.defs.conftest import Project
+from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
+from datasel_assets_tests.pools import write_yaml
+
+
+@pytest.fixture
+def read(settled: Project) -> Project:
+    """The small pool with a tiny proxy of its own."""
+    spec = {"causal": CAUSAL, "contexts": ["unconditioned_bare"], "proxy": {**TINY, "held_out": 0.3}}
+    write_yaml(settled.data / "language_models" / "tiny.yaml", spec)
+    write_yaml(settled.data / "proxy_eval.yaml", {"seeds": 2, "epochs": 4, "batch_tokens": 256, "learning_rate": 0.01})
+    assert settled.run()[0].failures == []
+    return settled
+
+
+def try_out(project: Project, *recipes: str) -> Outcome:
+    definitions, assets = assemble(project.warehouse)
+    wanted = [asset for asset in assets if asset.on_demand and asset.key[-1] in recipes]
+    return run_on_demand(definitions, wanted, project.warehouse, project.instance)
+
+
+def test_every_arm_is_measured_on_rows_and_targets_that_none_has_seen(read: Project):
+    assert try_out(read, "longest").failures == []
+    losses = read.warehouse.lake.scan(("proxy_eval", "longest")).collect()
+    assert set(losses["arm"]) == {"start", "random", "longest", "full pool"}
+    assert set(losses["set"]) == {"source: code", "source: fruit", "source: sums", "target: adding"}
+    assert losses["loss"].is_finite().all()
+    assert losses.group_by("set", "arm").len()["len"].to_list() == [2] * 16
+    mean = losses.group_by("arm").agg(pl.col("loss").mean()).rows_by_key("arm", unique=True)
+    # Four epochs over rows of one kind teach a model that has seen little more than nothing.
+    assert mean["random"] < mean["start"]
+
+
+def test_the_same_selection_is_not_tried_out_twice_and_the_main_job_leaves_it_alone(read: Project):
+    assert len(try_out(read, "random").runs) == 1
+    assert try_out(read, "random").runs == []
+    _, runs = read.run()
+    assert {run["stage"] for run in runs} <= {"catalog"}
+    assert read.warehouse.lake.info(("proxy_eval", "longest")) is None
+
+
+def test_trying_out_twice_gives_the_same_losses(read: Project):
+    try_out(read, "random")
+    first = read.warehouse.lake.scan(("proxy_eval", "random")).collect()
+    read.warehouse.lake.delete(("proxy_eval", "random"))
+    try_out(read, "random")
+    assert read.warehouse.lake.scan(("proxy_eval", "random")).collect().equals(first)
+
+
+def test_a_model_that_is_no_proxy_is_named(read: Project):
+    write_yaml(read.data / "proxy_eval.yaml", {"model": "nothing"})
+    assert read.warehouse.registry.errors["proxy_eval.yaml"] == (
+        "proxy_eval.yaml: model: 'nothing' is not a proxy; there are: tiny"
+    )
+    assert [asset for asset in assemble(read.warehouse)[1] if asset.on_demand] == []
+
+
+def test_the_command_names_a_recipe_that_is_not_there(read: Project, capsys, monkeypatch):
+    monkeypatch.setenv("DATASEL_DATA", str(read.data))
+    assert command.main(["evidence", "no_such"]) == 2
+    assert "there is no recipe 'no_such' to try out" in capsys.readouterr().err

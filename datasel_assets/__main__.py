@@ -39,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{settings.data} is not a folder: set {DATA_VARIABLE} to a data folder", file=sys.stderr)
         return 2
     _environment(settings)
+    try:
+        return _carry_out(arguments, settings)
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def _carry_out(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.command == "run":
         return run(settings)
     if arguments.command == "ui":

@@ -95,6 +95,9 @@ def run_main(
 
     A source that fails (unreadable file, too many bad rows) keeps its old tables and does not stop the others; its
     failure is in the outcome.
+
+    Raises:
+        KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
     reap_dead_runs(instance)
     warehouse = open_warehouse()
@@ -187,6 +190,9 @@ def _launch(
     failures = {}
     for event in result.all_events:
         if event.is_step_failure:
+            # Dagster reports Ctrl-C as one more failed step, and the next source would start.
+            if "DagsterExecutionInterruptedError" in _message(event.step_failure_data.error):
+                raise KeyboardInterrupt
             failures[steps.get(event.step_key or "", str(event.step_key))] = _message(event.step_failure_data.error)
     if not result.success and not failures:
         failures[", ".join(keys)] = "the run failed before its first step; see it in the UI"

@@ -153,11 +153,7 @@ def _held_out(
     sizes = rows.group_by("source").len()
     small = sizes.filter(pl.col("len") < SMALLEST_SET)["source"].implode()
     other = pl.col("source").is_in(small)
-    named = rows.with_columns(
-        set=pl.when(pl.col("source").is_in(small))
-        .then(pl.lit("other sources"))
-        .otherwise("source: " + pl.col("source"))
-    )
+    named = rows.with_columns(set=pl.when(other).then(pl.lit("other sources")).otherwise("source: " + pl.col("source")))
     found = {key[0]: part["messages"].to_list() for key, part in named.group_by("set")}
     for name in targets:
         found[f"target: {name}"] = warehouse.lake.scan(("targets", name)).collect()["messages"].to_list()

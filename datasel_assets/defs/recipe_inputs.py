@@ -10,6 +10,7 @@ from datasel_assets.defs.pool import read_vectors
 from datasel_assets.defs.representations import target_vectors
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.sources import query_names
+from datasel_assets.defs.tag_tables import read_label_graph, read_tags
 from datasel_assets.recipes.inputs import Queries
 from datasel_assets.samplers import Tags, Vectors
 
@@ -43,11 +44,11 @@ class PoolInputs:
 
     def tags(self, name: str) -> Tags:
         """Return the tags of the n rows."""
-        raise NotImplementedError(name)
+        return read_tags(self.warehouse, name, self.pool["row_id"])
 
     def label_graph(self, name: str) -> csr_array:
         """Return the similarity of the labels."""
-        raise NotImplementedError(name)
+        return read_label_graph(self.warehouse, name)
 
     def texts(self) -> np.ndarray:
         """Return (n,) strings: prompt and response of each row."""

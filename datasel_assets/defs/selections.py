@@ -45,6 +45,9 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         for key in sorted({(registry.representations[name].encoder.slug, target) for name, target in needs.targets})
     ]
     deps += [("representation_basis", name) for name in sorted({name for name, _ in needs.targets})]
+    for tagged in sorted(needs.tags):
+        deps += [("tags", tagged), ("tag_vocabulary", tagged)]
+    deps += [("label_graph", tagged) for tagged in sorted(needs.label_graphs)]
     scored = score_deps(needs.scores)
     deps += scored
     deps += [(f"{kind}s",) for kind in needs.duplicates]
@@ -66,7 +69,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         for dep in deps:
             if dep in scored:
                 continue
-            partitioned = dep[0] in {"corpus", "representations", "clusters", "contamination"}
+            partitioned = dep[0] in {"corpus", "representations", "clusters", "contamination", "tags"}
             inputs |= warehouse.versions(*dep) if partitioned else {"/".join(dep): warehouse.lake.version(dep)}
         return Expected(("selections", name), fingerprint(), inputs)
 

@@ -60,6 +60,14 @@ line.
 """
 
 
+SAYS = {
+    "greedy": ", adds {} to the objective",
+    "mig": ", adds {} of information",
+    "match_mean": ", which leaves the mean {} away",
+}
+"""What the score of a sampler means in a reason, where it is not that of a column."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What the sampler and the budget made of the eligible rows.
@@ -188,7 +196,7 @@ def _margins(score: np.ndarray, query: np.ndarray, outcome: Outcome) -> np.ndarr
 def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     """Say in words why an eligible row was kept or not."""
     name = spec.select.sampler
-    inner = spec.select.params.inner.sampler if name == "stratify" else name
+    inner = spec.select.params.inner.sampler if hasattr(spec.select.params, "inner") else name
     place = pl.format(f"ranked {{}} of {outcome.eligible:,}", _ordinal(pl.col("rank")))
     unranked = pl.lit(f"not among the {len(outcome.sample.order):,} rows that were ranked")
     number = pl.col("score").round(4).cast(pl.String)
@@ -205,9 +213,13 @@ def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     elif inner == "round_robin":
         verb = pl.when("kept").then(pl.lit("taken by")).otherwise(pl.lit("best chance with"))
         detail = pl.format(", {} {}, similarity {}", verb, pl.col("query"), number)
-    else:
+    elif inner == "kcenter":
         nearer = pl.when(pl.col("rank").is_null()).then(pl.lit("ranked row")).otherwise(pl.lit("row ranked before it"))
         detail = pl.format(", {} away from the nearest {}", number, nearer)
+    elif spec.select.score is not None and inner not in SAYS:
+        detail = pl.format(f" by {spec.select.score} ({{}})", pl.col("value").round_sig_figs(4))
+    else:
+        detail = pl.format(SAYS.get(inner, ", score {}"), pl.col("score").round_sig_figs(4))
     head = pl.when(pl.col("rank").is_null()).then(unranked).otherwise(place)
     if name == "stratify":
         head = pl.format("{}, taking turns by {}", head, pl.lit(spec.select.groups))

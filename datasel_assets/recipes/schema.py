@@ -342,6 +342,7 @@ class RecipeSpec(StrictModel):
     Attributes:
         doc: what it is for, in a sentence or two.
         paper: where the method comes from (citation or arXiv id), or ``baseline``.
+        use: when to use it, in a few words; for the gallery.
         drop: reasons to keep rows out, applied before any sampler.
         narrow: samplers that narrow the pool down, one after the other, before the last one.
         select: the last sampler: which of the rows that are left are preferred.
@@ -356,6 +357,7 @@ class RecipeSpec(StrictModel):
 
     doc: str = ""
     paper: str
+    use: str = ""
     drop: tuple[DropRule, ...] = ()
     narrow: tuple[NarrowSpec, ...] = ()
     select: SelectSpec

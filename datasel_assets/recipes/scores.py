@@ -46,7 +46,7 @@ def to_maximise(select: SelectSpec, pool: pl.DataFrame, keep: Mapping[str, str])
 def direction(select: SelectSpec, keep: Mapping[str, str]) -> str:
     """Return ``high``, ``low`` or ``mid``: which values of its score the sampler prefers."""
     params: Any = select.params
-    params = params.inner.params if select.sampler == "stratify" else params
+    params = params.inner.params if hasattr(params, "inner") else params
     said = getattr(params, "keep", "high")
     return keep.get(str(select.score), "high") if said == "auto" else said
 

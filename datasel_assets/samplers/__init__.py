@@ -6,10 +6,12 @@
 from types import MappingProxyType
 from typing import Any
 
-from datasel_assets.samplers import stratify
+from datasel_assets.samplers import rounds, stratify
 from datasel_assets.samplers.base import ArrayVectors, Candidates, Sample, SamplerModule, SubsetVectors, Tags, Vectors
 
-SAMPLERS: MappingProxyType[str, SamplerModule] = MappingProxyType({**stratify.INNER, "stratify": stratify})
+SAMPLERS: MappingProxyType[str, SamplerModule] = MappingProxyType(
+    {**stratify.INNER, "stratify": stratify, "rounds": rounds}
+)
 """Sampler name in YAML -> module with ``Params``, ``REQUIRES``, ``RANKS_ALL`` and ``sample``."""
 
 
@@ -20,19 +22,21 @@ def requires(name: str, params: Any) -> frozenset[str]:
     what it always needs.
     """
     own = getattr(params, "requires", SAMPLERS[name].REQUIRES)
-    return own | requires(params.inner.sampler, params.inner.params) if name == "stratify" else own
+    inner = getattr(params, "inner", None)
+    return own if inner is None else own | requires(inner.sampler, inner.params)
 
 
 def ranks_all(name: str, params: Any) -> bool:
     """Say whether ordering the whole pool costs about as much as ordering the budget."""
-    return ranks_all(params.inner.sampler, params.inner.params) if name == "stratify" else SAMPLERS[name].RANKS_ALL
+    own = getattr(params, "ranks_all", SAMPLERS[name].RANKS_ALL)
+    inner = getattr(params, "inner", None)
+    return own and (inner is None or ranks_all(inner.sampler, inner.params))
 
 
 def score_column(name: str, params: Any) -> str | None:
     """Return the column that must stand in ``Candidates.scores``, or None."""
-    if name == "stratify":
-        return score_column(params.inner.sampler, params.inner.params)
-    return getattr(params, "by", None)
+    inner = getattr(params, "inner", None)
+    return getattr(params, "by", None) if inner is None else score_column(inner.sampler, inner.params)
 
 
 __all__ = [

@@ -57,6 +57,20 @@ def test_a_run_killed_while_embedding_resumes_from_its_shards_and_ends_with_the_
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
+def test_an_interrupted_run_stops_says_so_and_the_next_one_goes_on(tmp_path: Path):
+    product = big_pool(tmp_path / "data")
+    process = product.start("run")
+    shards = product.data / "warehouse" / "_shards"
+    product.wait_for("a finished shard", lambda: list(shards.glob("embeddings/*/sums/**/[!.]*.parquet")), seconds=200)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    said = product.log.read_text()
+    assert "stopped; what was finished is kept" in said
+    assert "Traceback" not in said
+    assert not (product.data / "warehouse" / "comparison.parquet").exists()
+    assert product.run().returncode == 0
+
+
 def test_two_runs_at_once_on_different_sources_both_finish(tmp_path: Path):
     product = Product(small_pool(tmp_path / "data", n=200))
     script = """

@@ -1,6 +1,7 @@
 """The recipes in data/recipes: what a newcomer starts from."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from datasel_assets.recipes.schema import RecipeSpec
 
 DATA = Path(__file__).resolve().parents[2] / "data"
-FILES = sorted((DATA / "recipes").glob("*.yaml"))
+FILES = sorted([*(DATA / "recipes").glob("*.yaml"), *(DATA / "gallery").glob("*.yaml")])
 
 
 def spec_of(file: Path) -> RecipeSpec:
@@ -21,12 +22,18 @@ def test_every_arm_of_the_comparison_is_there():
     assert {file.stem for file in FILES} >= {"random", "longest", "kcenter", "cluster_balanced", *aimed}
 
 
+def test_the_page_of_recipes_is_what_the_files_say():
+    page = runpy.run_path(str(DATA.parent / "docs" / "recipes.py"))
+    assert page["PAGE"].read_text("utf-8") == page["page"](), "run: python docs/recipes.py"
+
+
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 class TestEachRecipe:
     def test_says_what_it_is_for_and_where_it_comes_from(self, file):
         spec = spec_of(file)
         assert spec.doc
-        assert spec.paper == "baseline" or re.search(r"arXiv \d{4}\.\d{5}", spec.paper)
+        assert spec.use
+        assert spec.paper == "baseline" or re.search(r"arXiv \d{4}\.\d{5}|\b(19|20)\d\d\b|survey", spec.paper)
         assert file.read_text(encoding="utf-8").startswith("# ")
 
     def test_takes_the_same_share_of_the_pool_as_the_others(self, file):

@@ -1,8 +1,10 @@
 """How much sets of rows have in common. Belongs here: Jaccard overlap of id sets."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
+import polars as pl
 
 
 def jaccard(a: Sequence[str] | np.ndarray, b: Sequence[str] | np.ndarray) -> float:
@@ -38,3 +40,17 @@ def jaccard_matrix(sets: Mapping[str, Sequence[str] | np.ndarray]) -> np.ndarray
             union = len(numbered[i]) + len(numbered[j]) - common
             overlap[i, j] = overlap[j, i] = common / union if union else 1.0
     return overlap
+
+
+def overlap_pairs(names: Sequence[str], matrix: np.ndarray, limit: int) -> pl.DataFrame:
+    """Return the pairs of sets that have most in common: columns a, b, overlap; largest first, then by name.
+
+    Args:
+        names: m names.
+        matrix: (m, m) from ``jaccard_matrix``.
+        limit: most pairs returned.
+    """
+    values = np.asarray(matrix, np.float64).reshape(len(names), len(names)).tolist()
+    pairs = [(names[i], names[j], values[i][j]) for i, j in combinations(range(len(names)), 2)]
+    rows = sorted(pairs, key=lambda pair: (-pair[2], pair[:2]))[:limit]
+    return pl.DataFrame(rows, schema={"a": pl.String, "b": pl.String, "overlap": pl.Float64}, orient="row")

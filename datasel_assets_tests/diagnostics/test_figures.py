@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.diagnostics.coverage import Coverage, coverage, hill
+from datasel_assets.diagnostics.coverage import Coverage, coverage
 from datasel_assets.diagnostics.nearest import mean_nearest, nearest_distances
 from datasel_assets.diagnostics.overlap import jaccard, jaccard_matrix
 from datasel_assets.diagnostics.profile import profile
@@ -24,35 +24,6 @@ def test_jaccard_is_the_share_of_common_ids(sets):
 def test_an_id_given_twice_counts_once():
     assert jaccard(["a", "a", "b"], ["a"]) == 0.5
     assert jaccard_matrix({}).shape == (0, 0)
-
-
-@pytest.mark.parametrize("q", [0, 0.5, 1, 2, 7, math.inf])
-def test_equal_shares_over_g_groups_have_hill_number_g(q):
-    assert hill([3, 3, 0, 3, 3, 3], q) == pytest.approx(5)
-    assert hill([42], q) == pytest.approx(1)
-    assert hill([0, 0], q) == hill([], q) == 0
-
-
-def test_hill_numbers_are_the_known_diversities():
-    p = np.array([0.5, 0.3, 0.2])
-    assert hill(p, 0) == pytest.approx(3)
-    assert hill(p) == pytest.approx(math.exp(-(p * np.log(p)).sum()))
-    assert hill(p, 2) == pytest.approx(1 / (p**2).sum())
-    assert hill(p, math.inf) == pytest.approx(2)
-    assert hill(p, 1 + 1e-7) == pytest.approx(hill(p), rel=1e-5)
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=8).filter(any), st.floats(0, 5), st.floats(0, 5))
-def test_hill_numbers_fall_with_the_order_and_ignore_scale(counts, a, b):
-    low, high = sorted((a, b))
-    assert hill(counts, high) <= hill(counts, low) * (1 + 1e-6)
-    assert hill(np.array(counts) * 7.5, a) == pytest.approx(hill(counts, a), rel=1e-6)
-
-
-@pytest.mark.parametrize(("counts", "q"), [([1, -1], 1), ([1, np.nan], 1), ([1, 2], -0.1), ([1, 2], math.nan)])
-def test_counts_that_are_none_are_refused(counts, q):
-    with pytest.raises(ValueError, match="Hill number needs"):
-        hill(counts, q)
 
 
 def test_coverage_counts_groups_with_a_row():

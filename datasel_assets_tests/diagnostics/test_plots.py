@@ -34,7 +34,28 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         "source_shares": lambda: plots.source_shares(counts, dict.fromkeys(names[:3], 5)),
         "token_histogram": lambda: plots.token_histogram({name: lengths[i::m] for i, name in enumerate(names)}),
         "length_histogram": lambda: plots.length_histogram(lengths, lengths[lengths > 60], names[-1]),
+        "label_neighbourhoods": lambda: plots.label_neighbourhoods(
+            names, np.arange(m), [names] * m, [np.linspace(1, 0.7, m)] * m, 0.7
+        ),
         "overlap_heatmap": lambda: plots.overlap_heatmap(names, overlap),
+        "recipe_scatter": lambda: plots.recipe_scatter(
+            names,
+            shares,
+            overlap[0],
+            x_title=names[-1],
+            y_title=names[0],
+            colour=overlap[1],
+            colour_title=names[-1],
+            random=names[0],
+            longest=names[1],
+        ),
+        "cluster_occupancy": lambda: plots.cluster_occupancy(
+            np.arange(1, m + 1), {name: (row * 90).astype(int) for name, row in zip(names, overlap, strict=True)}, names
+        ),
+        "source_mix": lambda: plots.source_mix(counts, dict.fromkeys(names, counts), names[-1]),
+        "length_profiles": lambda: plots.length_profiles({n: lengths[i::m] for i, n in enumerate(names)}, lengths),
+        "cost_bars": lambda: plots.cost_bars(dict(zip(names, 10.0 ** np.arange(m), strict=True)), names[-1]),
+        "growth": lambda: plots.growth({name: ([1e4, 1e5], [k + 1, 9]) for k, name in enumerate(names)}),
         "score_grid": lambda: plots.score_grid(dict.fromkeys(names, np.where(lengths > 50, lengths, np.nan)), names[0]),
         "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),
@@ -87,6 +108,23 @@ EMPTY = {
     "length_histogram of nothing selected": lambda: plots.length_histogram(np.array([0, 1, 5.0]), np.array([])),
     "overlap_heatmap": lambda: plots.overlap_heatmap([], np.zeros((0, 0))),
     "overlap_heatmap of one": lambda: plots.overlap_heatmap(["a"], np.ones((1, 1))),
+    "recipe_scatter": lambda: plots.recipe_scatter([], np.zeros(0), np.zeros(0), x_title="x", y_title="y"),
+    "recipe_scatter of one": lambda: plots.recipe_scatter(["a"], [1.0], [2.0], x_title="x", y_title="y"),
+    "recipe_scatter without a value": lambda: plots.recipe_scatter(["a"], [1], [np.nan], x_title="x", y_title="y"),
+    "recipe_scatter of equal points": lambda: plots.recipe_scatter(
+        ["a", "random", "longest"], np.ones(3), np.ones(3), x_title="", y_title="", colour=np.full(3, np.nan)
+    ),
+    "cluster_occupancy": lambda: plots.cluster_occupancy(np.zeros(0), {}, []),
+    "cluster_occupancy of empty clusters": lambda: plots.cluster_occupancy(np.zeros(2), {"a": np.zeros(2)}, ["x", "y"]),
+    "cluster_occupancy of nothing selected": lambda: plots.cluster_occupancy(np.ones(1), {"a": np.zeros(1)}, ["x"]),
+    "source_mix": lambda: plots.source_mix({}, {}),
+    "source_mix of nothing selected": lambda: plots.source_mix({"a": 3}, {"r": {}}),
+    "length_profiles": lambda: plots.length_profiles({"a": np.array([np.nan])}, np.array([3.0])),
+    "length_profiles of an unknown pool": lambda: plots.length_profiles({"a": np.array([5])}, np.array([np.nan])),
+    "cost_bars": lambda: plots.cost_bars({"a": float("nan")}),
+    "cost_bars of nothing": lambda: plots.cost_bars({"a": 0.0, "b": 0.0}),
+    "growth": lambda: plots.growth({"a": ([1], [0])}),
+    "growth of one size": lambda: plots.growth({"a": ([1000], [2])}),
     "score_curve": lambda: plots.score_curve(np.full(5, np.nan), 3),
     "score_curve of equal scores": lambda: plots.score_curve(np.ones(5), 5),
     "score_curve with nothing kept": lambda: plots.score_curve(np.array([2.0, 1.0]), 0),
@@ -112,6 +150,54 @@ def test_a_picture_of_a_thousand_clusters_and_sources_stays_small():
     assert len(plots.source_shares(dict.fromkeys(titles, 5), dict.fromkeys(titles[:70], 3))) <= plots.MAX_BYTES
     assert len(plots.overlap_heatmap(titles[:90], generator.random((90, 90)))) <= plots.MAX_BYTES
     assert len(plots.token_histogram({t: np.arange(1, 50) for t in titles[:60]})) <= plots.MAX_BYTES
+
+
+def test_pictures_of_more_recipes_than_are_drawn_stay_small():
+    generator = np.random.default_rng(0)
+    names = [f"a_recipe_with_a_name_{i}" for i in range(45)]
+    x, y = generator.random((2, 45))
+    taken = {name: generator.integers(0, 99, 300) for name in names}
+    titles = [f"term{i} · other{i} · third" for i in range(300)]
+    mixes = {name: dict(zip(titles, taken[name].tolist(), strict=True)) for name in names}
+    pool = np.arange(1, 301)
+    for png in (
+        plots.recipe_scatter(names, x, y, x_title="quality", y_title="diversity", colour=y[::-1]),
+        plots.cluster_occupancy(pool, taken, titles),
+        plots.source_mix(dict.fromkeys(titles, 1), mixes),
+        plots.length_profiles({name: generator.lognormal(4, 1, 900) for name in names}, generator.lognormal(4, 1, 900)),
+        plots.cost_bars(dict(zip(names, 1e4**x, strict=True))),
+        plots.growth(dict.fromkeys(names, (pool[:5], pool[:5] ** 1.5))),
+    ):
+        assert len(png) <= plots.MAX_BYTES
+
+
+def test_the_front_of_the_scatter_is_drawn_towards_the_better_side():
+    def green(y_better: str) -> np.ndarray:
+        x, y = np.array([0.0, 1, 2, 1]), np.array([2.0, 1.5, 0, 0.2])
+        png = plots.recipe_scatter(list("abcd"), x, y, x_title="x", y_title="y", y_better=y_better)
+        return near(png, (0x00, 0x9E, 0x73))[140:]  # below the legend
+
+    high, low = green("high"), green("low")
+    assert high.sum() > 2 * low.sum()  # a, b and c lead upwards; downwards c alone, a ring without stairs
+    assert low.sum() > 20
+
+
+def test_a_recipe_that_mirrors_the_pool_is_white_and_one_that_avoids_a_cluster_is_not():
+    pool = np.array([50, 30, 20])
+    same, other = (plots.cluster_occupancy(pool, {"r": np.array(c)}, list("abc")) for c in ([5, 3, 2], [10, 0, 0]))
+    dark = [near(png, (0x7A, 0x33, 0x00)).sum() for png in (same, other)]
+    # The colour bar alone is dark in one, two cells as well in the other.
+    assert dark[1] > 20 * max(dark[0], 1)
+    with pytest.raises(ValueError, match="recipes count 2 clusters, the pool 3"):
+        plots.cluster_occupancy(pool, {"r": np.array([1, 2])}, list("abc"))
+
+
+def test_stacked_bars_have_the_lengths_of_the_shares():
+    png = plots.source_mix({"a": 50, "b": 50}, {"r": {"a": 25, "b": 75}})
+    blue = near(png, SELECTED)
+    middle = int(np.flatnonzero(blue.any(axis=1)).mean())  # between the two bars
+    # The number inside a bar takes pixels of some lines: the longest line of each bar counts.
+    assert blue[middle:].sum(axis=1).max() / blue[:middle].sum(axis=1).max() == pytest.approx(1.5, rel=0.03)
 
 
 def test_bars_are_as_long_as_the_shares():

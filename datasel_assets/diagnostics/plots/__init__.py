@@ -2,28 +2,40 @@
 
 from datasel_assets.diagnostics.plots.canvas import MAX_BYTES, as_markdown
 from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
-from datasel_assets.diagnostics.plots.lengths import length_histogram
+from datasel_assets.diagnostics.plots.costs import cost_bars, growth
+from datasel_assets.diagnostics.plots.lengths import length_histogram, length_profiles
 from datasel_assets.diagnostics.plots.losses import loss_curve
+from datasel_assets.diagnostics.plots.neighbourhoods import label_neighbourhoods
+from datasel_assets.diagnostics.plots.occupancy import cluster_occupancy
 from datasel_assets.diagnostics.plots.outcomes import outcomes
 from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
+from datasel_assets.diagnostics.plots.recipe_scatter import recipe_scatter
 from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
 from datasel_assets.diagnostics.plots.score_grid import score_grid
 from datasel_assets.diagnostics.plots.scores import score_curve
+from datasel_assets.diagnostics.plots.source_mix import source_mix
 from datasel_assets.diagnostics.plots.sources import source_shares, token_histogram
 
 __all__ = [
     "MAX_BYTES",
     "as_markdown",
     "cluster_map",
+    "cluster_occupancy",
     "cluster_sizes",
+    "cost_bars",
     "fidelity",
+    "growth",
+    "label_neighbourhoods",
     "layer_energy",
     "length_histogram",
+    "length_profiles",
     "loss_curve",
     "outcomes",
     "overlap_heatmap",
+    "recipe_scatter",
     "score_curve",
     "score_grid",
+    "source_mix",
     "source_shares",
     "token_histogram",
 ]

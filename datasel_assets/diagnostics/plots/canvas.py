@@ -186,12 +186,13 @@ def to_png(fig: "Figure", colours: Sequence[int] = (128, 64, 32), dpi: int = _DP
     """
     from PIL import Image
 
-    for density, palettes in ((dpi, colours), (min(dpi, 115), [count // 2 for count in colours])):
+    tries = ((dpi, 1), (min(dpi, 115), 2), (min(dpi, 101), 4))
+    for density, fewer in tries:
         raw = io.BytesIO()
         fig.savefig(raw, format="rgba", dpi=density)
         width, height = (int(side) for side in fig.get_size_inches() * density)
         image = Image.frombytes("RGBA", (width, height), raw.getvalue()).convert("RGB")
-        for size in palettes:
+        for size in (max(count // fewer, 8) for count in colours):
             png = io.BytesIO()
             # Maximum coverage keeps a hue that only a few discs have; median cut would merge it with its neighbour.
             image.quantize(size, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)

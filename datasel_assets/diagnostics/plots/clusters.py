@@ -6,6 +6,7 @@ import numpy as np
 
 from datasel_assets.clusters.projection import project_2d
 from datasel_assets.diagnostics.plots import canvas
+from datasel_assets.diagnostics.plots.labels import place_labels
 
 _LABELLED = 14
 _SHOWN = 20
@@ -64,7 +65,9 @@ def cluster_map(
     axes.scatter(centres[:, 0], centres[:, 1], s=area, c=colours, linewidths=0.9, edgecolors="white")
     _frame(axes, centres, rows)
     order = np.argsort(-sizes, kind="stable")
-    _place_labels(fig, axes, centres[order], np.sqrt(area[order] / np.pi), [str(titles[i]) for i in order])
+    named = order[: 4 * _LABELLED]
+    shown_titles = [str(titles[i]) for i in named]
+    place_labels(fig, axes, centres[order], np.sqrt(area[order] / np.pi), shown_titles, limit=_LABELLED)
     return canvas.to_png(fig)
 
 
@@ -127,48 +130,3 @@ def _frame(axes, centres: np.ndarray, rows: np.ndarray) -> None:
     margin = np.maximum((high - low) * 0.07, 1e-3)
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
     axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
-
-
-def _place_labels(fig, axes, centres: np.ndarray, radii: np.ndarray, titles: Sequence[str]) -> None:
-    """Write names beside their discs, largest cluster first, and leave out what would cover a name or a disc.
-
-    ``radii`` are in points; ``centres``, ``radii`` and ``titles`` come largest cluster first.
-    """
-    import matplotlib.patheffects as effects
-
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
-    renderer = fig.canvas.get_renderer()
-    frame = axes.get_window_extent(renderer)
-    pixel = fig.dpi / 72
-    reach = (0.8 * pixel * radii)[:, None]
-    spots = axes.transData.transform(centres)
-    # Boxes as rows x0, y0, x1, y1: first the discs, then the names written so far.
-    taken = np.hstack([spots - reach, spots + reach])
-    placed = 0
-    halo = [effects.withStroke(linewidth=2.2, foreground="white")]
-    for index, title in enumerate(titles[: 4 * _LABELLED]):
-        if placed == _LABELLED:
-            break
-        others = np.delete(taken, index, axis=0)
-        text = axes.annotate(
-            canvas.label(title), centres[index], (0, 0), textcoords="offset points", fontsize=7.8, path_effects=halo,
-            **canvas.font(),
-        )  # fmt: skip
-        gap = radii[index] + 2
-        for offset, across, up in (
-            ((gap, 0), "left", "center_baseline"),
-            ((-gap, 0), "right", "center_baseline"),
-            ((0, gap), "center", "bottom"),
-            ((0, -gap), "center", "top"),
-        ):
-            text.set(position=offset, ha=across, va=up)
-            x0, y0, x1, y1 = text.get_window_extent(renderer).extents
-            inside = x0 >= frame.x0 and x1 <= frame.x1 and y0 >= frame.y0 and y1 <= frame.y1
-            covers = (others[:, 0] < x1) & (others[:, 2] > x0) & (others[:, 1] < y1) & (others[:, 3] > y0)
-            if inside and not covers.any():
-                taken = np.vstack([taken, [x0, y0, x1, y1]])
-                placed += 1
-                break
-        else:
-            text.remove()

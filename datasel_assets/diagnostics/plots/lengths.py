@@ -1,11 +1,14 @@
-"""Picture of lengths: the pool against a selection."""
+"""Pictures of lengths: the pool against a selection, and recipe by recipe."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from datasel_assets.diagnostics.plots import canvas
-from datasel_assets.diagnostics.plots.sources import length_edges, length_range
+from datasel_assets.diagnostics.plots.ridges import length_edges, length_range, ridges
 
 _BINS = 45
+_RECIPES = 40
 
 
 def length_histogram(pool: np.ndarray, selection: np.ndarray, unit: str = "response tokens") -> bytes:
@@ -54,3 +57,22 @@ def length_histogram(pool: np.ndarray, selection: np.ndarray, unit: str = "respo
     canvas.caption_axis(axes, f"{unit} (logarithmic)")
     canvas.legend(axes, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0)
     return canvas.to_png(fig)
+
+
+def length_profiles(
+    values: Mapping[str, np.ndarray], pool: np.ndarray | None = None, unit: str = "response tokens"
+) -> bytes:
+    """Draw the distribution of lengths of each recipe as a ridge on one logarithmic axis, medians marked.
+
+    Args:
+        values: recipe -> one positive number per selected row; NaN and numbers below 1 are left out. The first 40 are
+            drawn.
+        pool: the same of the whole pool, in grey behind each ridge.
+        unit: what is counted.
+
+    Returns:
+        PNG, at most 60 KB.
+    """
+    note = "rows per length; orange = median" + ("" if pool is None else "; grey = the pool")
+    title = f"{unit.capitalize()} per row, by recipe"
+    return ridges(values, title, note, unit, limit=_RECIPES, by_size=False, reference=pool)

@@ -1,0 +1,176 @@
+"""The page that puts recipes side by side. Belongs here: laying out given figures as one self-contained HTML file.
+
+How text is made safe and what a table looks like stands in ``page``; every figure and picture is made elsewhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.diagnostics.churn import Churn
+from datasel_assets.diagnostics.measures import MEASURES, Measure
+from datasel_assets.diagnostics.overlap import overlap_pairs
+from datasel_assets.diagnostics.page import fact_list, gallery, heading, html_page, note, section, table
+from datasel_assets.diagnostics.verdict import Verdict, against_random
+
+MAX_BYTES = 2_000_000
+_PAIRS = 20
+_EXAMPLES = 12
+_SHOWN_CHURNS = 20
+
+
+def comparison_html(
+    *,
+    title: str,
+    summary: str,
+    figures: pl.DataFrame,
+    facts: Mapping[str, Any] | None = None,
+    extra: Sequence[Measure] = (),
+    overlap: tuple[Sequence[str], np.ndarray] | None = None,
+    pictures: Sequence[tuple[bytes, str]] = (),
+    churns: Mapping[str, Churn] | None = None,
+    examples: Mapping[str, pl.DataFrame] | None = None,
+    random: str = "random",
+    footer: str = "",
+) -> str:
+    """Return recipes side by side as one HTML page that needs nothing else, below 2 MB.
+
+    It opens with where recipes do not beat rows drawn at random, in words. Figures that are not better than those of
+    the random arm are orange. Every text may be hostile: it is cut, stripped of characters that act, and escaped.
+    The page holds no clock, so the same inputs give the same bytes.
+
+    Args:
+        title: what is compared.
+        summary: of what pool and when, in a sentence or two.
+        figures: one row per recipe: a column ``recipe``; then any. Columns that are a measure stand in the tables of
+            their groups, all others (rows, tokens, overlap, cost, objective) in the first. Columns without any value
+            are left out.
+        facts: label -> number or short text about the pool.
+        extra: measures beyond ``MEASURES`` (quality, target similarity, held-out loss).
+        overlap: recipes and their Jaccard matrix; the 20 pairs most alike are listed.
+        pictures: (PNG bytes, caption), some sixteen of 60 KB fit.
+        churns: recipe -> what changed since its earlier version.
+        examples: recipe -> rows that entered or left, with the columns worth showing; the first 12 of 20 recipes.
+        random: the recipe all others are held against.
+        footer: versions, or where to read more.
+
+    Raises:
+        ValueError: there is no column ``recipe``, or the pictures alone make the page too large.
+    """
+    if "recipe" not in figures.columns:
+        raise ValueError("the figures lack the column 'recipe': one row per recipe is compared")
+    measures = {**MEASURES, **{measure.name: measure for measure in extra}}
+    verdicts = against_random(figures, measures, random)
+    head = [fact_list(facts)] if facts else []
+    head += _against_random(verdicts, measures, random)
+    head += _tables(figures, measures, verdicts, random)
+    if pictures:
+        head += [heading("Pictures"), gallery(pictures, wide=True)]
+    if overlap is not None and len(overlap[0]) > 1:
+        pairs = overlap_pairs(*overlap, limit=_PAIRS).with_columns((pl.col("overlap") * 100).round(1))
+        head += section(
+            "Recipes most alike",
+            "Jaccard overlap in %",
+            pairs.rename({"a": "recipe", "b": "and", "overlap": "overlap, %"}),
+        )
+    tail = _meanings(figures, measures)
+    for shown in (examples or {}, {}):
+        page = html_page(title, summary, [*head, *_changes(churns or {}, shown), *tail], footer)
+        if len(page.encode()) <= MAX_BYTES:
+            return page
+    raise ValueError(
+        f"the page takes {len(page.encode()):,} bytes where {MAX_BYTES:,} are allowed: give fewer pictures"
+    )
+
+
+def _against_random(verdicts: Sequence[Verdict], measures: Mapping[str, Measure], random: str) -> list[str]:
+    parts = [heading("Against random rows")]
+    if not verdicts:
+        return [*parts, note(f"Nothing can be said: there is no recipe {random!r} to hold the others against.")]
+    judged = [verdict for verdict in verdicts if verdict.beats or verdict.behind]
+    behind = [verdict for verdict in judged if verdict.behind]
+    nothing = [verdict.recipe for verdict in behind if not verdict.beats]
+    said = f"{len(behind)} of {len(judged)} recipes do not beat {random!r} on at least one measure."
+    if nothing:
+        said += f" On no measure at all: {', '.join(nothing)}."
+    said += " One random draw stands for all, so small differences may be luck."
+    rows = [
+        {
+            "recipe": verdict.recipe,
+            "does not beat random on": ", ".join(measures[name].title for name in verdict.behind),
+            "beats random on": ", ".join(measures[name].title for name in verdict.beats),
+            "rows": "" if verdict.comparable or verdict.rows is None else f"{verdict.rows:.2g} times as many",
+        }
+        for verdict in judged
+    ]
+    frame = pl.DataFrame(rows, schema=["recipe", "does not beat random on", "beats random on", "rows"])
+    if not frame["rows"].cast(pl.String).str.len_chars().sum():
+        frame = frame.drop("rows")
+    else:
+        said += " Most measures depend on the number of rows: where it differs, read with care."
+    return [*parts, note(said), table(frame)]
+
+
+def _tables(
+    figures: pl.DataFrame, measures: Mapping[str, Measure], verdicts: Sequence[Verdict], random: str
+) -> list[str]:
+    known = figures.select("recipe", *(name for name in figures.columns if name != "recipe" and _has(figures[name])))
+    place = {recipe: index for index, recipe in enumerate(figures["recipe"])}
+    marks = {
+        (place[verdict.recipe], name): mark
+        for verdict in verdicts
+        for mark, names in (("ahead", verdict.beats), ("behind", verdict.behind))
+        for name in names
+    }
+    titles = {name: measure.title for name, measure in measures.items()}
+    plain = [name for name in known.columns if name not in measures]
+    parts = [heading("Recipes side by side"), table(known.select(plain), random)]
+    groups = dict.fromkeys(measures[name].group for name in known.columns if name in measures)
+    for group in groups:
+        columns = ["recipe", *(name for name in known.columns if name in measures and measures[name].group == group)]
+        judged = any(measures[name].better and measures[name].judged for name in columns[1:])
+        remark = f"orange = not better than {random}, bold = better" if judged and verdicts else ""
+        parts += [
+            heading(group[:1].upper() + group[1:]),
+            note(remark) if remark else "",
+            table(known.select(columns), random, titles=titles, marks=marks),
+        ]
+    return parts
+
+
+def _changes(churns: Mapping[str, Churn], examples: Mapping[str, pl.DataFrame]) -> list[str]:
+    if not churns:
+        return []
+    rows = [
+        {
+            "recipe": name,
+            "rows before": change.before,
+            "rows now": change.after,
+            "kept": change.kept,
+            "entered": len(change.entered),
+            "left": len(change.left),
+            "churn, %": None if np.isnan(change.rate) else round(100 * change.rate, 1),
+        }
+        for name, change in churns.items()
+    ]
+    parts = section("What changed since the last version", "churn = rows that left / rows before", pl.DataFrame(rows))
+    for name in [name for name in churns if name in examples][:_SHOWN_CHURNS]:
+        parts += [note(f"{name}: some of the rows that entered or left"), table(examples[name].head(_EXAMPLES))]
+    return parts
+
+
+def _meanings(figures: pl.DataFrame, measures: Mapping[str, Measure]) -> list[str]:
+    rows = [
+        {"figure": measure.title, "better": measure.better or "–", "what it says": measure.doc}
+        for name, measure in measures.items()
+        if name in figures.columns and _has(figures[name])
+    ]
+    return section("What the figures say", "", pl.DataFrame(rows)) if rows else []
+
+
+def _has(column: pl.Series) -> bool:
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    return column.null_count() < len(column) or not len(column)

@@ -34,6 +34,8 @@ VERSIONED = (
     "numba",
     "rensa",
     "datasketch",
+    "apricot-select",
+    "submodlib-py",
     "lexicalrichness",
     "textstat",
     "numpy",

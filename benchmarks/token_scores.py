@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.encode import conversations
 from benchmarks.harness import Measured, Row, isolated, measured, report
 
+POOL = "alpaca_52k"
 MAX_TOKENS = 512
 WARM_UP = 64
 
@@ -32,7 +33,7 @@ def build(kind: str, folder: str) -> dict[str, Any]:
     from datasel_assets.models.proxy_lm import ProxySpec, train_proxy_lm
 
     spec = ProxySpec(token_budget=20_000, max_tokens=MAX_TOKENS, eval_steps=1000, held_out_tokens=1000)
-    train_proxy_lm(conversations(2000), spec, Path(folder))
+    train_proxy_lm(conversations(2000, POOL), spec, Path(folder))
     if kind == "large":
         import torch
         from safetensors.torch import save_file
@@ -61,7 +62,7 @@ def datasel(n: int, model: str, both: bool) -> dict[str, Any]:
     from datasel_assets.indicators.tokens import computable
     from datasel_assets.models.causal_lm import CausalLM, CausalSpec
 
-    rows = conversations(n)
+    rows = conversations(n, POOL)
     forms = ("bare", "header") if both else ("bare",)
     with CausalLM(CausalSpec(model=model, max_tokens=MAX_TOKENS), "cpu") as lm:
 
@@ -90,7 +91,7 @@ def bare(n: int, model: str, packed: bool, together: bool) -> dict[str, Any]:
     from datasel_assets.models.hooked import right_pad
     from datasel_assets.models.packed_linear import pack_linears
 
-    rows = conversations(n)
+    rows = conversations(n, POOL)
     with CausalLM(CausalSpec(model=model, max_tokens=MAX_TOKENS), "cpu") as lm:
         requests = (lm.conditioned(rows), lm.unconditioned(rows, "bare"))
         passes = [lm._tokenizer.score(context.items) for context in requests]

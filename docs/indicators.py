@@ -17,6 +17,12 @@ Written by `python docs/indicators.py` from the docstrings; do not edit by hand.
 An indicator is one column of a score table, used in recipes as `<family>.<column>`. *Keep* says which values the
 literature keeps: it decides what `keep: auto` means. A missing value (NaN) is not defined for that row; such rows are
 never chosen by that score.
+
+A conversation with several turns on a side still has one value per column: *several turns* says how it is made, `whole`
+over the joined turns, else from the values of the single turns. Those stand beside it, in the table
+`turn_scores/<family>/<source>` of the families `text` and `frequency` (in DuckDB `turn_scores_text`,
+`turn_scores_frequency`): one line for each turn of a side that has more than one, with `row_id`, `part` (prompt: user,
+response: assistant), `turn` (from 0 within the side) and a column per indicator that has sides.
 """
 
 

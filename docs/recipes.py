@@ -49,6 +49,7 @@ def _needs(spec: RecipeSpec) -> str:
     found = [f"vectors `{name}`" for name in sorted(needs.representations)]
     found += [f"target `{name}`" for name in sorted({target for _, target in needs.targets})]
     found += ["clusters"] if needs.clusters else []
+    found += [f"categories `{name}`" for name in sorted(needs.categories)]
     found += [f"tags `{name}`" for name in sorted(needs.tags)]
     found += [f"{kind.replace('_', ' ')}s" for kind in needs.duplicates]
     families: dict[str, list[str]] = {}

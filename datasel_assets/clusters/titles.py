@@ -8,14 +8,14 @@ import polars as pl
 
 # One alternative per kind of token: names of languages that end in a sign, katakana words, single ideographs (so
 # that two neighbours make a word pair), words of every other script with their marks, and whatever ends a phrase.
-_TOKEN = (
+TOKEN = (
     r"c\+\+|[cf]#|[\p{Katakana}ー]+|\p{Han}"
     r"|[\p{L}--\p{Han}--\p{Hiragana}--\p{Katakana}][[\p{L}\p{M}\p{N}]--\p{Han}--\p{Hiragana}--\p{Katakana}]*(?:'\p{L}+)*"
     r"|[^\p{L}\p{M}\p{N}\s'’\-/]"
 )
-_IDEOGRAPH = r"^\p{Han}$"
-_WORD = r"^[\p{L}]"
-_MAX_WORD = 24
+IDEOGRAPH = r"^\p{Han}$"
+WORD = r"^[\p{L}]"
+MAX_WORD = 24
 # A pair replaces a word when it stands in this share of the texts that hold the word.
 _PAIR_SHARE = 0.5
 
@@ -33,7 +33,7 @@ _STOP_TEXT = """
     的 了 是 在 一 个 我 你 他 她 它 们 这 那 有 和 与 或 请 不 以 及 为 中 上 下 到 对 从 把 被 给 用 会 可 能 要
     什 么 吗 呢 吧 等 并 其 之 也 都 就
 """
-_STOP_WORDS = sorted(set(_STOP_TEXT.split()))
+STOP_WORDS = sorted(set(_STOP_TEXT.split()))
 
 
 def titles(
@@ -127,15 +127,15 @@ def _weights(sample: pl.DataFrame) -> pl.DataFrame:
             .str.normalize("NFKC")
             .str.to_lowercase()
             .str.replace_all("’", "'")
-            .str.extract_all(_TOKEN),
+            .str.extract_all(TOKEN),
         )
         .explode("token", empty_as_null=False)
         .with_columns(pl.col("token").str.strip_suffix("'s"))
         .with_columns(
-            usable=pl.col("token").str.contains(_WORD)
-            & (pl.col("token").str.len_chars() <= _MAX_WORD)
-            & ~pl.col("token").is_in(_STOP_WORDS),
-            ideograph=pl.col("token").str.contains(_IDEOGRAPH),
+            usable=pl.col("token").str.contains(WORD)
+            & (pl.col("token").str.len_chars() <= MAX_WORD)
+            & ~pl.col("token").is_in(STOP_WORDS),
+            ideograph=pl.col("token").str.contains(IDEOGRAPH),
         )
         .with_columns(
             after=pl.col("token").shift(-1).over("row"),

@@ -15,7 +15,8 @@ import polars as pl
 from datasel_assets.corpus.duplicates import DUPLICATES_SCHEMA
 from datasel_assets.samplers.base import ArrayVectors, Vectors
 
-_BLOCK_ROWS = 1024
+_BLOCK_ROWS = 256
+_TILE_ROWS = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,9 @@ def semdedup(
 
     Returns:
         Which rows stay, and why not the others. Time: half the sum of size^2 x dim over the clusters; memory: the
-        largest cluster as float32 and one block of 1,024 x 1,024.
+        largest cluster as float32 and one block of 256 x 2,048. Cosines are products of float32; where one lies within
+        their rounding of the threshold, the row is compared again in float64, so that no library and no block size
+        decides which rows stay.
 
     Raises:
         ValueError: lengths disagree, a vector or a distance of a clustered row is not finite, or the threshold is no
@@ -90,15 +93,15 @@ def semdedup(
         raise ValueError("a row with a cluster has no finite distance to its centroid: assign the clusters again")
     nearest = np.full(n, -1, np.int64)
     similarity = np.full(n, np.nan, np.float32)
-    order = np.lexsort((ties, -distances, labels))
-    order = order[labels[order] >= 0]
+    order = _by_distance(labels, distances, ties)
+    earlier = np.where(np.tri(_BLOCK_ROWS, k=-1, dtype=bool), np.float32(0), np.float32(-np.inf))
     for rows in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
         points = _unit(vectors.take(rows))
         for first in range(0, len(rows), _BLOCK_ROWS):
             block = points[first : first + _BLOCK_ROWS]
             place, cosine = _most_similar(block, points[:first])
             inside = block @ block.T
-            inside[np.triu_indices(len(block))] = -np.inf
+            inside += earlier[: len(block), : len(block)]
             best = inside.argmax(axis=1)
             height = inside[np.arange(len(block)), best]
             closer = height > cosine
@@ -108,7 +111,8 @@ def semdedup(
             here = rows[first : first + len(block)]
             nearest[here[compared]] = rows[place[compared]]
             similarity[here[compared]] = cosine[compared]
-    kept = ~(similarity > threshold)
+            _decide_close_calls(vectors, points, first, here, rows, threshold, nearest, similarity)
+    kept = ~(similarity > np.float32(threshold))
     return SemanticDuplicates(kept, nearest, similarity, _followed(kept, nearest))
 
 
@@ -126,7 +130,7 @@ def deita_filter(vectors: Vectors | np.ndarray, order: np.ndarray, threshold: fl
 
     Returns:
         Which rows stay, and why not the others. Time: m x kept x dim; memory: the kept rows as float32 and one block of
-        1,024 x 1,024.
+        256 x 2,048.
 
     Raises:
         ValueError: a position repeats or is out of range, a vector is not finite, or the threshold is no cosine.
@@ -171,6 +175,44 @@ def deita_filter(vectors: Vectors | np.ndarray, order: np.ndarray, threshold: fl
     return SemanticDuplicates(kept, nearest, similarity, np.where(dropped, nearest, -1))
 
 
+def _by_distance(labels: np.ndarray, distances: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Return the rows with a cluster by label, then distance descending, then tie; ids are sorted only if they must."""
+    rows = np.flatnonzero(labels >= 0)
+    order = rows[np.lexsort((-distances[rows], labels[rows]))]
+    equal = (np.diff(labels[order]) == 0) & (np.diff(distances[order]) == 0)
+    if not equal.any():
+        return order
+    rows = np.sort(order)
+    return rows[np.lexsort((ties[rows], -distances[rows], labels[rows]))]
+
+
+def _decide_close_calls(
+    vectors: Vectors,
+    points: np.ndarray,
+    first: int,
+    here: np.ndarray,
+    rows: np.ndarray,
+    threshold: float,
+    nearest: np.ndarray,
+    similarity: np.ndarray,
+) -> None:
+    """Measure again, in float64, the rows ``here`` whose cosine is the threshold within rounding; in place."""
+    slack = (points.shape[1] + 16) * 2.0**-23
+    for i in np.flatnonzero(np.abs(similarity[here] - threshold) <= slack):
+        own = vectors.take(here[i : i + 1])[0].astype(np.float64)
+        close = np.flatnonzero(points[: first + i] @ points[first + i] >= similarity[here[i]] - 2 * slack)
+        wide = vectors.take(rows[close]).astype(np.float64)
+        exact = np.vecdot(wide, own) / np.sqrt(np.vecdot(wide, wide) * (own @ own) + 1e-300)
+        # On a grid, as equal rows may differ in their last bits: the first of several wins, and 1 is not above 1.
+        exact = np.rint(exact * 2.0**40) / 2.0**40
+        best = int(exact.argmax())
+        told = np.float32(exact[best])
+        above = bool(exact[best] > threshold)
+        if bool(told > np.float32(threshold)) != above:
+            told = np.nextafter(np.float32(threshold), np.float32(2 if above else -2))
+        nearest[here[i]], similarity[here[i]] = rows[close[best]], told
+
+
 def _as_vectors(vectors: Vectors | np.ndarray, threshold: float) -> Vectors:
     if not -1 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold}: a cosine from -1 to 1 is needed")
@@ -178,19 +220,20 @@ def _as_vectors(vectors: Vectors | np.ndarray, threshold: float) -> Vectors:
 
 
 def _unit(points: np.ndarray) -> np.ndarray:
-    """Return rows of length 1, zero rows as they are."""
-    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    """Bring rows to length 1, in place, and return them; zero rows stay as they are."""
+    norms = np.sqrt(np.vecdot(points, points))[:, None]
     if not np.isfinite(norms).all():
         raise ValueError(f"{int((~np.isfinite(norms)).sum())} vectors hold NaN or infinity: leave them out first")
-    return points / np.where(norms > 0, norms, 1)
+    points /= np.where(norms > 0, norms, 1)
+    return points
 
 
 def _most_similar(block: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return for each row of ``block`` the first of the most similar rows of ``others`` and the cosine; -1 and -inf."""
     place = np.full(len(block), -1, np.int64)
     cosine = np.full(len(block), -np.inf, np.float32)
-    for first in range(0, len(others), _BLOCK_ROWS):
-        product = block @ others[first : first + _BLOCK_ROWS].T
+    for first in range(0, len(others), _TILE_ROWS):
+        product = block @ others[first : first + _TILE_ROWS].T
         best = product.argmax(axis=1)
         height = product[np.arange(len(block)), best]
         closer = height > cosine

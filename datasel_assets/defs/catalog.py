@@ -25,10 +25,15 @@ PER_SOURCE = (
     "embeddings",
     "representations",
     "clusters",
+    "categories",
     "scores",
+    "turn_scores",
     "minhash",
     "contamination",
+    "evaluation_neighbours",
     "tokens",
+    "tags",
+    "tag_candidates",
 )
 PER_RECIPE = ("selections", "decisions", "changes", "proxy_eval")
 

@@ -50,10 +50,13 @@ def load_encoder(spec: EncoderSpec, device: str, base: Path) -> "Encoder":
     return Encoder(spec, device=device, base=base)
 
 
-def embedding_assets(specs: Iterable[EncoderSpec], targets: Sequence[str]) -> list[TableAsset]:
+def embedding_assets(
+    specs: Iterable[EncoderSpec], targets: Sequence[str], evaluations: Iterable[tuple[str, EncoderSpec]] = ()
+) -> list[TableAsset]:
     """Return the assets of every distinct encoder.
 
-    Representations that differ only in layers share one encoder: the union of their layers is stored.
+    Representations that differ only in layers share one encoder: the union of their layers is stored. ``evaluations``
+    names those whose items are encoded, each with the encoder that does it.
     """
     by_slug: dict[str, list[EncoderSpec]] = {}
     for spec in specs:
@@ -61,7 +64,9 @@ def embedding_assets(specs: Iterable[EncoderSpec], targets: Sequence[str]) -> li
     assets = []
     for slug, variants in sorted(by_slug.items()):
         assets.append(_embeddings(slug, variants))
-        assets += [_target_embeddings(slug, variants, target) for target in targets]
+        assets += [_query_embeddings(variants, "target_embeddings", ("targets", target)) for target in targets]
+    for name, spec in evaluations:
+        assets.append(_query_embeddings(by_slug[spec.slug], "evaluation_embeddings", ("evaluations", name)))
     return assets
 
 
@@ -90,17 +95,18 @@ def _embeddings(slug: str, variants: Sequence[EncoderSpec]) -> TableAsset:
     )
 
 
-def _target_embeddings(slug: str, variants: Sequence[EncoderSpec], target: str) -> TableAsset:
+def _query_embeddings(variants: Sequence[EncoderSpec], group: str, table: Key) -> TableAsset:
+    """Return the asset that encodes a small table of conversations that are not in the pool."""
     spec = variants[0]
-    table = ("targets", target)
+    key = (group, spec.slug, table[-1])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        return _expected(warehouse, ("target_embeddings", slug, target), table, variants)
+        return _expected(warehouse, key, table, variants)
 
     return TableAsset(
-        key=("target_embeddings", slug, target),
-        description=f"The examples of target `{target}`, encoded exactly as the pool is by `{spec.model}`.",
-        group="target_embeddings",
+        key=key,
+        description=f"The texts of `{'/'.join(table)}`, encoded exactly as the pool is by `{spec.model}`.",
+        group=group,
         deps=[table],
         expect=expect,
         build=lambda step: _encode(step, table, spec),
@@ -187,7 +193,7 @@ def _encode(step: Step, upstream: Key, spec: EncoderSpec) -> Built:
         "truncated_share": round(float(truncated), 4),
         "rows_encoded": sum(done.rows for done in stats),
         **_costs(stats),
-        "corpus": asset_link("corpus"),
+        "texts": asset_link(*(upstream[:-1] if step.source else upstream)),
     }
     return Built.of(
         update,

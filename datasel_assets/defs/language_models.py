@@ -1,6 +1,6 @@
 """Assets of a causal language model: the proxy trained on the pool, token statistics, and the scores made of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,37 +25,43 @@ from datasel_assets.defs.scores import (
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.token_table import TokenStats
-from datasel_assets.indicators.tokens import TOKENS
+from datasel_assets.indicators.tokens import CHECKPOINT, CHOICES, CONDITIONED, NEEDS, PERTURBED, SUBNET, TOKENS
 from datasel_assets.models.causal_lm import CausalSpec
 from datasel_assets.models.shape import model_shape
 from datasel_assets.registry.language_model import LanguageModelSpec
 from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.increment import update_table
 from datasel_assets.storage.lake import Expected, Key
 
 if TYPE_CHECKING:
     from datasel_assets.models.causal_lm import CausalLM
 
 SHARD_ROWS = 2048
-FIELDS = pa.list_(
-    pa.struct(
-        [
-            ("turn", pa.int32()),
-            ("count", pa.int64()),
-            ("sum_logp", pa.float64()),
-            ("sum_entropy", pa.float64()),
-            ("sum_top1", pa.float64()),
-            ("sum_margin", pa.float64()),
-            ("min_margin", pa.float64()),
-            ("sum_el2n", pa.float64()),
-            ("sum_hit", pa.float64()),
-            ("truncated", pa.bool_()),
-            ("reason", pa.string()),
-        ]
-    )
-)
-"""One context of one row: an entry for each assistant turn, as in ``TokenStats``."""
+TURN = {
+    "turn": pl.Int32,
+    "count": pl.Int64,
+    "sum_logp": pl.Float64,
+    "sum_entropy": pl.Float64,
+    "sum_top1": pl.Float64,
+    "sum_margin": pl.Float64,
+    "min_margin": pl.Float64,
+    "sum_el2n": pl.Float64,
+    "sum_hit": pl.Float64,
+    "truncated": pl.Boolean,
+    "reason": pl.String,
+}
+"""An entry of a context: one assistant turn, as in ``TokenStats``; of ``choices`` one choice in one prompt."""
+
+RECORDS = {
+    "token": (pl.Int32, "Ids of the response tokens, turn after turn; `conditioned` has the count of each turn."),
+    "token_logp": (pl.Float32, "Natural log-probability of each."),
+    "token_entropy": (pl.Float16, "Entropy of the prediction there, in nats."),
+    "token_top1": (pl.Float16, "Largest probability there."),
+    "token_top2": (pl.Float16, "Second largest probability there."),
+    "token_sum_p2": (pl.Float16, "Sum of the squared probabilities there."),
+    "token_hit": (pl.Boolean, "Whether the token is the most likely one."),
+}
+"""Columns with an entry for each response token: type of the entries, what they mean."""
 
 
 def language_model_assets(name: str, spec: LanguageModelSpec) -> list[TableAsset]:
@@ -84,10 +90,11 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         # The folder is an input too: the table alone, without its model, is no model.
         there = "yes" if model_folder(warehouse, name).is_dir() else "no"
-        return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), "folder": there})
+        kept = {"checkpoints": str(spec.n_checkpoints)} if spec.n_checkpoints else {}
+        return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), "folder": there, **kept})
 
     def build(step: Step) -> Built:
-        from datasel_assets.models.proxy_lm import pool_drift, train_proxy_lm
+        from datasel_assets.models.proxy_lm import kept_checkpoints, pool_drift, train_proxy_lm
 
         warehouse = step.warehouse
         folder = model_folder(warehouse, name)
@@ -99,7 +106,8 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
             picked = hash_sample(rows["row_id"].to_list(), retrain.sample, 0)
             texts = [m["content"] for messages in rows["messages"].gather(picked) for m in messages]
             moved = pool_drift(folder, texts)
-            if moved <= retrain.drift:
+            lacking = spec.n_checkpoints not in (0, len(kept_checkpoints(folder)))
+            if moved <= retrain.drift and not lacking:
                 kept = warehouse.lake.scan(step.expected.key).collect()
                 info = warehouse.lake.write(
                     made, kept, data_version=stored.data_version, meta={**stored.meta, "drift": moved}
@@ -111,6 +119,7 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
             proxy,
             folder,
             ids=rows["row_id"].to_list(),
+            checkpoints=spec.n_checkpoints,
             progress=step.progress,
             device=warehouse.settings.device,
         )
@@ -127,6 +136,8 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
         }
         info = warehouse.lake.write(made, curve, data_version=digest([fingerprint, meta["weights"]]), meta=meta)
         why = "first training" if moved is None else f"the pool has moved by {moved:.3f} bits"
+        if moved is not None and moved <= retrain.drift:
+            why = f"{spec.n_checkpoints} checkpoints are asked for"
         return Built(
             info,
             curve.height,
@@ -156,56 +167,68 @@ def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
 
 def _tokens(name: str, spec: LanguageModelSpec) -> TableAsset:
     contexts = _context_names(spec)
-    code = digest([versions.TOKENS, spec.causal.model_dump(), contexts, spec.subnet_rates])
+    types = _types(spec)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         info = warehouse.lake.info(("corpus", str(source)))
         rows = info.meta["ids"] if info else "missing"
-        fingerprint = digest([code, _model_version(warehouse, name, spec)])
-        return Expected(("tokens", name, str(source)), fingerprint, {"rows": rows})
+        wanted = _token_versions(spec, _model_version(warehouse, name, spec), _checkpoint_versions(warehouse, spec))
+        return Expected(("tokens", name, str(source)), columns_fingerprint(wanted), {"rows": rows})
 
     def build(step: Step) -> Built:
         warehouse = step.warehouse
         rows = warehouse.lake.scan(("corpus", str(step.source))).select("row_id", "messages").collect()
         place = dict(zip(rows["row_id"], range(rows.height), strict=True))
-        schema = pa.schema([("row_id", pa.string()), *((context, FIELDS) for context in contexts)])
-        counts = {"turns": 0, "truncated": 0, "skipped": 0, "fallbacks": 0, "scored_tokens": 0}
+        version = _model_version(warehouse, name, spec)
+        wanted = _token_versions(spec, version, _checkpoint_versions(warehouse, spec))
+        facts = {"fallbacks": 0}
 
-        def compute(ids: list[str]) -> pa.Table:
-            version = _model_version(warehouse, name, spec)
-            lm = _load(_causal(warehouse, name, spec), warehouse.settings.device, warehouse.settings.data, version)
+        def compute(ids: list[str], columns: list[str]) -> pl.DataFrame:
             messages = rows["messages"].gather([place[row] for row in ids]).to_list()
-            columns = {}
-            for context, stats in _passes(lm, spec, messages):
-                columns[context] = _column(stats)
-                if context == "conditioned":
-                    counts["turns"] += len(stats.row)
-                    counts["truncated"] += stats.n_truncated
-                    counts["skipped"] += stats.n_skipped
-                    counts["scored_tokens"] += int(stats.count.sum())
-            return pa.table([pa.array(ids), *(columns[context] for context in contexts)], schema=schema)
+            made = {"row_id": pl.Series(ids, dtype=pl.String)}
+            lm = _load(_causal(warehouse, name, spec), warehouse.settings.device, warehouse.settings.data, version)
+            for context, stats, fallbacks in _passes(lm, spec, messages, set(columns)):
+                made[context] = _column(stats)
+                facts["fallbacks"] += fallbacks if context == "conditioned" else 0
+                if stats.tokens is not None:
+                    made |= _records(stats)
+            checkpoints = [context for context in columns if context.startswith(f"{CHECKPOINT}_")]
+            specs = [_checkpoints(warehouse, name, spec)[int(context.rsplit("_", 1)[1])] for context in checkpoints]
+            device, base = warehouse.settings.device, warehouse.settings.data
+            for context, stats in zip(checkpoints, _checkpoint_passes(specs, messages, device, base), strict=True):
+                made[context] = _column(stats)
+            return pl.DataFrame({column: made[column] for column in ("row_id", *columns)})
 
-        update = update_table(
+        update = update_columns(
             warehouse.lake,
             step.expected,
             rows["row_id"].to_list(),
+            wanted,
             compute,
-            schema=schema,
+            dtypes=types,
             shard_rows=SHARD_ROWS,
-            meta={"contexts": list(contexts)},
             on_shard=step.progress,
         )
+        table = warehouse.lake.scan(step.expected.key)
         return Built.of(
             update,
-            {"model": spec.causal.model, "contexts": ", ".join(contexts), **counts, "corpus": asset_link("corpus")},
+            {
+                "model": spec.causal.model,
+                "contexts": ", ".join(contexts),
+                **facts,
+                **_coverage(table, contexts),
+                "corpus": asset_link("corpus"),
+            },
             {"covers_corpus": Check(update.info.rows == rows.height, {"rows": rows.height})},
         )
 
+    described = {column: text for column, (_, text) in RECORDS.items()} if spec.records else {}
     return TableAsset(
         key=("tokens", name),
         description=(
             f"One teacher-forced pass of `{spec.causal.model}` per context over every conversation: sums of "
-            "log-probability, entropy, confidence, margin, EL2N and hits over the response tokens of each turn."
+            "log-probability, entropy, confidence, margin, EL2N and hits over the response tokens of each turn. A "
+            "context that is added reads the pool by itself; the others stay."
         ),
         group="language_models",
         deps=[("corpus",), *([proxy_key(name)] if spec.is_local else [])],
@@ -215,16 +238,22 @@ def _tokens(name: str, spec: LanguageModelSpec) -> TableAsset:
         partitioned=True,
         gpu=True,
         kinds=frozenset({"parquet", "pytorch", "huggingface"}),
-        code_version=code,
+        code_version=columns_fingerprint(_token_versions(spec, "", [""] * spec.n_checkpoints)),
+        columns=described,
     )
 
 
 def _scores(name: str, spec: LanguageModelSpec) -> TableAsset:
     family = {indicator: TOKENS[indicator] for indicator in spec.indicators}
+    reads = {indicator: _read_by(indicator, spec) for indicator in family}
 
     def wanted(warehouse: Warehouse, source: str | None) -> dict[str, str]:
         info = warehouse.lake.info(("tokens", name, str(source)))
-        return column_versions(family, info.fingerprint if info else "missing")
+        stored = info.meta.get("columns", {}) if info else {}
+        return {
+            indicator: digest([found.version, [stored.get(context, "missing") for context in reads[indicator]]])
+            for indicator, found in family.items()
+        }
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         info = warehouse.lake.info(("tokens", name, str(source)))
@@ -233,13 +262,13 @@ def _scores(name: str, spec: LanguageModelSpec) -> TableAsset:
 
     def build(step: Step) -> Built:
         lake = step.warehouse.lake
-        table = lake.scan(("tokens", name, str(step.source))).collect()
+        table = lake.scan(("tokens", name, str(step.source))).select("row_id", *_context_names(spec)).collect()
         place = dict(zip(table["row_id"], range(table.height), strict=True))
 
         def compute(ids: list[str], columns: list[str]) -> pl.DataFrame:
             part = table[[place[row] for row in ids]]
-            contexts = {context: _stats(part[context]) for context in part.columns if context != "row_id"}
-            made = {column: family[column](contexts).astype(np.float32) for column in columns}
+            needed = {context: _stats(part[context]) for column in columns for context in reads[column]}
+            made = {column: family[column](needed).astype(np.float32) for column in columns}
             return within_bounds(pl.DataFrame({"row_id": ids, **made}), family)
 
         update = update_columns(
@@ -259,56 +288,124 @@ def _scores(name: str, spec: LanguageModelSpec) -> TableAsset:
         kinds=frozenset({"parquet", "numpy"}),
         code_version=digest(column_versions(family)),
         columns=column_texts(family),
-        lineage={indicator: [(("tokens", name), context) for context in _context_names(spec)] for indicator in family},
+        lineage={indicator: [(("tokens", name), context) for context in reads[indicator]] for indicator in family},
     )
 
 
 def _context_names(spec: LanguageModelSpec) -> tuple[str, ...]:
-    """Return the columns of the token table: numbered contexts are one column each."""
-    names = ["conditioned", *(c for c in spec.contexts if c.startswith("unconditioned"))]
-    if "perturbed" in spec.contexts:
-        names += [f"perturbed_{k}" for k in range(spec.copies)]
-    if "subnet" in spec.contexts:
-        names += [f"subnet_{k}" for k in range(len(spec.subnet_rates))]
-    return tuple(names)
+    """Return the contexts in the token table: numbered ones are one column each."""
+    names = [CONDITIONED, *(c for c in spec.contexts if c.startswith("unconditioned"))]
+    if PERTURBED in spec.contexts:
+        names += [f"{PERTURBED}_{k}" for k in range(spec.copies)]
+    if SUBNET in spec.contexts:
+        names += [f"{SUBNET}_{k}" for k in range(len(spec.subnet_rates))]
+    names += [f"{CHECKPOINT}_{k}" for k in range(spec.n_checkpoints)]
+    return (*names, *(c for c in spec.contexts if c == CHOICES))
 
 
-def _passes(lm: "CausalLM", spec: LanguageModelSpec, messages: list[Any]) -> Iterator[tuple[str, TokenStats]]:
-    """Yield the statistics of each context, one pass of the model at a time."""
+def _read_by(indicator: str, spec: LanguageModelSpec) -> list[str]:
+    """Return the columns of the token table that an indicator is made from."""
+    needs = NEEDS.get(indicator, (CONDITIONED,))
+    return [name for name in _context_names(spec) if name in needs or name.rstrip("0123456789").rstrip("_") in needs]
+
+
+def _types(spec: LanguageModelSpec) -> dict[str, pl.DataType]:
+    """Return the types of the columns of the token table."""
+    types: dict[str, pl.DataType] = dict.fromkeys(_context_names(spec), pl.List(pl.Struct(TURN)))
+    return types | ({column: pl.List(dtype) for column, (dtype, _) in RECORDS.items()} if spec.records else {})
+
+
+def _token_versions(spec: LanguageModelSpec, model: str, checkpoints: Sequence[str]) -> dict[str, str]:
+    """Return what each column of the token table depends on, so that a new one does not compute the others again."""
+    common = [versions.TOKENS, spec.causal.model_dump(), model]
+    extra: dict[str, Any] = {f"{SUBNET}_{k}": rate for k, rate in enumerate(spec.subnet_rates)}
+    extra |= {f"{CHECKPOINT}_{k}": version for k, version in enumerate(checkpoints)}
+    extra[CHOICES] = spec.choice_orders
+    return {column: digest([*common, column, extra.get(column)]) for column in _types(spec)}
+
+
+def _passes(
+    lm: "CausalLM", spec: LanguageModelSpec, messages: list[Any], columns: set[str]
+) -> Iterator[tuple[str, TokenStats, int]]:
+    """Yield (context, statistics, rows that the chat template refused) of ``columns``, one pass at a time.
+
+    The statistics of the conditioned context hold the record of each token where a column wants it.
+    """
     conditioned = lm.conditioned(messages)
-    yield "conditioned", lm.token_stats(conditioned)
+    records = not columns.isdisjoint(RECORDS)
+    if records or CONDITIONED in columns:
+        yield CONDITIONED, lm.token_stats(conditioned, keep_tokens=records), conditioned.fallbacks
     for form in ("bare", "header"):
-        if f"unconditioned_{form}" in spec.contexts:
-            yield f"unconditioned_{form}", lm.token_stats(lm.unconditioned(messages, form))
-    if "perturbed" in spec.contexts:
+        if f"unconditioned_{form}" in columns:
+            yield f"unconditioned_{form}", lm.token_stats(lm.unconditioned(messages, form)), 0
+    if any(column.startswith(f"{PERTURBED}_") for column in columns):
         for k, requests in enumerate(lm.perturbed(messages, copies=spec.copies)):
-            yield f"perturbed_{k}", lm.token_stats(requests)
-    if "subnet" in spec.contexts:
-        for k, stats in enumerate(lm.subnet_stats(conditioned, rates=spec.subnet_rates)):
-            yield f"subnet_{k}", stats
+            if f"{PERTURBED}_{k}" in columns:
+                yield f"{PERTURBED}_{k}", lm.token_stats(requests), 0
+    for k, rate in enumerate(spec.subnet_rates):
+        if f"{SUBNET}_{k}" in columns:
+            with lm.subnet(rate, seed=k):
+                yield f"{SUBNET}_{k}", lm.token_stats(conditioned), 0
+    if CHOICES in columns:
+        yield CHOICES, lm.token_stats(lm.choices(messages, orders=spec.choice_orders)), 0
 
 
-def _column(stats: TokenStats) -> pa.Array:
+def _checkpoint_passes(specs: list[CausalSpec], messages: list[Any], device: str, base: Path) -> Iterator[TokenStats]:
+    from datasel_assets.models.causal_lm import checkpoint_stats
+
+    return checkpoint_stats(specs, messages, device, base=base)
+
+
+def _column(stats: TokenStats) -> pl.Series:
     """Return the turns of each row as a list of structs."""
     columns = stats.columns()
-    arrays = [pa.array(columns[field.name], type=field.type) for field in FIELDS.value_type]
-    turns = pa.StructArray.from_arrays(arrays, fields=list(FIELDS.value_type))
-    ends = np.cumsum(np.bincount(columns["row"], minlength=stats.n_rows))
-    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], ends]), pa.int32()), turns).cast(FIELDS)
+    turns = pl.DataFrame({name: columns[name] for name in TURN}, schema=TURN).to_struct()
+    return _listed(turns, np.bincount(columns["row"], minlength=stats.n_rows))
+
+
+def _records(stats: TokenStats) -> dict[str, pl.Series]:
+    """Return the record of each token of each row as lists."""
+    assert stats.tokens is not None
+    counts = np.bincount(stats.row, stats.count, stats.n_rows).astype(np.int64)
+    made = {}
+    for column, (dtype, _) in RECORDS.items():
+        values = getattr(stats.tokens, column.removeprefix("token_"))
+        values = values.astype(np.float16) if dtype == pl.Float16 else values
+        made[column] = _listed(pl.Series(values, dtype=dtype), counts)
+    return made
+
+
+def _listed(values: pl.Series, counts: np.ndarray) -> pl.Series:
+    """Return ``values`` cut into a list for each row."""
+    ends = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int64())
+    lists = pa.LargeListArray.from_arrays(ends, values.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return pl.Series(pl.from_arrow(lists)).cast(pl.List(values.dtype))
+
+
+def _coverage(table: pl.LazyFrame, contexts: Sequence[str]) -> dict[str, Any]:
+    """Return what was scored in the whole table, and why what was not was not."""
+    turns = table.select(CONDITIONED).explode(CONDITIONED).drop_nulls().unnest(CONDITIONED).collect()
+    facts: dict[str, Any] = {
+        "turns": turns.height,
+        "scored_tokens": int(turns["count"].sum()),
+        "turns_truncated": int(turns["truncated"].sum()),
+    }
+    shown = [context for context in contexts if not context[-1].isdigit()]
+    for context in shown:
+        reasons = table.select(pl.col(context).list.eval(pl.element().struct.field("reason"))).explode(context)
+        found = reasons.filter(pl.col(context) != "").group_by(context).len().sort("len", context, descending=True)
+        facts |= {f"not scored, {context}: {reason}": count for reason, count in found.collect().iter_rows()}
+    return facts
 
 
 def _stats(column: pl.Series) -> TokenStats:
     """Return the statistics behind a column of the token table."""
     lengths = column.list.len().to_numpy()
-    turns = column.explode().drop_nulls().struct.unnest() if lengths.sum() else None
+    turns = column.explode().drop_nulls().struct.unnest() if lengths.sum() else pl.DataFrame(schema=TURN)
+    arrays = {name: turns[name].to_numpy() for name in TURN if name != "reason"}
+    reason = turns["reason"].to_numpy().astype(object)
     row = np.repeat(np.arange(len(column)), lengths)
-    if turns is None:
-        empty = {field.name: np.empty(0, field.type.to_pandas_dtype()) for field in FIELDS.value_type}
-        return TokenStats.from_columns({"row": row, **empty}, len(column))
-    arrays = {name: turns[name].to_numpy() for name in turns.columns if name not in ("min_margin", "reason")}
-    arrays["min_margin"] = turns["min_margin"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    arrays["reason"] = turns["reason"].to_numpy().astype(object)
-    return TokenStats.from_columns({"row": row, **arrays}, len(column))
+    return TokenStats.from_columns({"row": row, **arrays, "reason": reason}, len(column))
 
 
 def _causal(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> CausalSpec:
@@ -322,6 +419,29 @@ def _model_version(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> 
     if spec.is_local:
         return warehouse.lake.version(proxy_key(name))
     return model_shape(spec.causal.model, spec.causal.revision, warehouse.settings.data).digest
+
+
+def _checkpoints(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> list[CausalSpec]:
+    """Return how rows are read under each checkpoint, in the order of training."""
+    if isinstance(spec.checkpoints, tuple):
+        return [
+            spec.causal.model_copy(update={"model": found.model or spec.causal.model, "revision": found.revision})
+            for found in spec.checkpoints
+        ]
+    from datasel_assets.models.proxy_lm import kept_checkpoints
+
+    folders = kept_checkpoints(model_folder(warehouse, name))
+    return [spec.causal.model_copy(update={"model": str(folder)}) for folder in folders]
+
+
+def _checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec) -> list[str]:
+    """Return what tells each checkpoint from others; those of the proxy follow from its training."""
+    if isinstance(spec.checkpoints, int):
+        return [f"{k} of {spec.checkpoints}" for k in range(spec.checkpoints)]
+    return [
+        model_shape(found.model or spec.causal.model, found.revision, warehouse.settings.data).digest
+        for found in spec.checkpoints
+    ]
 
 
 @lru_cache(maxsize=1)

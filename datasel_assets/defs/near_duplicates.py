@@ -1,5 +1,8 @@
 """Assets of rows that are almost the same: MinHash signatures per source, near and semantic duplicates of the pool."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -12,7 +15,9 @@ from datasel_assets.defs.clusters import centroid_distances
 from datasel_assets.defs.display import asset_link, sample_table
 from datasel_assets.defs.pool import read_pool, read_vectors
 from datasel_assets.defs.resources import Warehouse
+from datasel_assets.defs.scores import score_deps, score_inputs
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
+from datasel_assets.recipes.scores import numbers, oriented
 from datasel_assets.registry.duplicates import DuplicatesSpec, NearSpec, SemanticSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import update_table
@@ -23,9 +28,11 @@ STATE = "_near_duplicates"
 SHOWN = 8
 
 
-def duplicate_assets(spec: DuplicatesSpec, clustered: str | None) -> list[TableAsset]:
+def duplicate_assets(
+    spec: DuplicatesSpec, clustered: str | None, keep_signs: Mapping[str, str] = MappingProxyType({})
+) -> list[TableAsset]:
     """Return the assets of near duplicates, and of semantic ones where a representation is clustered."""
-    assets = [_signatures(spec.near), _near(spec.near)]
+    assets = [_signatures(spec.near), _near(spec.near, keep_signs)]
     return [*assets, _semantic(spec.semantic, clustered)] if clustered else assets
 
 
@@ -87,11 +94,14 @@ def _signatures(spec: NearSpec) -> TableAsset:
     )
 
 
-def _near(spec: NearSpec) -> TableAsset:
-    fingerprint = digest([versions.NEAR_DUPLICATES, spec.model_dump()])
+def _near(spec: NearSpec, keep_signs: Mapping[str, str]) -> TableAsset:
+    scores = [spec.score] if spec.score else []
+    described = spec.model_dump() if spec.score else spec.model_dump(exclude={"score"})
+    fingerprint = digest([versions.NEAR_DUPLICATES, described, *(keep_signs[score] for score in scores)])
+    stays = f"that of the best {spec.score}" if spec.score else f"the {spec.keep}"
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        inputs = warehouse.versions("minhash") | warehouse.versions("corpus")
+        inputs = warehouse.versions("minhash") | warehouse.versions("corpus") | score_inputs(warehouse, scores)
         return Expected(("near_duplicates",), fingerprint, inputs)
 
     def build(step: Step) -> Built:
@@ -100,6 +110,8 @@ def _near(spec: NearSpec) -> TableAsset:
         rows = _texts(warehouse, sources)
         stored = pl.concat(warehouse.lake.scan(("minhash", source)) for source in sources).collect()
         aligned = rows.select("row_id").join(stored, on="row_id", how="left", maintain_order="left")
+        if spec.score:
+            rows = _with_score(warehouse, rows, spec.score, keep_signs[spec.score])
         ranks = near.rank_rows(rows, spec.keep)
         found = near.find_near_duplicates(
             rows["row_id"],
@@ -134,12 +146,12 @@ def _near(spec: NearSpec) -> TableAsset:
     return TableAsset(
         key=("near_duplicates",),
         description=(
-            f"Rows that share at least {spec.threshold:.0%} of their shingles with a row that stays (the {spec.keep}), "
+            f"Rows that share at least {spec.threshold:.0%} of their shingles with a row that stays ({stays}), "
             "across all sources. Candidates come from MinHash bands, every pair is verified by its exact Jaccard "
             "similarity; after an increment only pairs with a new row are."
         ),
         group="duplicates",
-        deps=[("corpus",), ("minhash",)],
+        deps=[("corpus",), ("minhash",), *([("duplicates",)] if scores else []), *score_deps(scores)],
         expect=expect,
         build=build,
         checks=STAY_CHECKS,
@@ -229,6 +241,13 @@ def _texts(warehouse: Warehouse, sources: list[str]) -> pl.DataFrame:
         for source in sources
     ]
     return pl.concat(frames).collect()
+
+
+def _with_score(warehouse: Warehouse, rows: pl.DataFrame, score: str, keep: str) -> pl.DataFrame:
+    """Add the column ``score``, the greater the better."""
+    pool = read_pool(warehouse, scores=[score])
+    best = pool.select("row_id").with_columns(score=pl.Series(oriented(numbers(pool, score), keep)))
+    return rows.join(best, on="row_id", how="left", maintain_order="left")
 
 
 def _with_kind(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.recipes.scores import BLENDS
+from datasel_assets.indicators.declared import DSIR, KINDS
+from datasel_assets.recipes.inputs import category_column
 from datasel_assets.samplers.base import ArrayVectors
 from datasel_assets.storage.lake import MissingTableError
 
@@ -60,17 +61,23 @@ NEIGHBOURS_TABLE = ("neighbours",)
 def score_key(score: str) -> tuple[str, str]:
     """Return the key of the asset whose table holds the score ``<family>.<column>``."""
     family, _, column = score.partition(".")
-    return (BLENDS, column) if family == BLENDS else ("scores", family)
+    return (family, column) if family in KINDS else ("scores", family)
 
 
 def read_pool(
-    warehouse: Warehouse, *, clusters: str | None = None, scores: Iterable[str] = (), copies: Iterable[str] = ()
+    warehouse: Warehouse,
+    *,
+    clusters: str | None = None,
+    categories: Iterable[str] = (),
+    scores: Iterable[str] = (),
+    copies: Iterable[str] = (),
 ) -> pl.DataFrame:
     """Return one light row per conversation of the active sources, sorted by row id.
 
     Columns: those of ``LIGHT_COLUMNS``, ``response_chars``, ``prompt_chars``, ``duplicate_of`` (null when unique),
-    ``cluster`` where ``clusters`` names a representation, ``<kind>_of`` for each kind of ``copies``, and each of
-    ``scores`` under its own name, null where it is not known. About 200 bytes per row, and 4 per score.
+    ``cluster`` where ``clusters`` names a representation, ``category.<name>`` for each of ``categories``,
+    ``<kind>_of`` for each kind of ``copies``, and each of ``scores`` under its own name, null where it is not known.
+    About 200 bytes per row, and 4 per score.
     """
     lake = warehouse.lake
     frames = [
@@ -95,6 +102,12 @@ def read_pool(
             for source in warehouse.active_sources()
         ]
         pool = pool.join(pl.concat(labels).collect(), on="row_id", how="left")
+    for name in sorted(categories):
+        found = [
+            lake.scan(("categories", name, source)).select("row_id", pl.col("category").alias(category_column(name)))
+            for source in warehouse.active_sources()
+        ]
+        pool = pool.join(pl.concat(found).collect(), on="row_id", how="left")
     for kind in copies:
         found = lake.scan((f"{kind}s",)).select("row_id", pl.col("duplicate_of").alias(f"{kind}_of")).collect()
         pool = pool.join(found, on="row_id", how="left")
@@ -108,7 +121,7 @@ def read_pool(
 
 def score_tables(warehouse: Warehouse, key: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return the tables that the asset ``key`` of scores keeps for the pool as it is now."""
-    if key[0] == BLENDS:
+    if key[0] in KINDS and key[0] != DSIR:
         return [key]
     if key == ("scores", *NEIGHBOURS_TABLE):
         return [NEIGHBOURS_TABLE]
@@ -117,7 +130,7 @@ def score_tables(warehouse: Warehouse, key: tuple[str, ...]) -> list[tuple[str, 
 
 def _scores(warehouse: Warehouse, key: tuple[str, str], names: list[str]) -> pl.DataFrame:
     """Return the scores of one table for the whole pool."""
-    stored = {name: "score" if key[0] == BLENDS else name.partition(".")[2] for name in names}
+    stored = {name: "score" if key[0] in KINDS else name.partition(".")[2] for name in names}
     columns = [pl.col(column).fill_nan(None).alias(name) for name, column in stored.items()]
     found = [warehouse.lake.scan(table).select("row_id", *columns) for table in score_tables(warehouse, key)]
     return pl.concat(found).collect()

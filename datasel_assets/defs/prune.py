@@ -9,10 +9,11 @@ import dagster as dg
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import TableAsset
+from datasel_assets.defs.tags import VECTORS as LABEL_VECTORS
 from datasel_assets.settings import Settings
 from datasel_assets.storage.lake import Key
 
-COMPANIONS = {"corpus": ("quarantine",), "selections": ("decisions", "changes")}
+COMPANIONS = {"corpus": ("quarantine",), "selections": ("decisions", "changes"), "scores": ("turn_scores",)}
 """Tables that an asset writes beside the one that bears its name."""
 
 
@@ -40,6 +41,8 @@ def prune(
         for key in removed:
             warehouse.lake.delete(key)
             warehouse.lake.clear_shards(key)
+            if key[0] == "label_graph":
+                warehouse.lake.delete((LABEL_VECTORS, key[1]))
             if key[0] == "proxy_lm":
                 shutil.rmtree(settings.warehouse / "models" / key[1], ignore_errors=True)
         gone = set(instance.get_dynamic_partitions(SOURCES)) - registry.source_names

@@ -60,8 +60,12 @@ def target_vectors(
     warehouse: Warehouse, name: str, spec: RepresentationSpec, target: str
 ) -> tuple[list[str], np.ndarray]:
     """Return (row ids, (queries, dim) vectors) of a target in a representation; the fit never saw them."""
+    return query_vectors(warehouse, name, spec, ("target_embeddings", spec.encoder.slug, target))
+
+
+def query_vectors(warehouse: Warehouse, name: str, spec: RepresentationSpec, key: Key) -> tuple[list[str], np.ndarray]:
+    """Return (row ids, (rows, dim) vectors) of a table of embeddings that are not those of the pool."""
     basis = read_basis(warehouse, name, spec)
-    key = ("target_embeddings", spec.encoder.slug, target)
     ids, vectors = [], []
     for block_ids, block in layer_blocks(warehouse, key, spec):
         ids += block_ids

@@ -1,9 +1,11 @@
 """Assets of scores: one table per family and source with a column per indicator, and blends over the whole pool."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import polars as pl
 
@@ -19,8 +21,11 @@ from datasel_assets.recipes.scores import BLENDS, numbers
 from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.storage.lines import Lines
 
 TEXT_SHARD_ROWS = 4096
+TURNS = "turn_scores"
+"""Tables with one line for each turn of the sides that have more than one, beside the score table of their family."""
 EXCERPT_CHARS = 60
 
 
@@ -39,7 +44,8 @@ def text_scores() -> TableAsset:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         info = warehouse.lake.info(("corpus", str(source)))
         rows = info.meta["ids"] if info else "missing"
-        return Expected(("scores", "text", str(source)), columns_fingerprint(wanted), {"rows": rows})
+        key = ("scores", "text", str(source))
+        return Expected(key, columns_fingerprint(wanted), {"rows": rows, "turns": turns_there(warehouse, key)})
 
     def build(step: Step) -> Built:
         from datasel_assets.indicators.text import score_conversations
@@ -48,27 +54,30 @@ def text_scores() -> TableAsset:
         corpus = lake.scan(("corpus", str(step.source))).select("row_id", "messages").collect()
         place = dict(zip(corpus["row_id"], range(corpus.height), strict=True))
 
-        def compute(ids: list[str], columns: list[str]) -> pl.DataFrame:
+        def compute(ids: list[str], columns: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
             messages = corpus["messages"].gather([place[row] for row in ids]).to_list()
-            found, _ = score_conversations(messages, columns)
-            return within_bounds(pl.DataFrame({"row_id": ids, **found}), family)
+            found, turns = score_conversations(messages, columns)
+            return within_bounds(pl.DataFrame({"row_id": ids, **found}), family), turn_lines(ids, turns)
 
         update = update_columns(
             lake,
-            step.expected,
+            with_turns(step.expected),
             corpus["row_id"].to_list(),
             wanted,
             compute,
+            lines=turn_table(step.expected.key, family),
             shard_rows=TEXT_SHARD_ROWS,
             on_shard=step.progress,
         )
-        return Built.of(update, score_facts(step, family), score_checks(step, corpus.height, family))
+        facts = {**score_facts(step, family), **turn_facts(step)}
+        return Built.of(update, facts, score_checks(step, corpus.height, family))
 
     return TableAsset(
         key=("scores", "text"),
         description=(
             "What the text alone says about a row: lexical diversity, readability, surface, repetition, spelling, "
-            "language. One column per indicator and side of the conversation; NaN where it is not defined."
+            "language. One column per indicator and side of the conversation; NaN where it is not defined. Sides with "
+            "several turns have the values of each turn in the table `turn_scores/text`."
         ),
         group="scores",
         deps=[("corpus",)],
@@ -81,6 +90,34 @@ def text_scores() -> TableAsset:
         lineage={column: [(("corpus",), "messages")] for column in wanted},
         columns=column_texts(family),
     )
+
+
+def turn_table(key: Key, family: Mapping[str, Indicator]) -> Lines:
+    """Return the table of single turns that belongs to the score table ``key``."""
+    column = {name: found.name for found in family.values() if found.parts for name in found.columns}
+    return Lines((TURNS, *key[1:]), {"part": pl.String, "turn": pl.Int32}, column)
+
+
+def turn_lines(ids: Sequence[str], turns: pl.DataFrame) -> pl.DataFrame:
+    """Return the turns of :func:`score_conversations` with the ids of their rows."""
+    row_id = pl.Series("row_id", ids, dtype=pl.String).gather(turns["row"])
+    return turns.drop("row").insert_column(0, row_id)
+
+
+def turns_there(warehouse: Warehouse, key: Key) -> str:
+    """Return whether the turns of the score table ``key`` are there: an input, because without them it is not whole."""
+    return "yes" if warehouse.lake.path((TURNS, *key[1:])).is_file() else "no"
+
+
+def with_turns(expected: Expected) -> Expected:
+    """Return what the score table will have been made from, once its turns are published just before it."""
+    return replace(expected, inputs={**expected.inputs, "turns": "yes"})
+
+
+def turn_facts(step: Step) -> dict[str, Any]:
+    """Return what the page of a family shows of its table of single turns."""
+    info = step.warehouse.lake.require((TURNS, *step.expected.key[1:]))
+    return {"turns_scored": info.rows, "turns": dg.MetadataValue.path(str(info.path))}
 
 
 def blend_asset(name: str, spec: BlendSpec, keep: Mapping[str, str]) -> TableAsset:

@@ -21,6 +21,7 @@ from datasel_assets.defs.scores import score_deps, score_inputs
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.report import html_report
+from datasel_assets.recipes.inputs import category_column
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import changes
@@ -30,6 +31,7 @@ from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.release import Release, write_release
 
 PACKAGES = ("datasel_assets", "numpy", "polars", "pyarrow", "torch", "transformers", "faiss-cpu", "dagster")
+PER_SOURCE = frozenset({"corpus", "representations", "clusters", "categories", "contamination", "tags"})
 SAMPLE_ROWS = 8
 EXPORTED = ("row_id", "source", "messages", "prompt", "response", "n_tokens", "n_response_tokens", "extra")
 
@@ -45,6 +47,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         for key in sorted({(registry.representations[name].encoder.slug, target) for name, target in needs.targets})
     ]
     deps += [("representation_basis", name) for name in sorted({name for name, _ in needs.targets})]
+    deps += [("categories", name) for name in sorted(needs.categories)]
     for tagged in sorted(needs.tags):
         deps += [("tags", tagged), ("tag_vocabulary", tagged)]
     deps += [("label_graph", tagged) for tagged in sorted(needs.label_graphs)]
@@ -69,7 +72,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         for dep in deps:
             if dep in scored:
                 continue
-            partitioned = dep[0] in {"corpus", "representations", "clusters", "contamination", "tags"}
+            partitioned = dep[0] in PER_SOURCE
             inputs |= warehouse.versions(*dep) if partitioned else {"/".join(dep): warehouse.lake.version(dep)}
         return Expected(("selections", name), fingerprint(), inputs)
 
@@ -230,7 +233,13 @@ def candidate_pool(warehouse: Warehouse, spec: RecipeSpec) -> pl.DataFrame:
     """Return the pool with the columns that a recipe reads, as the tables stand."""
     needs, registry = spec.requires(), warehouse.registry
     clustered = registry.clustered if needs.clusters else None
-    pool = read_pool(warehouse, clusters=clustered, scores=needs.scores, copies=needs.duplicates)
+    pool = read_pool(
+        warehouse,
+        clusters=clustered,
+        categories=needs.categories,
+        scores=needs.scores,
+        copies=needs.duplicates,
+    )
     if registry.evaluations:
         return pool.join(blocked_rows(warehouse), on="row_id", how="left", maintain_order="left")
     return pool.with_columns(contaminated=pl.lit(None, pl.String))
@@ -276,6 +285,9 @@ def _pictures(
     scores = selection.decisions.drop_nulls("score").sort("score", descending=True)["score"].to_numpy()
     if len(np.unique(scores)) > 1:
         pictures.append((plots.score_curve(scores, selection.selected.height), "score by rank, with the cut"))
+    for column in sorted(name for name in pool.columns if name.startswith(category_column(""))):
+        shares = plots.source_shares(counts(pool, column), counts(chosen, column))
+        pictures.append((shares, f"share of each {column.replace('.', ' of ')}"))
     if clustered:
         titles = cluster_titles(warehouse, clustered)
         by_cluster = {

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.diagnostics.coverage import coverage
-from datasel_assets.diagnostics.nearest import NearestDistance
 from datasel_assets.diagnostics.overlap import jaccard_matrix
 from datasel_assets.diagnostics.profile import profile
 
@@ -26,8 +25,6 @@ COMPARISON_SCHEMA = pl.Schema(
         "clusters_covered": pl.Int64,
         "cluster_share": pl.Float64,
         "effective_clusters": pl.Float64,
-        "mean_nearest_distance": pl.Float64,
-        "nearest_rows": pl.Int64,
         "duplicates_left": pl.Int64,
         "overlap_with_random": pl.Float64,
         "overlap_with_longest": pl.Float64,
@@ -41,7 +38,6 @@ def compare(
     pool: pl.DataFrame,
     selections: Mapping[str, Sequence[str] | np.ndarray],
     *,
-    nearest: Mapping[str, NearestDistance] | None = None,
     seconds: Mapping[str, float] | None = None,
     random: str = "random",
     longest: str = "longest",
@@ -53,7 +49,6 @@ def compare(
             ``n_response_tokens`` (null = not counted), ``cluster`` (int, null or negative = none) and
             ``duplicate_of`` (the row this one repeats, null = none).
         selections: recipe -> selected row ids.
-        nearest: recipe -> its mean nearest-neighbour distance.
         seconds: recipe -> seconds its selection took.
         random: name of the random arm among the selections.
         longest: name of the longest-response arm.
@@ -62,7 +57,7 @@ def compare(
         A frame of ``COMPARISON_SCHEMA`` in the order of ``selections``. ``source_share`` and ``cluster_share`` are
         parts of what the pool has; ``effective_*`` are Hill numbers of order 1; ``top_sources`` reads
         ``"a 62 %, b 30 %, c 5 %"``; ``duplicates_left`` counts selected rows beyond the first of each group of
-        repeats; ``nearest_rows`` says of how many rows ``mean_nearest_distance`` is; figures that need an input not
+        repeats; figures that need an input not
         given are null.
 
     Raises:
@@ -96,7 +91,6 @@ def compare(
         by_source_codes = np.repeat(np.arange(by_source.height), by_source["len"].to_numpy())
         spread = coverage(by_source_codes, sources)
         clustered = coverage(numbers[part["cluster"].to_numpy()], len(used))
-        distance = (nearest or {}).get(name)
         rows.append(
             {
                 "recipe": name,
@@ -112,8 +106,6 @@ def compare(
                 "clusters_covered": clustered.covered if len(used) else None,
                 "cluster_share": _known(clustered.share),
                 "effective_clusters": clustered.effective if len(used) else None,
-                "mean_nearest_distance": _known(distance.mean) if distance else None,
-                "nearest_rows": distance.used if distance else None,
                 "duplicates_left": part.height - part["root"].n_unique(),
                 "overlap_with_random": _overlap(overlap, names, index, random),
                 "overlap_with_longest": _overlap(overlap, names, index, longest),

@@ -8,11 +8,13 @@ from types import MappingProxyType
 from datasel_assets.indicators.base import Indicator, indicator
 from datasel_assets.indicators.neighbours import NEIGHBOURS
 from datasel_assets.indicators.text import TEXT, inputs_of
+from datasel_assets.indicators.text.frequency import FREQUENCY
 
 FAMILIES: MappingProxyType[str, dict[str, Indicator]] = MappingProxyType(
     {
         # Those that need counts of a pool or a target beside the text have tables of their own.
         "text": {found.name: found for found in TEXT if not inputs_of(found)},
+        "frequency": FREQUENCY,
         "neighbours": NEIGHBOURS,
     }
 )

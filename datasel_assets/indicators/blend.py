@@ -23,14 +23,15 @@ class BlendInput(StrictModel):
         score: a column of the pool, or ``<family>.<indicator>``.
         weight: its factor in a sum, mean rank or vote; its exponent in a product. Not for ``ols``, which fits it.
         keep: whether ``high`` or ``low`` values are good; ``auto``: what the indicator declares.
-        scale: ``none``; ``minmax`` to 0..1; ``robust``: minus the median, by the quantile range. For sum and product.
+        scale: ``none``; ``minmax`` to 0..1; ``robust``: minus the median, by the quantile range; ``clipped``: to 0..1
+            between the two quantiles, which is ``robust`` without its outliers, then ``minmax``. For sum and product.
         top: for ``vote``: the row gets this score's vote when it is among this share of the best.
     """
 
     score: str
     weight: float = 1.0
     keep: Literal["auto", "high", "low"] = "auto"
-    scale: Literal["none", "minmax", "robust"] = "none"
+    scale: Literal["none", "minmax", "robust", "clipped"] = "none"
     top: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
@@ -58,7 +59,7 @@ class BlendSpec(StrictModel):
             fitted on ``outcomes``.
         inputs: the scores.
         scope: over which rows scales, ranks and votes are taken: the whole pool (``global``) or each ``source`` alone.
-        quantile_range: the quantiles whose distance is 1 after ``scale: robust``.
+        quantile_range: the quantiles whose distance is 1 after ``scale: robust`` and ``scale: clipped``.
         missing: a row lacking an input: ``drop`` gives it no score, ``median`` fills in the median of the scope,
             ``raise`` fails.
         outcomes: for ``ols``.
@@ -93,7 +94,7 @@ class BlendSpec(StrictModel):
                 raise ValueError(f"inputs: {entry.score}: 'scale' has no effect with 'how: {self.how}': remove it")
             if self.how == "ols" and (entry.weight != 1.0 or entry.keep != "auto"):
                 raise ValueError(f"inputs: {entry.score}: 'weight' and 'keep' are fitted by 'how: ols': remove them")
-            if self.how == "product" and entry.keep == "low" and entry.scale != "minmax":
+            if self.how == "product" and entry.keep == "low" and entry.scale not in ("minmax", "clipped"):
                 raise ValueError(f"inputs: {entry.score}: a product with 'keep: low' needs 'scale: minmax'")
         return self
 
@@ -244,6 +245,8 @@ def _combine(spec: BlendSpec, columns: np.ndarray, signs: list[int], weights: np
 def _scaled(spec: BlendSpec, entry: BlendInput, sign: int, column: np.ndarray) -> np.ndarray:
     if entry.scale == "minmax":
         return minmax(sign * column)
+    if entry.scale == "clipped":
+        return minmax(sign * np.clip(column, *np.quantile(column, spec.quantile_range)))
     return sign * (robust(column, spec.quantile_range) if entry.scale == "robust" else column)
 
 

@@ -20,6 +20,16 @@ NOT_FINITE = "the model returned NaN or infinity"
 TOO_LONG = "longer than the context"
 NO_PROMPT = "no prompt to condition on"
 NO_WORDS = "the prompt has fewer than two words to drop from"
+NO_CHOICES = "no list of answer choices in the prompt"
+SEVERAL_LISTS = "several lists of answer choices in the prompt"
+NOT_NAMED = "the response names none of the answer choices"
+TOO_MANY_CHOICES = "more answer choices than letters"
+
+MOST_CHOICES = 26
+"""Choices of a question, at most: one letter each."""
+
+UNSCORED = (TOO_LONG, NO_PROMPT, NO_WORDS, NO_CHOICES, SEVERAL_LISTS, NOT_NAMED, TOO_MANY_CHOICES)
+"""Reasons that make the sums of a turn NaN; the others mean that there was nothing to score."""
 
 SUMS = ("sum_logp", "sum_entropy", "sum_top1", "sum_margin", "sum_el2n", "sum_hit")
 
@@ -194,13 +204,13 @@ def summarise(
         row: (m,) row of each turn, ascending.
         turn: (m,) its ordinal there.
         truncated: (m,) bool.
-        reason: (m,) str: why a turn has no tokens, else empty. :data:`EMPTY` and :data:`UNPREDICTED` mean that there
-            was nothing to score (sums 0), the others that it could not be scored (sums NaN).
+        reason: (m,) str: why a turn has no tokens, else empty. Those of :data:`UNSCORED` mean that it could not be
+            scored (sums NaN), the others that there was nothing to score (sums 0).
         tokens: the records of the m turns.
     """
     count = np.diff(tokens.offsets)
     margin = tokens.margin
-    failed = np.isin(reason, (TOO_LONG, NO_PROMPT, NO_WORDS))
+    failed = np.isin(reason, UNSCORED)
     finite = np.isfinite(tokens.logp) & np.isfinite(tokens.entropy) & np.isfinite(margin) & np.isfinite(tokens.el2n)
     broken = _per_turn(np.add, ~finite, tokens.offsets) > 0
     values = {
@@ -243,6 +253,18 @@ def concatenate(parts: Sequence[TokenStats]) -> TokenStats:
     ]
     joined = {name: np.concatenate([columns[name] for columns in moved]) for name in moved[0]}
     return TokenStats.from_columns(joined, int(before[-1]))
+
+
+def choice_table(stats: TokenStats) -> np.ndarray:
+    """Return (n, P, C) float64 log-probabilities of choice c under prompt p, from turns numbered ``p * 26 + c``.
+
+    Minus infinity where a row has fewer prompts or choices, NaN where one was not scored.
+    """
+    prompt, choice = np.divmod(stats.turn, MOST_CHOICES)
+    shape = stats.n_rows, int(prompt.max(initial=-1)) + 1, int(choice.max(initial=-1)) + 1
+    table = np.full(shape, -np.inf)
+    table[stats.row, prompt, choice] = np.where(stats.count > 0, stats.sum_logp, np.nan)
+    return table
 
 
 def _per_turn(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -13,17 +13,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from datasel_assets.indicators.base import Indicator, indicator
-from datasel_assets.indicators.token_table import TokenStats
+from datasel_assets.indicators.token_table import TokenStats, choice_table
 
 CONDITIONED = "conditioned"
 BARE = "unconditioned_bare"
 HEADER = "unconditioned_header"
 PERTURBED = "perturbed"
 SUBNET = "subnet"
+CHECKPOINT = "checkpoint"
+CHOICES = "choices"
 
 Contexts = Mapping[str, TokenStats]
 """Statistics by context: ``conditioned``, ``unconditioned_bare``, ``unconditioned_header``, ``perturbed_<k>``,
-``subnet_<k>``."""
+``subnet_<k>``, ``checkpoint_<k>``, ``choices``."""
 
 
 @indicator(keep="mid", bounds=(0, None), source="survey Eq 10 (corrected: mean over predicted positions)")
@@ -156,12 +158,31 @@ def learning_complexity(contexts: Contexts) -> np.ndarray:
     return np.mean([stats.nll for stats in _numbered(contexts, SUBNET)], axis=0)
 
 
-@indicator(keep="high", bounds=(0, 1), source="Jiang et al. 2023 (CAPE), calibration by prompt ensembles")
-def cape(choice_logp: np.ndarray) -> np.ndarray:
-    """Uncertainty of a multiple-choice answer, calibrated over rewordings and orders of the choices.
+@indicator(keep="low", bounds=(0, None), source="after Jiang et al. 2024, arXiv 2402.05356, over checkpoints")
+def learning_complexity_checkpoints(contexts: Contexts) -> np.ndarray:
+    """Mean loss of the response under checkpoints of the model's training.
 
-    ``1 - max_c (1/P) sum_p softmax_c(logp[p, c])``. 0 where all P prompts agree on one choice with certainty,
-    ``1 - 1/C`` where nothing tells the C choices apart.
+    ``(1/K) sum_k nll_k`` over K checkpoints: low where the row is learned early. The paper masks weights instead
+    (``learning_complexity``); checkpoints show what training itself found easy, and cost K passes as well.
+    """
+    return np.mean([stats.nll for stats in _numbered(contexts, CHECKPOINT)], axis=0)
+
+
+@indicator(keep="high", bounds=(0, 1), source="Jiang et al. 2023 (CAPE), calibration by prompt ensembles; catalogue N2")
+def cape(contexts: Contexts) -> np.ndarray:
+    """Uncertainty of a multiple-choice answer, calibrated over orders of the choices (CAPE).
+
+    ``1 - max_c (1/P) sum_p softmax_c(logp[p, c])``: logp is that of the letter of choice c in prompt p. 0 where all P
+    prompts agree on one choice with certainty, ``1 - 1/C`` where nothing tells the C choices apart. NaN for rows that
+    are not multiple choice, by the strict reading of their text that ``choices`` in the contexts stands for.
+    """
+    if CHOICES not in contexts:
+        raise KeyError(f"the context {CHOICES!r} is missing: have {', '.join(sorted(contexts)) or 'none'}")
+    return ensemble_uncertainty(choice_table(contexts[CHOICES]))
+
+
+def ensemble_uncertainty(choice_logp: np.ndarray) -> np.ndarray:
+    """Return (n,) one minus the highest mean probability of a choice, see :data:`cape`.
 
     Args:
         choice_logp: (n, P, C) log-probability of choice c under prompt p, choices in one order for all prompts; -inf
@@ -195,18 +216,19 @@ TOKENS: dict[str, Indicator] = {
         ifd_perplexity_ratio,
         prompt_uncertainty,
         learning_complexity,
+        learning_complexity_checkpoints,
+        cape,
     )
 }
 """Indicators that take :data:`Contexts`."""
-
-CHOICES: dict[str, Indicator] = {cape.name: cape}
-"""Indicators that take the log-probabilities of answer choices."""
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "ifd_loss_ratio": (CONDITIONED, HEADER),
     "ifd_perplexity_ratio": (CONDITIONED, BARE),
     "prompt_uncertainty": (CONDITIONED, PERTURBED),
     "learning_complexity": (SUBNET,),
+    "learning_complexity_checkpoints": (CHECKPOINT,),
+    "cape": (CHOICES,),
 }
 """Contexts of an indicator of :data:`TOKENS`; those that are not named need ``conditioned`` alone."""
 

@@ -21,6 +21,7 @@ from pydantic import Field
 from datasel_assets.indicators.token_table import TokenStats, TokenTable, summarise
 from datasel_assets.models.batching import padded_cost, plan_padded
 from datasel_assets.models.causal_loading import load_causal_model, take_apart
+from datasel_assets.models.choices import ORDERS, multiple_choice, read_choices
 from datasel_assets.models.contexts import Conversation, Form, Requests, conditioned, perturbed, unconditioned
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer, DialogueTemplate
@@ -144,6 +145,10 @@ class CausalLM:
     ) -> Iterator[Requests]:
         """Yield the contexts with words dropped, see :func:`datasel_assets.models.contexts.perturbed`."""
         return perturbed(conversations, self.renderer, copies=copies, seed=seed)
+
+    def choices(self, conversations: Sequence[Conversation], *, orders: int = ORDERS) -> Requests:
+        """Return the context of multiple choice, see :func:`datasel_assets.models.choices.multiple_choice`."""
+        return multiple_choice([read_choices(row) for row in conversations], self.renderer, orders=orders)
 
     def token_stats(
         self, requests: Requests, *, keep_tokens: bool = False, progress: Progress | None = None
@@ -277,7 +282,7 @@ class CausalLM:
             states = self._parts.states([scored.ids[i] for i in batch], self._tokenizer.pad_id)
             # The token at position t is predicted by the state at t - 1.
             flat = np.concatenate([scored.positions[i] - 1 + place * states.shape[1] for place, i in enumerate(batch)])
-            targets = np.concatenate([scored.ids[i][scored.positions[i]] for i in batch]).astype(np.int64)
+            targets = scored.target[np.concatenate([scored.slots[i] for i in batch])].astype(np.int64)
             statistics = next_token_statistics(
                 states.flatten(0, 1)[torch.from_numpy(flat).to(self.device)],
                 torch.from_numpy(targets).to(self.device),
@@ -302,20 +307,20 @@ class CausalLM:
 
 
 def checkpoint_stats(
-    spec: CausalSpec,
-    folders: Iterable[Path],
+    specs: Iterable[CausalSpec],
     conversations: Sequence[Conversation],
     device: str = "auto",
-) -> Iterator[tuple[str, TokenStats]]:
-    """Yield (folder name, conditioned statistics) under each checkpoint of one model.
+    *,
+    base: Path | None = None,
+) -> Iterator[TokenStats]:
+    """Yield the conditioned statistics under each checkpoint of one model; one of them is in memory at a time.
 
     Args:
-        spec: how rows are shown; its ``model`` is replaced by each folder.
-        folders: checkpoints with ``config.json``, safetensors weights and tokenizer.
+        specs: the checkpoints.
         conversations: n conversations.
         device: as of :class:`CausalLM`.
+        base: folder that a relative model path starts from.
     """
-    for folder in folders:
-        here = spec.model_copy(update={"model": str(folder), "revision": None})
-        with CausalLM(here, device) as lm:
-            yield folder.name, lm.token_stats(lm.conditioned(conversations))
+    for spec in specs:
+        with CausalLM(spec, device, base=base) as lm:
+            yield lm.token_stats(lm.conditioned(conversations))

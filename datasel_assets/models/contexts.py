@@ -1,20 +1,20 @@
 """Contexts in which a language model reads a response: with its prompt, without, with words of the prompt dropped.
 
 Belongs here: which text is read and which characters of it are scored. Not: tokens, the model. A context that changes
-the model and not the text (subnets, checkpoints) is made by :mod:`datasel_assets.models.causal_lm`.
+the model and not the text (subnets, checkpoints) is made by :mod:`datasel_assets.models.causal_lm`, that of multiple
+choice by :mod:`datasel_assets.models.choices`.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import factorial
 from typing import Literal
 
 import numpy as np
 
-from datasel_assets.indicators.token_table import EMPTY, NO_PROMPT, NO_WORDS, TokenStats
-from datasel_assets.models.dialogue import Dialogue, DialogueRenderer
+from datasel_assets.indicators.token_table import EMPTY, NO_PROMPT, NO_WORDS
+from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.render import Message
 
 Conversation = Sequence[Message]
@@ -25,7 +25,6 @@ COPIES = 20
 # Han, kana, Thai, Lao, Khmer, Burmese: written without spaces between words, so each character counts as a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -166,53 +165,6 @@ def drop_words(messages: Conversation, share: float, seed: str) -> list[Message]
     ]
 
 
-@dataclass(frozen=True)
-class MultipleChoice:
-    """A question with its answers.
-
-    Attributes:
-        questions: the question in one or more wordings.
-        choices: the answers, at most 26.
-    """
-
-    questions: tuple[str, ...]
-    choices: tuple[str, ...]
-
-
-def multiple_choice(
-    rows: Sequence[MultipleChoice], renderer: DialogueRenderer, *, orders: int = 4, seed: int = 0
-) -> tuple[Requests, np.ndarray]:
-    """Return the requests for CAPE, and the place of each in its table.
-
-    A prompt is one wording with the choices in one order, lettered; each letter is scored as the answer. Orders are
-    drawn without repetition from a hash of the seed and the choices, the given order first.
-
-    Returns:
-        The requests, and (m, 3) int64: row, prompt and choice of each, for :func:`choice_table`.
-    """
-    items, places = [], []
-    for row, question in enumerate(rows):
-        prompts = [
-            (wording, order) for order in _orders(question.choices, orders, seed) for wording in question.questions
-        ]
-        for prompt, (wording, order) in enumerate(prompts):
-            lines = "\n".join(f"{letter}. {question.choices[c]}" for letter, c in zip(LETTERS, order, strict=False))
-            user = {"role": "user", "content": f"{wording}\n{lines}\nAnswer with one letter."}
-            for letter, choice in zip(LETTERS, order, strict=False):
-                dialogue: Dialogue = renderer.render([user, {"role": "assistant", "content": letter}])
-                items.append(Request(row, (len(items),), dialogue.text, (dialogue.spans[1],)))
-                places.append((row, prompt, choice))
-    return Requests(len(rows), tuple(items)), np.array(places, np.int64).reshape(-1, 3)
-
-
-def choice_table(stats: TokenStats, places: np.ndarray) -> np.ndarray:
-    """Return (n, P, C) float64 log-probabilities for :func:`datasel_assets.indicators.tokens.cape`; -inf is absent."""
-    prompts, choices = (places[:, 1:].max(0) + 1).tolist() if len(places) else (0, 0)
-    table = np.full((stats.n_rows, prompts, choices), -np.inf)
-    table[tuple(places.T)] = np.where(stats.count > 0, stats.sum_logp, np.nan)
-    return table
-
-
 def _assistant(messages: Conversation) -> list[int]:
     return [i for i, message in enumerate(messages) if message["role"] == "assistant"]
 
@@ -225,15 +177,3 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
         at = end
     parts.append(text[at:])
     return "".join(parts).strip() if spans else text
-
-
-def _orders(choices: Sequence[str], count: int, seed: int) -> list[tuple[int, ...]]:
-    n = len(choices)
-    if n > len(LETTERS):
-        raise ValueError(f"a question has {n} choices, but there are letters for {len(LETTERS)} only")
-    state = hashlib.blake2b("\0".join([str(seed), *choices]).encode("utf-8", "replace"), digest_size=8)
-    generator = np.random.default_rng(int.from_bytes(state.digest(), "big"))
-    found: dict[tuple[int, ...], None] = {tuple(range(n)): None}
-    while len(found) < min(count, factorial(n)):
-        found.setdefault(tuple(generator.permutation(n).tolist()))
-    return list(found)

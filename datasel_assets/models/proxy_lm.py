@@ -30,7 +30,7 @@ from datasel_assets.models.proxy_tokenizer import BOS, END, SMALLEST, SPECIAL, t
 from datasel_assets.models.render import Message, is_blank
 from datasel_assets.models.tokens import valid_text
 from datasel_assets.schema import StrictModel
-from datasel_assets.storage.atomic import fsync_folder
+from datasel_assets.storage.atomic import atomic_path, fsync_folder
 from datasel_assets.storage.fingerprint import digest
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ Progress = Callable[[int, int], None]
 
 MANIFEST = "manifest.json"
 UNIGRAM = "unigram.json"
+CHECKPOINTS = "checkpoints"
 BATCH_ROWS = 256
 BETAS = (0.9, 0.95)
 
@@ -168,6 +169,7 @@ def train_proxy_lm(
     folder: Path,
     *,
     ids: Sequence[str] | None = None,
+    checkpoints: int = 0,
     progress: Progress | None = None,
     device: str = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -182,12 +184,16 @@ def train_proxy_lm(
         spec: the model.
         folder: where it goes.
         ids: of the rows; hashes of their contents when ``None``.
+        checkpoints: weights to keep in ``checkpoints/`` of the folder (see :func:`kept_checkpoints`): those at this
+            many evaluations, from the first to the last at even distances. Where the training stops early with fewer
+            evaluations, some are kept twice. The model itself does not depend on it.
         progress: called with (steps done, steps in all) after each step.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
         precision: number format of the products; weights and their updates are float32.
 
     Raises:
-        ValueError: fewer than two different rows have content.
+        ValueError: fewer than two different rows have content, or the training has fewer evaluations than
+            ``checkpoints``.
         FloatingPointError: the loss is not a number.
     """
     start = time.perf_counter()
@@ -207,9 +213,17 @@ def train_proxy_lm(
     }
     model = _new_model(spec, tokenizer).to(where)
     trainer = Trainer(model, spec, blocks, unseen, where, dtype)
-    checkpoints = folder.parent / f".{folder.name}.training"
-    resumed_at = trainer.resume(checkpoints, digest(identity))
-    trainer.run(checkpoints, digest(identity), progress)
+    evaluations = math.ceil(trainer.total_steps / spec.eval_steps)
+    if checkpoints > evaluations:
+        raise ValueError(
+            f"{checkpoints} checkpoints are asked for, but {trainer.total_steps} steps have {evaluations} evaluations: "
+            "lower eval_steps or checkpoints"
+        )
+    unfinished = folder.parent / f".{folder.name}.training"
+    # A training that kept no weights on its way cannot go on as one that does.
+    task = digest([identity, CHECKPOINTS] if checkpoints else identity)
+    resumed_at = trainer.resume(unfinished, task)
+    trainer.run(unfinished, task, progress, keep=checkpoints > 0)
     state = trainer.state
     manifest = {
         **identity,
@@ -223,8 +237,10 @@ def train_proxy_lm(
         "held_out_losses": state.held_out_losses,
     }
     counts = unigram_counts(tokenizer, _contents(training[:used], spec.tokenizer_chars))
-    _publish(folder, model, tokenizer, manifest, counts)
-    shutil.rmtree(checkpoints)
+    steps = [step for step, _ in state.held_out_losses]
+    kept = [steps[i] for i in np.linspace(0, len(steps) - 1, checkpoints).round().astype(int)]
+    _publish(folder, model, tokenizer, manifest, counts, [unfinished / _weights_name(step) for step in kept])
+    shutil.rmtree(unfinished)
     return ProxyResult(
         folder=folder,
         parameters=manifest["parameters"],
@@ -239,6 +255,14 @@ def train_proxy_lm(
         resumed_at=resumed_at,
         seconds=time.perf_counter() - start,
     )
+
+
+def kept_checkpoints(folder: Path) -> list[Path]:
+    """Return the folders of the checkpoints of a model of :func:`train_proxy_lm`, in the order of training.
+
+    Each is an ordinary Hugging Face model.
+    """
+    return sorted((folder / CHECKPOINTS).glob("[0-9]*"), key=lambda path: int(path.name))
 
 
 def pool_drift(folder: Path, texts: Iterable[str]) -> float:
@@ -286,8 +310,8 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(groups, lr=spec.learning_rate, betas=BETAS)
         self._best: dict[str, torch.Tensor] = {}
 
-    def run(self, checkpoints: Path, identity: str, progress: Progress | None) -> None:
-        """Train to the end and leave the best weights in the model."""
+    def run(self, checkpoints: Path, identity: str, progress: Progress | None, *, keep: bool = False) -> None:
+        """Train to the end and leave the best weights in the model; ``keep`` the weights of each evaluation."""
         spec, state = self._spec, self.state
         while state.step < self.total_steps and state.worse_in_a_row() < spec.patience:
             state.train_losses.append(self.step(state.step))
@@ -299,6 +323,8 @@ class Trainer:
                 if best:
                     state.best_step = state.step
                     self._best = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
+                if keep:
+                    self._keep(checkpoints / _weights_name(state.step))
                 self._save(checkpoints, identity)
             if progress is not None:
                 progress(state.step, self.total_steps)
@@ -370,6 +396,13 @@ class Trainer:
         ids = torch.from_numpy(batch).to(self._device)
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             return self._model(input_ids=ids, labels=ids, use_cache=False).loss
+
+    def _keep(self, file: Path) -> None:
+        from safetensors.torch import save_file
+
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as temporary:
+            save_file({name: tensor.cpu() for name, tensor in self._model.state_dict().items()}, temporary)
 
     def _save(self, checkpoints: Path, identity: str) -> None:
         """Write a checkpoint under a temporary name, move it into place, then remove the older ones."""
@@ -503,9 +536,15 @@ def _new_model(spec: ProxySpec, tokenizer: Any) -> Any:
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
-def _publish(folder: Path, model: Any, tokenizer: Any, manifest: dict[str, Any], counts: np.ndarray) -> None:
+def _weights_name(step: int) -> str:
+    return f"weights-{step:09d}.safetensors"
+
+
+def _publish(
+    folder: Path, model: Any, tokenizer: Any, manifest: dict[str, Any], counts: np.ndarray, checkpoints: list[Path]
+) -> None:
     """Build the folder under a temporary name beside it and move it into place."""
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     temporary, old = (folder.parent / f".{folder.name}.{kind}" for kind in ("new", "old"))
     for leftover in (temporary, old):
@@ -519,6 +558,13 @@ def _publish(folder: Path, model: Any, tokenizer: Any, manifest: dict[str, Any],
     (temporary / UNIGRAM).write_text(json.dumps(plain), encoding="utf-8")
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (temporary / MANIFEST).write_text(text, encoding="utf-8")
+    for number, weights in enumerate(checkpoints):
+        checkpoint = temporary / CHECKPOINTS / str(number)
+        checkpoint.mkdir(parents=True)
+        model.config.save_pretrained(checkpoint)
+        save_file(load_file(weights), checkpoint / "model.safetensors", {"format": "pt"})
+        tokenizer.save_pretrained(checkpoint)
+        _flush(checkpoint)
     _flush(temporary)
     if folder.exists():
         folder.replace(old)
@@ -530,8 +576,9 @@ def _publish(folder: Path, model: Any, tokenizer: Any, manifest: dict[str, Any],
 
 def _flush(folder: Path) -> None:
     for file in folder.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
     fsync_folder(folder)
 
 

@@ -26,16 +26,16 @@ class Scored:
     """Token ids to read, and which of them to score.
 
     Attributes:
-        ids: k arrays of int32, one for each pass over a row.
-        positions: k arrays of int64: tokens of ``ids`` that are scored, each at 1 or later; those of a turn are
-            consecutive entries.
+        ids: k arrays of int32, one for each pass.
+        positions: k arrays of int64: places in ``ids`` whose token is predicted, each at 1 or later; those of a turn
+            are consecutive entries. Answers of one token to one prompt share a pass and its last position.
         slots: k arrays of int64: place of each scored token in the flat arrays of all turns.
         offsets: (m + 1,) int64, turn i owns the slots ``offsets[i]:offsets[i + 1]``.
         row: (m,) int64.
         turn: (m,) int32.
         truncated: (m,) bool.
         reason: (m,) str: why a turn has no scored token, else empty.
-        target: (t,) int32 id of each scored token.
+        target: (t,) int32 id of each scored token; at a shared position not the one in ``ids``.
     """
 
     ids: list[np.ndarray]
@@ -229,8 +229,18 @@ class _Builder:
         self._turns.append((row, turn, False, reason))
 
     def done(self) -> Scored:
-        """Return everything; passes without scored tokens are left out."""
-        read = [i for i, positions in enumerate(self._positions) if positions]
+        """Return everything; passes without scored tokens are left out, those that differ in the answer are one."""
+        read: list[int] = []
+        shared: dict[bytes, int] = {}
+        for i, positions in enumerate(self._positions):
+            if len(positions) == 1 and positions[0].tolist() == [len(self._ids[i]) - 1]:
+                first = shared.setdefault(self._ids[i][:-1].tobytes(), i)
+                if first != i:
+                    self._positions[first] += positions
+                    self._slots[first] += self._slots[i]
+                    continue
+            if positions:
+                read.append(i)
         row, turn, truncated, reason = zip(*self._turns, strict=True) if self._turns else ((), (), (), ())
         return Scored(
             ids=[self._ids[i] for i in read],

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from datasel_assets.recipes.schema import SelectSpec
+from datasel_assets.recipes.schema import OWN_GROUPS, SelectSpec
 from datasel_assets.recipes.scores import to_maximise
 from datasel_assets.samplers import Candidates, Tags, Vectors
 from datasel_assets.samplers.base import BLOCK_ROWS, directed, squared_norms
@@ -107,6 +107,11 @@ class GivenInputs:
         return self.all_texts
 
 
+def category_column(name: str) -> str:
+    """Return the column of the pool that holds the categories of ``categories/<name>.yaml``."""
+    return f"category.{name}"
+
+
 def missing_inputs(select: SelectSpec, pool: pl.DataFrame, inputs: Inputs) -> list[tuple[np.ndarray, str]]:
     """Return a mask (n,) and a reason in words for each input of a sampler that some rows lack."""
     found = []
@@ -115,6 +120,9 @@ def missing_inputs(select: SelectSpec, pool: pl.DataFrame, inputs: Inputs) -> li
         found.append((lacks, f"no vector in {select.representation}, or one of zeros: nothing to compare"))
     if select.groups == "cluster":
         found.append((_column(pool, "cluster").is_null().to_numpy(), "it belongs to no cluster"))
+    elif select.groups is not None and select.groups not in OWN_GROUPS:
+        lacks = _column(pool, category_column(select.groups)).is_null().to_numpy()
+        found.append((lacks, f"it has no category in {select.groups}"))
     if select.tags is not None:
         found.append((inputs.tags(select.tags).counts == 0, f"it has no tags in {select.tags}"))
     if select.score is not None and "scores" in select.reads:
@@ -170,7 +178,9 @@ def _groups(select: SelectSpec, pool: pl.DataFrame) -> np.ndarray | None:
         return None
     if select.groups == "source":
         return pool["source"].to_numpy().astype(np.str_)
-    return _column(pool, "cluster").fill_null(-1).to_numpy()  # rows without a cluster are not eligible
+    if select.groups == "cluster":
+        return _column(pool, "cluster").fill_null(-1).to_numpy()  # rows without a cluster are not eligible
+    return _column(pool, category_column(select.groups)).fill_null("").to_numpy().astype(np.str_)
 
 
 def _column(pool: pl.DataFrame, name: str) -> pl.Series:

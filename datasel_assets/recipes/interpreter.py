@@ -20,7 +20,7 @@ from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.scores import with_blends
 from datasel_assets.recipes.screen import screen
 from datasel_assets.recipes.sticky import Kept, hold_on, kept, positions
-from datasel_assets.samplers import SAMPLERS, Candidates, Sample, ranks_all
+from datasel_assets.samplers import SAMPLERS, Candidates, Sample, keeps_prefix, ranks_all
 from datasel_assets.samplers.topk import nearest_query
 
 RANKED_ENTRIES = 5_000_000
@@ -64,8 +64,8 @@ def run_recipe(
         spec: the recipe.
         pool: one row per conversation: ``row_id`` (unique) and ``source``; as far as the recipe uses them ``n_tokens``,
             ``n_response_tokens``, ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of`` (and
-            its kin, ``screen.COPIES``), ``cluster`` and ``<family>.<indicator>``; ``contaminated``: null, or in words
-            which evaluation's item the row holds.
+            its kin, ``screen.COPIES``), ``cluster``, ``category.<name>`` and ``<family>.<indicator>``;
+            ``contaminated``: null, or in words which evaluation's item the row holds.
         inputs: vectors, queries, tags and texts, as far as the recipe names any.
         keep: score -> ``high``, ``low`` or ``mid``: what ``keep: auto`` means; ``high`` for those not named.
         previous: row ids of the previous selection, best first; for recipes with ``churn`` below 1.
@@ -82,7 +82,7 @@ def run_recipe(
             raise ValueError(f"the pool has no column {column!r} (it has {', '.join(pool.columns)})")
     pool = with_blends(spec, pool, keep)
     screened = screen(pool, spec.drop, missing_inputs(spec.select, pool, inputs))
-    screened = narrow(spec.narrow, pool, screened, inputs, keep, spec.seed)
+    screened, notes = narrow(spec.narrow, pool, screened, inputs, keep, spec.seed)
     eligible = screened["stage"].is_null().to_numpy()
     sources, source = _codes(pool["source"])
     limits = resolve(
@@ -93,7 +93,7 @@ def run_recipe(
         spec.select, pool, eligible, inputs, keep, None if cost is None else np.maximum(cost, 1).astype(np.float64)
     )
     sample, filled = _order(spec, candidates, limits, source, cost)
-    notes = _notes(spec, limits, filled, sources, int(eligible.sum()))
+    notes = (*notes, *sample.notes, *_notes(spec, limits, filled, sources, int(eligible.sum())))
     stay: Kept | None = None
     if previous is not None and spec.churn < 1:
         before = positions(candidates.row_ids, previous)
@@ -135,13 +135,18 @@ def run_recipe(
 def _order(
     spec: RecipeSpec, candidates: Candidates, limits: Limits, source: np.ndarray, cost: np.ndarray | None
 ) -> tuple[Sample, Filled]:
-    """Ask the sampler for longer and longer prefixes until the budget is full; usually the first is long enough."""
+    """Ask the sampler for longer and longer prefixes until the budget is full; usually the first is long enough.
+
+    A sampler without the prefix rule is asked for no more rows than are missing: those beyond the budget would change
+    the ones within it.
+    """
+    prefix = keeps_prefix(spec.select.params)
     eligible = np.asarray(candidates.eligible)
     available = int(eligible.sum())
     rows = limits.total
     if cost is not None:
         mean = max(float(cost[eligible].mean()), 1.0) if available else 1.0
-        rows = math.ceil(limits.total / mean) + 16
+        rows = math.ceil(limits.total / mean) + (16 if prefix else 0)
     if ranks_all(spec.select.sampler, spec.select.params):
         rows = max(rows, RANKED_ENTRIES // max(1, _count(candidates.queries)))
     while True:
@@ -150,7 +155,8 @@ def _order(
         filled = fill(limits, source[sample.order], None if cost is None else cost[sample.order])
         if filled.enough or rows == available or len(sample.order) < rows:
             return sample, filled
-        rows *= 2
+        share = max(filled.used / limits.total, 0.5)  # what is missing, at the rate so far; twice as many at most
+        rows = rows * 2 if prefix else max(rows + 1, math.ceil(rows / share))
 
 
 def _nearest(

@@ -48,14 +48,14 @@ DECISIONS_SCHEMA = pl.Schema(
 """One line per row of the pool, sorted by row_id.
 
 ``stage``: ``contaminated``, ``rule:<n>`` (n-th drop rule of the file), ``narrow:<n>`` (n-th narrowing step),
-``duplicate``, ``near duplicate``,
-``semantic duplicate``, ``ineligible`` (the sampler lacks an input for it), ``source cap``, ``budget``, ``kept``.
+``duplicate``, ``near duplicate``, ``semantic duplicate``, ``ineligible`` (the sampler lacks an input for it),
+``source cap``, ``budget``, ``kept``.
 ``score``: what the sampler maximised (length, similarity, distance, or an indicator, negative where low values are
 kept); null where there is none. ``rank``: place in the sampler's order, from 1, before bounds per source are applied;
 null for rows that were not ranked. ``margin``: score minus the lowest score that was kept (in the same group and for
 the same query, where there are any), bounds per source left aside: not negative for kept rows, not positive for rows
-that the budget left out. Rows kept for a source's minimum, or left out by a maximum, can be on the other side of that
-line.
+that the budget left out; null where the sampler's order is not that of its scores. Rows kept for a source's minimum,
+or left out by a maximum, can be on the other side of that line.
 ``selected_for``: the query whose turn took a kept row.
 """
 
@@ -66,6 +66,9 @@ SAYS = {
     "match_mean": ", which leaves the mean {} away",
 }
 """What the score of a sampler means in a reason, where it is not that of a column."""
+
+OUT_OF_ORDER = frozenset({"band", "match_mean", "rounds", "thin"})
+"""Samplers whose order is not that of their scores: no number parts the rows that were taken from the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +136,8 @@ def decisions(
     score[order], query[order] = sample.scores, sample.selected_for
     kept, capped, reserved = (_scatter(n, order, x) for x in (filled.accepted, filled.capped, filled.reserved))
     margin = _margins(score, query, outcome)
+    if {spec.select.sampler, _innermost(spec)} & OUT_OF_ORDER:
+        margin[:] = np.nan
 
     copies = [column for column, _ in COPIES.values() if column in pool.columns]
     pool_columns = pool.with_columns(duplicate_of=pl.coalesce(copies)) if copies else pool
@@ -196,7 +201,7 @@ def _margins(score: np.ndarray, query: np.ndarray, outcome: Outcome) -> np.ndarr
 def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     """Say in words why an eligible row was kept or not."""
     name = spec.select.sampler
-    inner = spec.select.params.inner.sampler if hasattr(spec.select.params, "inner") else name
+    inner = _innermost(spec)
     place = pl.format(f"ranked {{}} of {outcome.eligible:,}", _ordinal(pl.col("rank")))
     unranked = pl.lit(f"not among the {len(outcome.sample.order):,} rows that were ranked")
     number = pl.col("score").round(4).cast(pl.String)
@@ -234,6 +239,12 @@ def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     for_minimum = pl.when(pl.col("reserved")).then(pl.format("; counts towards the minimum of source {}", "source"))
     end = pl.when("kept").then(for_minimum.otherwise(pl.lit(""))).when("capped").then(full).otherwise(pl.lit(took))
     return pl.concat_str(head, end)
+
+
+def _innermost(spec: RecipeSpec) -> str:
+    """Return the sampler that orders the rows: the one inside the groups or bins, where there are any."""
+    params = spec.select.params
+    return params.inner.sampler if hasattr(params, "inner") else spec.select.sampler
 
 
 def _ordinal(number: pl.Expr) -> pl.Expr:

@@ -21,8 +21,8 @@ def narrow(
     inputs: Inputs,
     keep: Mapping[str, str],
     seed: int,
-) -> pl.DataFrame:
-    """Return ``screened`` with the rows that a step did not let through marked ``narrow:<n>`` and told why.
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return ``screened`` with the rows that a step did not let through marked ``narrow:<n>`` and told why, and notes.
 
     Args:
         steps: from the recipe.
@@ -32,40 +32,44 @@ def narrow(
         keep: score -> ``high``, ``low`` or ``mid``.
         seed: of the recipe.
     """
+    notes: list[str] = []
     for number, step in enumerate(steps, start=1):
         eligible = screened["stage"].is_null().to_numpy()
         if isinstance(step, VoteSpec):
-            arms = [_passed(arm, pool, eligible, inputs, keep, seed)[0] for arm in step.of]
-            votes = np.array(arms).sum(axis=0)
+            arms = [_passed(arm, pool, eligible, inputs, keep, seed) for arm in step.of]
+            said = [note for arm in arms for note in arm[2]]
+            votes = np.array([arm[0] for arm in arms]).sum(axis=0)
             passed = votes >= step.at_least
             asked = f", {step.at_least} needed"
             reason = pl.format(f"step {number}: {{}} of {len(step.of)} samplers took it{asked}", pl.Series(votes))
         else:
-            passed, why = _passed(step, pool, eligible, inputs, keep, seed)
+            passed, why, said = _passed(step, pool, eligible, inputs, keep, seed)
             reason = pl.format(f"step {number}: {{}}", pl.Series(why, dtype=pl.String))
+        notes += [f"step {number}: {note}" for note in said]
         fell = pl.Series(eligible & ~passed)
         screened = screened.with_columns(
             stage=pl.when(fell).then(pl.lit(f"narrow:{number}")).otherwise("stage"),
             reason=pl.when(fell).then(reason).otherwise("reason"),
         )
-    return screened
+    return screened, tuple(notes)
 
 
 def _passed(
     stage: StageSpec, pool: pl.DataFrame, eligible: np.ndarray, inputs: Inputs, keep: Mapping[str, str], seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n,) bool which rows a sampler lets through, and (n,) why not the others."""
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return (n,) bool which rows a sampler lets through, (n,) why not the others, and the sampler's notes."""
     candidates, _ = candidates_of(stage, pool, eligible, inputs, keep)
     reached = int(eligible.sum())
     wanted = reached if stage.take is None else stage.take.of(reached)
-    order = SAMPLERS[stage.sampler].sample(candidates, wanted, stage.params, seed).order
+    sample = SAMPLERS[stage.sampler].sample(candidates, wanted, stage.params, seed)
+    order = sample.order
     passed = np.zeros(pool.height, dtype=bool)
     passed[order] = True
     why = np.full(pool.height, f"not among the {len(order):,} of {reached:,} rows that {_named(stage)} let through")
     why = why.astype(object)
     for lacks, reason in missing_inputs(stage, pool, inputs):
         why[lacks] = reason
-    return passed, why
+    return passed, why, sample.notes
 
 
 def _named(stage: SelectSpec) -> str:

@@ -43,6 +43,9 @@ ScoreName = Annotated[str, AfterValidator(_score_name)]
 
 Format = Literal["messages", "alpaca", "sharegpt"]
 BOUNDS = ("below", "above", "below_quantile", "above_quantile")
+OWN_GROUPS = ("source", "cluster")
+"""Groups that every pool has; others are files in ``categories/``."""
+
 BUDGET_KINDS = ("rows", "fraction", "tokens", "response_tokens")
 
 _Count = Annotated[int, Field(gt=0, strict=True)]
@@ -102,7 +105,7 @@ class SelectSpec(StrictModel):
         sampler: a name in ``samplers.SAMPLERS``.
         representation: whose vectors to read; for samplers that need vectors, and only for these.
         target: whose queries to read; for samplers that need queries, and only for these.
-        groups: what ``stratify`` takes quotas over: ``source`` or ``cluster``.
+        groups: what ``stratify`` takes quotas over: ``source``, ``cluster``, or the name of a file in ``categories/``.
         tags: whose tags to read; for samplers that need tags, and only for these.
         params: the sampler's validated ``Params``.
     """
@@ -110,7 +113,7 @@ class SelectSpec(StrictModel):
     INPUTS: ClassVar[dict[str, tuple[str, str]]] = {
         "representation": ("vectors", "a file name of representations/"),
         "target": ("queries", "a file name of targets/"),
-        "groups": ("groups", "source or cluster"),
+        "groups": ("groups", "source, cluster, or a file name of categories/"),
         "tags": ("tags", "a file name of tags/"),
     }
     """Key in YAML -> the part of ``Candidates`` that it fills, and an example."""
@@ -118,7 +121,7 @@ class SelectSpec(StrictModel):
     sampler: str
     representation: Slug | None = None
     target: Slug | None = None
-    groups: Literal["source", "cluster"] | None = None
+    groups: Slug | None = None
     tags: Slug | None = None
     params: Any = None
 
@@ -319,6 +322,7 @@ class Needs:
         representations: whose vectors.
         targets: (representation, target) whose queries.
         clusters: whether the pool's cluster labels are read.
+        categories: whose categories.
         tags: whose tags.
         label_graphs: whose label graphs.
         texts: whether the texts are read.
@@ -329,6 +333,7 @@ class Needs:
     representations: frozenset[str] = frozenset()
     targets: frozenset[tuple[str, str]] = frozenset()
     clusters: bool = False
+    categories: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     label_graphs: frozenset[str] = frozenset()
     texts: bool = False
@@ -402,6 +407,7 @@ class RecipeSpec(StrictModel):
             representations=frozenset(stage.representation for stage in stages if stage.representation),
             targets=frozenset((str(stage.representation), stage.target) for stage in stages if stage.target),
             clusters=any(stage.groups == "cluster" for stage in stages),
+            categories=frozenset(stage.groups for stage in stages if stage.groups and stage.groups not in OWN_GROUPS),
             tags=frozenset(stage.tags for stage in stages if stage.tags),
             label_graphs=frozenset(str(stage.tags) for stage in stages if "label_graph" in stage.reads),
             texts=any("texts" in stage.reads for stage in stages),

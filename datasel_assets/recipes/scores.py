@@ -30,8 +30,16 @@ def to_maximise(select: SelectSpec, pool: pl.DataFrame, keep: Mapping[str, str])
     """Return the score (n,) float64 that the sampler maximises, NaN where it is missing; None if it reads none."""
     if select.score is None:
         return None
-    values = numbers(pool, select.score)
-    wanted = direction(select, keep)
+    return oriented(numbers(pool, select.score), direction(select, keep))
+
+
+def oriented(values: np.ndarray, wanted: str) -> np.ndarray:
+    """Return values (n,) float64 such that the greatest is the best, NaN where it is missing.
+
+    Args:
+        values: (n,) float64.
+        wanted: ``high``, ``low`` or ``mid`` (nearest to the median rank).
+    """
     if wanted == "high":
         return values
     if wanted == "low":

@@ -6,7 +6,7 @@ Belongs here: safe YAML reading and error messages that a person can act on. Not
 
 import difflib
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
@@ -30,12 +30,14 @@ class Loaded(Generic[Spec]):
     errors: dict[str, str]
 
 
-def load_folder(folder: Path, model: type[Spec], *, missing_ok: bool = False) -> Loaded[Spec]:
+def load_folder(
+    folder: Path, model: type[Spec] | Callable[[dict[str, Any]], type[Spec]], *, missing_ok: bool = False
+) -> Loaded[Spec]:
     """Read every ``*.yaml`` of ``folder`` into ``model``.
 
     Args:
         folder: Folder of registry files; hidden files and sub-folders are not looked at.
-        model: Strict model that one file must satisfy.
+        model: Strict model that one file must satisfy, or what chooses it from the document, where there are several.
         missing_ok: Read an absent folder as an empty one. Leave it False for sources: a mount that has gone away
             must not look like a registry from which every source was removed.
 
@@ -56,7 +58,9 @@ def load_folder(folder: Path, model: type[Spec], *, missing_ok: bool = False) ->
             if path.suffix == ".yml":
                 raise RegistryError(f"rename it to {path.stem}.yaml: only *.yaml files are read")
             check_slug(path.stem)
-            specs[path.stem] = parse(read_yaml(path), model)
+            document = read_yaml(path)
+            chosen: type[Spec] = model if isinstance(model, type) else model(document)  # type: ignore[assignment]
+            specs[path.stem] = parse(document, chosen)
         except (ValueError, OSError) as error:
             errors.setdefault(path.stem, f"{folder.name}/{path.name}: {error}")
     return Loaded(specs, errors)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datasel_assets.corpus.minhash import MinHashSpec
+from datasel_assets.corpus.near_duplicates import Keep
 from datasel_assets.registry.base import parse, read_yaml
 from datasel_assets.schema import StrictModel
 
@@ -18,12 +19,26 @@ class NearSpec(StrictModel):
     Attributes:
         shingles: what is compared, and how long signatures are.
         threshold: smallest Jaccard similarity of a duplicate to the row that stands for it.
-        keep: which row stays: the ``oldest`` (by source name and position) or the ``longest``.
+        keep: which row stays: the ``oldest`` (by source name and position), the ``longest``, or that of the
+            ``best_score``. Ties go to the smaller row_id.
+        score: for ``best_score``, ``<family>.<column>``; best is what its keep sign says, and a row without a value
+            comes last.
     """
 
     shingles: MinHashSpec = MinHashSpec()
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
-    keep: Literal["oldest", "longest"] = "oldest"
+    keep: Keep = "oldest"
+    score: Annotated[str, Field(pattern=r"^[a-z0-9_-]+\.[a-z0-9_-]+$")] | None = None
+
+    @model_validator(mode="after")
+    def _score_goes_with_best_score(self) -> "NearSpec":
+        if self.keep == "best_score" and self.score is None:
+            raise ValueError("'keep: best_score' needs 'score: <family>.<column>'")
+        if self.keep != "best_score" and self.score is not None:
+            raise ValueError(
+                f"'score' goes with 'keep: best_score', and this file says {self.keep}; remove one of them"
+            )
+        return self
 
 
 class SemanticSpec(StrictModel):

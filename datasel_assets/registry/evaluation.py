@@ -1,6 +1,6 @@
 """``data/evaluations/*.yaml``: a benchmark that no released row may repeat, and how closely rows are compared."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,7 @@ from datasel_assets.corpus.contamination.items import Compare
 from datasel_assets.registry.source import Located, Uri
 from datasel_assets.schema import StrictModel
 
-Tier = Literal["exact", "ngram"]
+Tier = Literal["exact", "ngram", "embedding"]
 
 
 class ExactTier(StrictModel):
@@ -38,6 +38,22 @@ class NgramTier(StrictModel):
     short_words: int = Field(default=8, ge=1)
 
 
+class EmbeddingTier(StrictModel):
+    """Reworded items: rows whose vector lies near that of an item. Weak evidence, for a review list.
+
+    Attributes:
+        representation: name of the file in ``representations/`` by whose vectors rows and items are compared; best one
+            that is not fitted to the pool.
+        threshold: smallest cosine of a row that is listed, or ``calibrated``: see
+            ``corpus.contamination.neighbours``.
+        false_positive_rate: for ``calibrated``, the share of the pool that may be listed though nothing is wrong.
+    """
+
+    representation: str
+    threshold: Literal["calibrated"] | Annotated[float, Field(gt=-1, le=1)] = "calibrated"
+    false_positive_rate: float = Field(default=0.001, ge=0, lt=0.5)
+
+
 class EvaluationSpec(Located):
     """One benchmark.
 
@@ -48,7 +64,10 @@ class EvaluationSpec(Located):
         item_column: column that names the item; its position is its name when left out.
         exact: how to look for whole items; ``off`` to leave it.
         ngram: how to look for parts of items; ``off`` to leave it.
+        embedding: how to look for reworded items; off when left out.
         blocks: tiers that keep a row out of every release. Other tiers only list rows for review.
+        labels: CSV or Parquet file of what a person decided about rows: ``row_id`` or ``content_hash``, ``item``,
+            ``is_contaminated``. Precision and recall of the tiers are measured on it.
     """
 
     uri: Uri
@@ -57,12 +76,14 @@ class EvaluationSpec(Located):
     item_column: str | None = None
     exact: ExactTier | Literal[False] = ExactTier()
     ngram: NgramTier | Literal[False] = NgramTier()
+    embedding: EmbeddingTier | Literal[False] = False
     blocks: list[Tier] = Field(default=["exact", "ngram"])
+    labels: str | None = Field(default=None, pattern=r"\.(csv|parquet)$")
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers that are looked for, from the strongest evidence to the weakest."""
-        on: dict[Tier, object] = {"exact": self.exact, "ngram": self.ngram}
+        on: dict[Tier, object] = {"exact": self.exact, "ngram": self.ngram, "embedding": self.embedding}
         return tuple(tier for tier, setting in on.items() if setting is not False)
 
     @property
@@ -94,7 +115,7 @@ class EvaluationSpec(Located):
     @model_validator(mode="after")
     def _tiers_agree(self) -> "EvaluationSpec":
         if not self.tiers:
-            raise ValueError("exact and ngram are both off: nothing would be compared; remove the file instead")
+            raise ValueError("every tier is off: nothing would be compared; remove the file instead")
         if "blocks" in self.model_fields_set and (off := [tier for tier in self.blocks if tier not in self.tiers]):
             raise ValueError(f"blocks: the tier {off[0]!r} is off; switch it on or remove it from blocks")
         if self.strip_suffix is not None:

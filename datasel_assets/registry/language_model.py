@@ -1,10 +1,10 @@
 """``data/language_models/*.yaml``: a causal language model that reads the pool, and under which contexts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.indicators.tokens import NEEDS, TOKENS
+from datasel_assets.indicators.tokens import CHECKPOINT, CONDITIONED, NEEDS, TOKENS
 from datasel_assets.models.causal_lm import CausalSpec
 from datasel_assets.models.proxy_lm import ProxySpec
 from datasel_assets.schema import StrictModel
@@ -12,7 +12,7 @@ from datasel_assets.schema import StrictModel
 LOCAL = "local:proxy_lm"
 """Name of a model that is trained on the pool itself."""
 
-Context = Literal["unconditioned_bare", "unconditioned_header", "perturbed", "subnet"]
+Context = Literal["unconditioned_bare", "unconditioned_header", "perturbed", "subnet", "choices"]
 
 
 class Retrain(StrictModel):
@@ -28,6 +28,24 @@ class Retrain(StrictModel):
     sample: int = Field(default=4000, ge=1)
 
 
+class Checkpoint(StrictModel):
+    """A checkpoint of a model that is not trained here.
+
+    Attributes:
+        model: a local folder or a name on the hub, where it is another than that of the model itself.
+        revision: branch, tag or commit on the hub, such as ``step1000``.
+    """
+
+    model: str | None = Field(default=None, min_length=1)
+    revision: str | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "Checkpoint":
+        if self.model is None and self.revision is None:
+            raise ValueError("checkpoints: an entry needs 'model' (a folder or a name) or 'revision'")
+        return self
+
+
 class LanguageModelSpec(StrictModel):
     """One model; its file name is the family of its scores (``proxy_lm.perplexity``).
 
@@ -35,9 +53,16 @@ class LanguageModelSpec(StrictModel):
         doc: what it is for.
         causal: the model and how rows are shown to it; ``model: local:proxy_lm`` trains one on the pool.
         contexts: passes beside the conditioned one. ``unconditioned_bare`` gives Superfiltering's IFD,
-            ``unconditioned_header`` Cherry's, ``perturbed`` prompt uncertainty, ``subnet`` learning complexity.
+            ``unconditioned_header`` Cherry's, ``perturbed`` prompt uncertainty, ``subnet`` learning complexity,
+            ``choices`` CAPE for the rows that are multiple choice.
         copies: perturbed prompts per row.
         subnet_rates: shares of the weights that are masked.
+        choice_orders: orders of the choices of a multiple-choice row, a pass for each.
+        checkpoints: one more pass for each gives learning complexity over the training. Of ``local:proxy_lm`` how many
+            it keeps while it is trained, of another model which.
+        records: also store each response token of the conditioned context: ``token``, ``token_logp``,
+            ``token_entropy``, ``token_top1``, ``token_top2``, ``token_sum_p2``, ``token_hit``, lists over the turns of
+            a row in order. 16 bytes a token before compression, and that much memory while the table is written.
         proxy: how ``local:proxy_lm`` is built and trained.
         retrain: when ``local:proxy_lm`` is trained again.
     """
@@ -47,6 +72,9 @@ class LanguageModelSpec(StrictModel):
     contexts: tuple[Context, ...] = ("unconditioned_bare", "unconditioned_header")
     copies: int = Field(default=20, ge=1, le=100)
     subnet_rates: tuple[float, ...] = (0.1, 0.3, 0.5)
+    choice_orders: int = Field(default=4, ge=1, le=24)
+    checkpoints: Annotated[int, Field(ge=0, le=20)] | tuple[Checkpoint, ...] = 0
+    records: bool = False
     proxy: ProxySpec | None = None
     retrain: Retrain | None = None
 
@@ -57,6 +85,13 @@ class LanguageModelSpec(StrictModel):
         for key in ("proxy", "retrain"):
             if getattr(self, key) is not None and not self.is_local:
                 raise ValueError(f"'{key}' goes with 'causal: {{model: {LOCAL}}}': other models are not trained here")
+        if self.is_local and isinstance(self.checkpoints, tuple):
+            raise ValueError(f"checkpoints: {LOCAL} is trained here, so give their number, such as 'checkpoints: 3'")
+        if not self.is_local and self.checkpoints and isinstance(self.checkpoints, int):
+            raise ValueError(
+                "checkpoints: this model is not trained here, so name them, such as "
+                "'checkpoints: [{revision: step1000}]'"
+            )
         return self
 
     @property
@@ -65,6 +100,12 @@ class LanguageModelSpec(StrictModel):
         return self.causal.model == LOCAL
 
     @property
+    def n_checkpoints(self) -> int:
+        """Passes under checkpoints."""
+        return self.checkpoints if isinstance(self.checkpoints, int) else len(self.checkpoints)
+
+    @property
     def indicators(self) -> tuple[str, ...]:
         """The indicators that these contexts allow."""
-        return tuple(name for name in TOKENS if set(NEEDS.get(name, ())) <= {"conditioned", *self.contexts})
+        present = {CONDITIONED, *self.contexts, *([CHECKPOINT] if self.n_checkpoints else [])}
+        return tuple(name for name in TOKENS if present.issuperset(NEEDS.get(name, ())))

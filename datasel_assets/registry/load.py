@@ -1,12 +1,14 @@
 """Read all registry folders of one data folder. Belongs here: what must agree across files. Not: single files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasel_assets.indicators.blend import BlendSpec
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.indicators.declared import ScoreSpec
+from datasel_assets.recipes.schema import OWN_GROUPS, RecipeSpec
 from datasel_assets.registry.base import load_folder
+from datasel_assets.registry.categories import CategoriesSpec
 from datasel_assets.registry.duplicates import FILE as DUPLICATES_FILE
 from datasel_assets.registry.duplicates import DuplicatesSpec, load_duplicates
 from datasel_assets.registry.evaluation import EvaluationSpec
@@ -14,8 +16,9 @@ from datasel_assets.registry.language_model import LanguageModelSpec
 from datasel_assets.registry.proxy_eval import FILE as PROXY_EVAL_FILE
 from datasel_assets.registry.proxy_eval import ProxyEvalSpec, load_proxy_eval
 from datasel_assets.registry.representation import RepresentationSpec
-from datasel_assets.registry.score import RESERVED, blend_errors, score_keep, unknown_score
+from datasel_assets.registry.score import RESERVED, score_errors, score_keep, spec_model, unknown_score
 from datasel_assets.registry.source import SourceSpec
+from datasel_assets.registry.tags import TagsSpec
 from datasel_assets.registry.target import TargetSpec
 
 CONTROL_ARMS = {
@@ -47,9 +50,11 @@ class Registry:
     targets: Mapping[str, TargetSpec]
     representations: Mapping[str, RepresentationSpec]
     language_models: Mapping[str, LanguageModelSpec]
-    scores: Mapping[str, BlendSpec]
+    scores: Mapping[str, ScoreSpec]
     recipes: Mapping[str, RecipeSpec]
     evaluations: Mapping[str, EvaluationSpec]
+    tags: Mapping[str, TagsSpec]
+    categories: Mapping[str, CategoriesSpec]
     duplicates: DuplicatesSpec | None
     proxy_eval: ProxyEvalSpec | None
     errors: Mapping[str, str]
@@ -57,12 +62,29 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models)
+        return score_keep(self.scores, self.language_models, self.tags)
+
+    @property
+    def aims(self) -> list[str]:
+        """Return the targets that say what the training should be good at: all but the seed examples of categories."""
+        return sorted(set(self.targets) - {spec.target for spec in self.categories.values()})
 
     @property
     def clustered(self) -> str | None:
         """Return the representation by whose clusters recipes are balanced and compared, or None."""
         names = sorted(name for name, spec in self.representations.items() if spec.clusters)
+        return names[0] if names else None
+
+    @property
+    def quality(self) -> str | None:
+        """Return the score that stands for quality where recipes are compared: the first blend, or None."""
+        blends = sorted(name for name, spec in self.scores.items() if isinstance(spec, BlendSpec))
+        return f"blend.{blends[0]}" if blends else None
+
+    @property
+    def tagged(self) -> str | None:
+        """Return the tags by which recipes are compared, or None."""
+        names = sorted(self.tags)
         return names[0] if names else None
 
     @property
@@ -87,7 +109,9 @@ def load_registry(data: Path) -> Registry:
     representations = load_folder(data / "representations", RepresentationSpec, missing_ok=True)
     evaluations = load_folder(data / "evaluations", EvaluationSpec, missing_ok=True)
     language_models = load_folder(data / "language_models", LanguageModelSpec, missing_ok=True)
-    scores = load_folder(data / "scores", BlendSpec, missing_ok=True)
+    scores = load_folder(data / "scores", spec_model, missing_ok=True)
+    tags = load_folder(data / "tags", TagsSpec, missing_ok=True)
+    categories = load_folder(data / "categories", CategoriesSpec, missing_ok=True)
     recipes = load_folder(data / "recipes", RecipeSpec, missing_ok=True)
     errors = {
         f"{folder}/{name}.yaml": message
@@ -98,6 +122,8 @@ def load_registry(data: Path) -> Registry:
             ("evaluations", evaluations),
             ("language_models", language_models),
             ("scores", scores),
+            ("tags", tags),
+            ("categories", categories),
             ("recipes", recipes),
         )
         for name, message in loaded.errors.items()
@@ -130,24 +156,45 @@ def load_registry(data: Path) -> Registry:
     for name in _colliding(known_evaluations):
         errors[f"evaluations/{name}.yaml"] = f"evaluations/{name}.yaml: {COLLIDES}"
         del known_evaluations[name]
+    for name, spec in list(known_evaluations.items()):
+        if spec.embedding and spec.embedding.representation not in known:
+            errors[f"evaluations/{name}.yaml"] = (
+                f"evaluations/{name}.yaml: embedding.representation: {spec.embedding.representation!r} is not a valid "
+                f"representation; there are: {', '.join(sorted(known)) or 'none'}"
+            )
+            del known_evaluations[name]
     models = dict(language_models.specs)
     for name in {*_colliding(models), *(RESERVED & set(models))}:
         what = f"the name {name!r} belongs to another family of scores; rename it" if name in RESERVED else COLLIDES
         errors[f"language_models/{name}.yaml"] = f"language_models/{name}.yaml: {what}"
         del models[name]
-    blends = dict(scores.specs)
-    while broken := blend_errors(blends, models) | dict.fromkeys(_colliding(blends), COLLIDES):
-        # One at a time: a blend that reads a broken one is reported as reading what does not exist.
+    known_tags = dict(tags.specs)
+    for name in _colliding(known_tags):
+        errors[f"tags/{name}.yaml"] = f"tags/{name}.yaml: {COLLIDES}"
+        del known_tags[name]
+    known_categories = dict(categories.specs)
+    for name, message in _unusable_categories(known_categories, known, targets.specs).items():
+        errors[f"categories/{name}.yaml"] = f"categories/{name}.yaml: {message}"
+        del known_categories[name]
+    declared = dict(scores.specs)
+    while broken := score_errors(declared, models, known, targets.specs, known_tags) | dict.fromkeys(
+        _colliding(declared), COLLIDES
+    ):
+        # One at a time: a score that reads a broken one is reported as reading what does not exist.
         name = min(broken)
         errors[f"scores/{name}.yaml"] = f"scores/{name}.yaml: {broken[name]}"
-        del blends[name]
+        del declared[name]
+    by = duplicates.near.score if duplicates else None
+    if by and (message := _unreadable((by,), known, score_keep(declared, models, known_tags))):
+        errors[DUPLICATES_FILE], duplicates = f"{DUPLICATES_FILE}: near.score: {message}", None
     good = {}
+    every_score = score_keep(declared, models, known_tags)
     colliding = _colliding(recipes.specs)
     for name, spec in recipes.specs.items():
         message = (
             COLLIDES
             if name in colliding
-            else _dangling(spec, known, targets.specs, score_keep(blends, models), duplicates)
+            else _dangling(spec, known, targets.specs, every_score, duplicates, known_tags, known_categories)
         )
         if message:
             errors[f"recipes/{name}.yaml"] = f"recipes/{name}.yaml: {message}"
@@ -158,9 +205,11 @@ def load_registry(data: Path) -> Registry:
         targets=targets.specs,
         representations=known,
         language_models=models,
-        scores=blends,
+        scores=declared,
         recipes=good,
         evaluations=known_evaluations,
+        tags=known_tags,
+        categories=known_categories,
         duplicates=duplicates,
         proxy_eval=proxy_eval,
         errors=errors,
@@ -190,21 +239,47 @@ def _sharing_a_table(representations: Mapping[str, RepresentationSpec]) -> list[
     return found
 
 
+def _unusable_categories(
+    specs: Mapping[str, CategoriesSpec],
+    representations: Mapping[str, RepresentationSpec],
+    targets: Mapping[str, TargetSpec],
+) -> dict[str, str]:
+    """Return files of categories that cannot be used, with the reason."""
+    found = dict.fromkeys(_colliding(specs), COLLIDES)
+    for name, spec in specs.items():
+        for key, named, there in (
+            ("representation", spec.representation, representations),
+            ("target", spec.target, targets),
+        ):
+            if named not in there:
+                listed = ", ".join(sorted(there)) or "none"
+                found[name] = f"{key}: {named!r} is not a valid {key}; there are: {listed}"
+        if name in OWN_GROUPS:
+            found[name] = f"every pool has the group {name!r} already; rename the file"
+    return found
+
+
 def _dangling(
     spec: RecipeSpec,
     representations: Mapping[str, RepresentationSpec],
     targets: Mapping[str, TargetSpec],
     scores: Mapping[str, str],
     duplicates: DuplicatesSpec | None,
+    tags: Mapping[str, TagsSpec],
+    categories: Mapping[str, CategoriesSpec],
 ) -> str | None:
     """Return what a recipe refers to that does not exist, in words."""
     needs = spec.requires()
     for key, named, there in (
         ("representation", needs.representations, representations),
         ("target", {target for _, target in needs.targets}, targets),
+        ("tags", needs.tags, tags),
     ):
         if unknown := sorted(named - set(there)):
             return f"{key}: {unknown[0]!r} is not a valid {key}; there are: {', '.join(sorted(there)) or 'none'}"
+    if unknown := sorted(needs.categories - set(categories)):
+        there = ", ".join([*OWN_GROUPS, *sorted(categories)])
+        return f"groups: {unknown[0]!r} is no file in categories/; allowed are: {there}"
     if needs.clusters and not any(r.clusters for r in representations.values()):
         return "it needs clusters, but no file in representations/ has a 'clusters:' block"
     clustered = any(r.clusters for r in representations.values())
@@ -212,7 +287,15 @@ def _dangling(
         return f"it drops {needs.duplicates[0]}s, but {DUPLICATES_FILE} cannot be read"
     if "semantic_duplicate" in needs.duplicates and not clustered:
         return "it drops semantic duplicates, but no file in representations/ has a 'clusters:' block"
+    return _unreadable(needs.scores, representations, scores)
+
+
+def _unreadable(
+    wanted: Iterable[str], representations: Mapping[str, RepresentationSpec], scores: Mapping[str, str]
+) -> str | None:
+    """Return why some of these scores cannot be had, in words."""
+    wanted = sorted(wanted)
     neighboured = any(r.neighbours for r in representations.values())
-    if any(score.startswith("neighbours.") for score in needs.scores) and not neighboured:
+    if any(score.startswith("neighbours.") for score in wanted) and not neighboured:
         return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
-    return unknown_score(needs.scores, scores)
+    return unknown_score(wanted, scores)

@@ -1,26 +1,50 @@
-"""Which scores there are, by the name that recipes use: ``<family>.<column>``, and ``blend.<name>``.
+"""Which scores there are, by the name that recipes use: ``<family>.<column>``, and ``blend.<name>`` for a file.
 
-Belongs here: the list of names with their keep signs, and what is wrong with a blend that refers to others.
-Does not: the indicators (``indicators``), the arithmetic of a blend (``indicators.blend``).
+Belongs here: the list of names with their keep signs, which kind a file in ``scores/`` is, and what is wrong with one
+that refers to others. Does not: the indicators (``indicators``), the kinds themselves (``indicators.declared``).
 """
 
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
+from typing import Any, get_args
 
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.blend import BlendSpec
+from datasel_assets.indicators.blend import BlendSpec, How
+from datasel_assets.indicators.declared import KINDS, ScoreSpec, family_of, keep_of, scores_read
+from datasel_assets.indicators.predictability import PredictabilitySpec
+from datasel_assets.indicators.sensitivity import SensitivitySpec
+from datasel_assets.indicators.tags import FAMILY as TAGS
+from datasel_assets.indicators.tags import tag_indicators
+from datasel_assets.indicators.text.dsir import DsirSpec
 from datasel_assets.indicators.tokens import TOKENS
-from datasel_assets.recipes.scores import BLENDS
-from datasel_assets.registry.base import suggestion
+from datasel_assets.registry.base import RegistryError, suggestion
 from datasel_assets.registry.language_model import LanguageModelSpec
+from datasel_assets.registry.representation import RepresentationSpec
 
-RESERVED = frozenset({*FAMILIES, BLENDS})
+RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
 """Families that no language model may be named after."""
 
 
+def spec_model(document: Mapping[str, Any]) -> type[ScoreSpec]:
+    """Return what a file in ``scores/`` must satisfy, by its key ``how``.
+
+    Raises:
+        RegistryError: there is no such key, or it names no way to make a score.
+    """
+    ways = {**dict.fromkeys(get_args(How), BlendSpec), **{kind: KINDS[kind] for kind in KINDS if kind != "blend"}}
+    if "how" not in document:
+        raise RegistryError(f"how: this key is required. Allowed: {', '.join(ways)}")
+    how = document["how"]
+    if not isinstance(how, str) or how not in ways:
+        raise RegistryError(f"how: {how!r} is not allowed{suggestion(how, list(ways))} Allowed: {', '.join(ways)}")
+    return ways[how]
+
+
 def score_keep(
-    blends: Iterable[str] = (), language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({})
+    declared: Mapping[str, ScoreSpec] = MappingProxyType({}),
+    language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({}),
+    tags: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
@@ -34,7 +58,8 @@ def score_keep(
         for indicator in indicators.values()
         for column in indicator.columns
     }
-    return columns | {f"{BLENDS}.{name}": "high" for name in blends}
+    columns |= {f"{TAGS}.{column}": indicator.keep for column, indicator in tag_indicators(tags).items()}
+    return columns | {f"{family_of(spec)}.{name}": keep_of(spec) for name, spec in declared.items()}
 
 
 def unknown_score(names: Iterable[str], known: Mapping[str, str]) -> str | None:
@@ -51,31 +76,52 @@ def unknown_score(names: Iterable[str], known: Mapping[str, str]) -> str | None:
     return None
 
 
-def blend_errors(blends: Mapping[str, BlendSpec], language_models: Mapping[str, LanguageModelSpec]) -> dict[str, str]:
-    """Return blends that cannot be made, with the reason: an unknown input, or a circle of blends."""
-    known = score_keep(blends, language_models)
+def score_errors(
+    declared: Mapping[str, ScoreSpec],
+    language_models: Mapping[str, LanguageModelSpec],
+    representations: Mapping[str, RepresentationSpec],
+    targets: Iterable[str],
+    tags: Iterable[str] = (),
+) -> dict[str, str]:
+    """Return files of scores that cannot be made, with the reason: what they refer to is not there, or a circle."""
+    known = score_keep(declared, language_models, tags)
     errors = {}
-    for name, spec in blends.items():
-        message = unknown_score((entry.score for entry in spec.inputs), known)
+    for name, spec in declared.items():
+        message = _absent(spec, representations, set(targets)) or unknown_score(scores_read(spec), known)
         if message:
             errors[name] = message
     try:
-        blend_order(blends)
+        score_order(declared)
     except CycleError as error:
         circle = " -> ".join(error.args[1])
-        errors |= dict.fromkeys(error.args[1], f"blends are made from each other in a circle: {circle}")
+        errors |= dict.fromkeys(error.args[1], f"scores are made from each other in a circle: {circle}")
     return errors
 
 
-def blend_order(blends: Mapping[str, BlendSpec]) -> list[str]:
-    """Return the names of blends, each after those it reads.
+def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
+    """Return the names of declared scores, each after those it reads.
 
     Raises:
-        CycleError: some blends need each other.
+        CycleError: some need each other.
     """
+    own = {f"{family_of(spec)}.{name}": name for name, spec in declared.items()}
     graph = {
-        name: {entry.score.partition(".")[2] for entry in spec.inputs if entry.score.partition(".")[0] == BLENDS}
-        & set(blends)
-        for name, spec in sorted(blends.items())
+        name: {own[score] for score in scores_read(spec) if score in own} for name, spec in sorted(declared.items())
     }
     return list(TopologicalSorter(graph).static_order())
+
+
+def _absent(spec: ScoreSpec, representations: Mapping[str, RepresentationSpec], targets: set[str]) -> str | None:
+    """Return what a score needs beside other scores and is not there, in words."""
+    if isinstance(spec, DsirSpec) and spec.target not in targets:
+        return f"target: {spec.target!r} is not a valid target; there are: {', '.join(sorted(targets)) or 'none'}"
+    if isinstance(spec, PredictabilitySpec | SensitivitySpec) and spec.representation not in representations:
+        there = ", ".join(sorted(representations)) or "none"
+        return f"representation: {spec.representation!r} is not a valid representation; there are: {there}"
+    clustered = sorted(name for name, found in representations.items() if found.clusters)
+    if isinstance(spec, SensitivitySpec) and spec.representation not in clustered:
+        there = ", ".join(clustered) or "none"
+        return f"representation: {spec.representation!r} has no 'clusters:' block; those with one: {there}"
+    if isinstance(spec, PredictabilitySpec) and spec.label == "cluster" and not clustered:
+        return "label: cluster needs a file in representations/ with a 'clusters:' block"
+    return None

@@ -33,6 +33,11 @@ def ranks_all(name: str, params: Any) -> bool:
     return own and (inner is None or ranks_all(inner.sampler, inner.params))
 
 
+def keeps_prefix(params: Any) -> bool:
+    """Say whether the rows for a smaller budget are the first of those for a larger one."""
+    return getattr(params, "prefix", True)
+
+
 def score_column(name: str, params: Any) -> str | None:
     """Return the column that must stand in ``Candidates.scores``, or None."""
     inner = getattr(params, "inner", None)
@@ -48,6 +53,7 @@ __all__ = [
     "SubsetVectors",
     "Tags",
     "Vectors",
+    "keeps_prefix",
     "ranks_all",
     "requires",
     "score_column",

@@ -5,7 +5,8 @@ rows may be chosen at all. Does not: any selection rule (one file each), scores,
 
 The contract, for every sampler of this folder (``datasel_assets_tests/samplers/test_contract.py`` checks each line):
 
-- it returns exactly ``min(budget, usable rows)`` distinct rows, as an ORDER: a smaller budget gives a prefix;
+- it returns exactly ``min(budget, usable rows)`` distinct rows, as an ORDER: a smaller budget gives a prefix (but for
+  samplers whose ``Params`` say ``prefix = False``: there every budget has a subset of its own);
 - a row that is not ``eligible`` is never chosen, nor is one whose score is NaN, whose vector is zero or not finite, or
   that has no group, when the sampler needs a score, vector or group; NaN is never read as minus infinity;
 - ties are broken by ``row_id``, so permuting the rows permutes the result and the file layout never matters;
@@ -19,6 +20,9 @@ A sampler is a module with
   ``label_graph`` and ``texts``;
 - ``RANKS_ALL``: whether ordering the whole pool costs about as much as ordering the budget;
 - ``sample(candidates, budget, params, seed) -> Sample``.
+
+``Params`` may have properties that say more than the module does: ``requires`` and ``ranks_all`` where these depend on
+the parameters, ``may_fall_short`` where fewer rows than the budget may come back although more are usable.
 """
 
 from collections.abc import Iterator
@@ -287,6 +291,7 @@ class Sample:
         weights: (b,) float32 training weights, or None for equal weights.
         row_scores: (n,) float32: for the rows that were NOT chosen, the number to hold against ``scores``; None where
             the method has none at hand.
+        notes: what the reader of the result should know, in sentences.
     """
 
     order: np.ndarray
@@ -294,6 +299,7 @@ class Sample:
     selected_for: np.ndarray
     weights: np.ndarray | None = None
     row_scores: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -303,6 +309,7 @@ class Sample:
         selected_for: np.ndarray | None = None,
         row_scores: np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        notes: tuple[str, ...] = (),
     ) -> "Sample":
         """Build a sample with the contract's types, filling what the method does not have."""
         b = len(order)
@@ -312,6 +319,7 @@ class Sample:
             selected_for=np.full(b, -1, np.int32) if selected_for is None else selected_for.astype(np.int32),
             weights=None if weights is None else np.asarray(weights, dtype=np.float32),
             row_scores=row_scores,
+            notes=notes,
         )
 
     def head(self, budget: int) -> "Sample":
@@ -321,6 +329,7 @@ class Sample:
             scores=self.scores[:budget],
             selected_for=self.selected_for[:budget],
             weights=None if self.weights is None else self.weights[:budget],
+            notes=self.notes,
         )
 
 
@@ -393,6 +402,21 @@ def usable_rows(candidates: Candidates, requires: frozenset[str]) -> np.ndarray:
         for rows, block in need(candidates, "vectors").blocks(BLOCK_ROWS):
             usable[rows] &= directed(squared_norms(block))
     return usable
+
+
+def positions_of(row_ids: np.ndarray, wanted: tuple[str, ...]) -> np.ndarray:
+    """Return the position of each wanted id, each once.
+
+    Raises:
+        ValueError: an id is not there.
+    """
+    if not wanted:
+        return np.empty(0, dtype=np.int64)
+    found = np.flatnonzero(np.isin(row_ids, np.array(wanted)))
+    missing = set(wanted) - set(row_ids[found].tolist())
+    if missing:
+        raise ValueError(f"existing row_id {min(missing)!r} is not in the pool ({len(missing)} such ids)")
+    return found
 
 
 def squared_norms(block: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """k-center: cover the pool so that no row is far from a chosen one (core-set selection, arXiv 1708.00489).
 
-Belongs here: the greedy farthest-point order. Does not: other coverage objectives (facility location).
+Belongs here: the greedy farthest-point order and its starts. Does not: other coverage objectives (facility location).
 """
 
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from datasel_assets.clusters.hash_sample import hash_keys
 from datasel_assets.samplers.base import (
@@ -17,6 +18,7 @@ from datasel_assets.samplers.base import (
     check_budget,
     directed,
     need,
+    positions_of,
     squared_norms,
     usable_rows,
 )
@@ -26,7 +28,9 @@ REQUIRES: frozenset[str] = frozenset({"vectors"})
 RANKS_ALL = False
 
 HOPEFULS = 1024
-"""How many of the farthest rows are kept up to date after every pick; the others wait for the next round."""
+"""How many of the farthest rows at least are kept up to date after every pick; the others wait for the next round."""
+
+_SHARE = 256  # of the rows: one in so many, where that is more
 
 _TICKS = 2.0**40
 
@@ -35,12 +39,25 @@ class Params(StrictModel):
     """Where the order starts.
 
     Attributes:
-        init: the first row: ``medoid`` (closest to the mean of the usable rows) or ``random`` (by seed).
+        init: the first row: ``medoid`` (closest to the mean of the usable rows) or ``random`` (by seed); the first
+            rows: ``farthest_pair`` (the two that are farthest apart) or ``medoids`` (of each group the row closest to
+            its mean, large groups first; groups of clusters make these the medoids of k-means).
         existing: row_ids that count as chosen already: rows are picked far from them, and they are not returned.
     """
 
-    init: Literal["medoid", "random"] = "medoid"
+    init: Literal["medoid", "random", "farthest_pair", "medoids"] = "medoid"
     existing: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Params":
+        if self.existing and self.init != "medoid":
+            raise ValueError("'existing' rows are the start: leave 'init' out")
+        return self
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """The groups too, where the order starts with their medoids."""
+        return REQUIRES | {"groups"} if self.init == "medoids" else REQUIRES
 
 
 def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sample:
@@ -53,6 +70,11 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     decide between equal distances: row_id does. After a pick only the ``HOPEFULS`` farthest rows are updated; picks go
     on until the best of them is no better than the next row outside was at the last full update. As distances only
     shrink, the order is exactly the greedy one, but most of the work is matrix products over many picks at a time.
+
+    Time: 2 n dim budget operations of float64, plus one reading of the vectors for each round of picks (one pick
+    at first, soon dozens). Memory: 48 bytes per row, the vectors themselves, and max(1024, n / 256) of them as float64.
+    ``farthest_pair`` compares all pairs whose distances to the mean allow it: up to n^2 dim operations of float32
+    before the first pick, in blocks of 4,096 x 4,096 (64 MB).
 
     Args:
         candidates: ``vectors``.
@@ -69,8 +91,8 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     """
     budget = check_budget(budget)
     vectors: Vectors = need(candidates, "vectors")
-    usable = usable_rows(candidates, REQUIRES)
-    existing = _positions(candidates.row_ids, params.existing)
+    usable = usable_rows(candidates, params.requires)
+    existing = positions_of(candidates.row_ids, params.existing)
     existing = existing[directed(squared_norms(vectors.take(existing)))]
     usable[existing] = False
     rows = np.flatnonzero(usable)
@@ -80,14 +102,16 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     state = _Distances(vectors, rows, candidates.ties[rows])
     if len(existing):
         state.update(vectors.take(existing))
-        order = _greedy(state, budget, first=None)
+        first = np.empty(0, np.int64)
+    elif params.init == "random":
+        first = np.lexsort((state.ties, hash_keys(candidates.row_ids[rows], seed)))[:1]
+    elif params.init == "farthest_pair":
+        first = _farthest_pair(state)
+    elif params.init == "medoids":
+        first = _medoids(state, np.asarray(candidates.groups)[rows])
     else:
-        if params.init == "random":
-            keys = hash_keys(candidates.row_ids[rows], seed)
-            first = int(np.lexsort((state.ties, keys))[0])
-        else:
-            first = _medoid(state)
-        order = _greedy(state, budget, first)
+        first = _medoids(state, np.zeros(len(rows), np.int64))
+    order = _greedy(state, budget, first[:budget])
     row_scores = np.full(candidates.n, np.nan, dtype=np.float32)
     row_scores[rows] = state.distance(state.ticks)
     return Sample.of(rows[order], scores=state.distance(state.at_pick[order]), row_scores=row_scores)
@@ -135,14 +159,18 @@ class _Distances:
         return np.where(ticks == self.far, np.nan, np.sqrt(ticks / self.scale)).astype(np.float32)
 
 
-def _greedy(state: _Distances, budget: int, first: int | None) -> np.ndarray:
-    """Return ``budget`` positions into ``state.rows``; leaves ``state.ticks`` updated for all rows."""
-    order: list[int] = []
+def _greedy(state: _Distances, budget: int, first: np.ndarray) -> np.ndarray:
+    """Return ``budget`` positions into ``state.rows``, ``first`` first; leaves ``state.ticks`` updated for all rows."""
+    order: list[int] = first.tolist()
     free = np.ones(len(state.rows), dtype=bool)
-    if first is not None:
-        order.append(first)
-        free[first] = False
-        state.update(state.vectors.take(state.rows[[first]]))
+    free[first] = False
+    if len(first):
+        block = state.vectors.take(state.rows[first]).astype(np.float64)
+        ticks = np.full(len(first), state.far)
+        for i in range(len(first)):
+            state.at_pick[first[i]] = ticks[i]
+            np.minimum(ticks, state.to(block, state.norms[first], block[i : i + 1]), out=ticks)
+        state.update(block)
     while len(order) < budget:
         left = np.flatnonzero(free)
         if state.ticks[left].max() == 0:
@@ -151,7 +179,7 @@ def _greedy(state: _Distances, budget: int, first: int | None) -> np.ndarray:
             state.at_pick[rest] = 0
             order.extend(rest.tolist())
             break
-        hopefuls, bound = _farthest(state.ticks[left], state.ties[left], HOPEFULS)
+        hopefuls, bound = _farthest(state.ticks[left], state.ties[left], max(HOPEFULS, len(left) // _SHARE))
         hopefuls = left[hopefuls]
         hopefuls = hopefuls[np.argsort(state.ties[hopefuls])]  # argmax then finds the lowest row_id of a tie
         block = state.vectors.take(state.rows[hopefuls]).astype(np.float64)
@@ -184,26 +212,70 @@ def _farthest(ticks: np.ndarray, ties: np.ndarray, count: int) -> tuple[np.ndarr
     return np.concatenate([above, equal[:room]]), (-int(level), int(ties[equal[room]]))
 
 
-def _medoid(state: _Distances) -> int:
-    """Return the position in ``state.rows`` of the row closest to their mean."""
-    total = np.zeros(state.vectors.dim)
-    for _, block in state.blocks():
-        total += block.sum(axis=0)
-    mean = total[None, :] / len(state.rows)
-    ticks = np.concatenate([state.to(block, state.norms[part], mean) for part, block in state.blocks()])
-    return int(np.lexsort((state.ties, ticks))[0])
+def _medoids(state: _Distances, groups: np.ndarray) -> np.ndarray:
+    """Return for each group, large ones first, the position in ``state.rows`` of the row closest to its mean."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    means = np.zeros((len(sizes), state.vectors.dim))
+    for part, block in state.blocks():
+        by_group = np.argsort(group[part], kind="stable")
+        present, starts = np.unique(group[part][by_group], return_index=True)
+        means[present] += np.add.reduceat(block[by_group], starts, axis=0)
+    means /= sizes[:, None]
+    squares = np.vecdot(means, means)
+    ticks = np.empty(len(groups), dtype=np.int64)
+    for part, block in state.blocks():
+        own = group[part]
+        apart = np.maximum(state.norms[part] - 2 * np.vecdot(block, means[own]) + squares[own], 0)
+        ticks[part] = np.rint(apart * state.scale).astype(np.int64)
+    order = np.lexsort((state.ties, ticks, group))
+    medoids = order[np.searchsorted(group[order], np.arange(len(sizes)))]
+    return medoids[np.argsort(-sizes, kind="stable")]
 
 
-def _positions(row_ids: np.ndarray, wanted: tuple[str, ...]) -> np.ndarray:
-    """Return the position of each wanted id, each once.
+def _farthest_pair(state: _Distances) -> np.ndarray:
+    """Return the positions in ``state.rows`` of the two rows that are farthest apart (of one row: itself).
 
-    Raises:
-        ValueError: an id is not there.
+    Blocks of rows, those far from the mean first, meet in float32 products; a pair that may be the farthest within
+    rounding is measured in ticks. A row is no farther from another than the sum of their distances to the mean, so
+    the search ends early where few rows lie far out. Ties: the pair with the lowest row_id, then the other's.
     """
-    if not wanted:
-        return np.empty(0, dtype=np.int64)
-    found = np.flatnonzero(np.isin(row_ids, np.array(wanted)))
-    missing = set(wanted) - set(row_ids[found].tolist())
-    if missing:
-        raise ValueError(f"existing row_id {min(missing)!r} is not in the pool ({len(missing)} such ids)")
-    return found
+    n = len(state.rows)
+    if n == 1:
+        return np.zeros(1, np.int64)
+    mean = sum((block.sum(axis=0) for _, block in state.blocks()), np.zeros(state.vectors.dim)) / n
+    radius = np.concatenate(
+        [np.sqrt(state.to(block, state.norms[part], mean[None, :]) / state.scale) for part, block in state.blocks()]
+    )
+    longest = float(state.norms.max())
+    slack = 8 * (state.vectors.dim + 16) * 2.0**-24 * longest
+    order = np.lexsort((state.ties, -radius))
+    best = (1, 0, 0)  # (-ticks, lower tie, higher tie)
+    pair = order[:2]
+    for first in range(0, n, BLOCK_ROWS):
+        some = order[first : first + BLOCK_ROWS]
+        block = state.vectors.take(state.rows[some])
+        for second in range(first, n, BLOCK_ROWS):
+            others = order[second : second + BLOCK_ROWS]
+            reach = float(radius[some[0]] + radius[others[0]]) ** 2
+            if reach + slack < -best[0] / state.scale:
+                break
+            products = block @ (block if first == second else state.vectors.take(state.rows[others])).T
+            products *= -2
+            products += state.norms[some].astype(np.float32)[:, None]
+            products += state.norms[others].astype(np.float32)
+            level = max(float(products.max()), -best[0] / state.scale) - 2 * slack
+            hits = np.flatnonzero(products >= level)
+            for start in range(0, len(hits), BLOCK_ROWS):
+                i, j = np.divmod(hits[start : start + BLOCK_ROWS], len(others))
+                i, j = some[i[i != j] if first == second else i], others[j[i != j] if first == second else j]
+                if len(i) == 0:
+                    continue
+                a, b = (state.vectors.take(state.rows[x]).astype(np.float64) for x in (i, j))
+                apart = np.maximum(state.norms[i] + state.norms[j] - 2 * np.vecdot(a, b), 0)
+                ticks = np.rint(apart * state.scale).astype(np.int64)
+                low, high = np.minimum(state.ties[i], state.ties[j]), np.maximum(state.ties[i], state.ties[j])
+                top = np.lexsort((high, low, -ticks))[0]
+                found = (-int(ticks[top]), int(low[top]), int(high[top]))
+                if found < best:
+                    best, pair = found, np.array([i[top], j[top]])
+    return pair[np.argsort(state.ties[pair])]

@@ -100,6 +100,24 @@ def targets(weights: np.ndarray, capacities: np.ndarray, budget: int, minimums: 
     return np.clip(level * weights, floors, ceilings)
 
 
+def repetitions(weights: np.ndarray, rows: np.ndarray, most: float) -> np.ndarray:
+    """Return how often each row of a group is drawn (g,) float64 when as many draws as rows follow the weights.
+
+    The draws are water-filled over the groups by weight, at most ``most`` per row (ClusterClip's cap of gamma |C|), so
+    a small group is repeated and a large one is drawn less than once per row. They sum to ``rows``' sum when multiplied
+    with it.
+
+    Args:
+        weights: (g,) non-negative, as for ``take_turns``.
+        rows: (g,) int: distinct rows taken from each group.
+        most: at least 1.
+    """
+    weights = np.where((weights > 0) & (rows > 0), weights, 0.0)
+    open_rows = np.where(weights > 0, rows, 0)
+    draws = targets(weights, open_rows * most, int(open_rows.sum()))
+    return np.where(weights > 0, draws / np.maximum(rows, 1), 1.0)
+
+
 def _fill(weights: np.ndarray, floors: np.ndarray, ceilings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the levels at which a group starts or stops to fill, and the sum of the targets there."""
     open_groups = weights > 0

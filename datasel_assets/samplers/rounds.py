@@ -61,6 +61,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     left = np.flatnonzero(usable_rows(candidates, getattr(own, "requires", inner.REQUIRES)))
     size = max(1, len(left) // params.rounds)
     bins, scores = [], []
+    notes: list[str] = []
     for number in range(params.rounds):
         if len(left) == 0:
             break
@@ -70,6 +71,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
             break
         bins.append(left[found.order])
         scores.append(found.scores)
+        notes += [f"bin {number + 1}: {note}" for note in found.notes]
         left = np.delete(left, found.order)
     if len(left):
         bins.append(left[np.argsort(candidates.ties[left])])
@@ -80,7 +82,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     score_of[np.concatenate(bins)] = np.concatenate(scores)
     order = np.concatenate(bins) if params.draw == "in_order" else _in_turn(candidates, bins, budget, seed)
     order = order[:budget]
-    return Sample.of(order, scores=score_of[order])
+    return Sample.of(order, scores=score_of[order], notes=tuple(notes))
 
 
 def _in_turn(candidates: Candidates, bins: list[np.ndarray], budget: int, seed: int) -> np.ndarray:

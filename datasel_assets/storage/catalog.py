@@ -73,7 +73,9 @@ EXAMPLE_QUERIES = {
 _BY_FILE = {
     "source": (
         *("raw_corpus", "corpus", "quarantine", "contamination"),
-        *("embeddings", "representations", "scores", "clusters"),
+        *("embeddings", "representations", "scores", "turn_scores", "clusters", "tokens", "tags"),
+        "tag_candidates",
+        "categories",
     ),
     "recipe": ("selections", "decisions"),
 }

@@ -1,6 +1,7 @@
 """Score tables: one column per indicator, each with a version of its own, so that a new column computes only itself.
 
-Belongs here: which rows of which columns must be computed, shards that survive a killed process, publication.
+Belongs here: which rows of which columns must be computed, shards that survive a killed process, publication; also of a
+second table that the same computation fills, with several lines per row (``lines``).
 Does not belong here: what a column means. Whole rows that come and go together: ``increment``.
 """
 
@@ -14,9 +15,11 @@ from datasel_assets.storage.atomic import atomic_path
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.increment import Increment, Update, resolve_increment
 from datasel_assets.storage.lake import Expected, Lake
+from datasel_assets.storage.lines import Lines, merged_lines, read_lines, write_lines
 
-Compute = Callable[[list[str], list[str]], pl.DataFrame]
-"""Row ids and names of columns -> ``row_id`` and these columns, one line per id, in any order."""
+Compute = Callable[[list[str], list[str]], "pl.DataFrame | tuple[pl.DataFrame, pl.DataFrame]"]
+"""Row ids and names of columns -> ``row_id`` and these columns, one line per id, in any order; with ``lines`` also
+theirs: ``row_id``, their index, and the columns that these columns have there."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ def columns_fingerprint(versions: Mapping[str, str]) -> str:
     return digest(["columns", dict(sorted(versions.items()))])
 
 
-def plan_columns(lake: Lake, expected: Expected, upstream: Sequence[str], versions: Mapping[str, str]) -> ColumnPlan:
+def plan_columns(
+    lake: Lake, expected: Expected, upstream: Sequence[str], versions: Mapping[str, str], lines: Lines | None = None
+) -> ColumnPlan:
     """Compare a stored score table with the rows and columns it should hold.
 
     Args:
@@ -47,6 +52,7 @@ def plan_columns(lake: Lake, expected: Expected, upstream: Sequence[str], versio
         expected: its key.
         upstream: row ids that the table must hold.
         versions: column -> version of what it computes.
+        lines: the second table; a column is kept only where both tables have it, for the same rows.
 
     Raises:
         ValueError: ``upstream`` repeats an id.
@@ -56,8 +62,9 @@ def plan_columns(lake: Lake, expected: Expected, upstream: Sequence[str], versio
     info = lake.info(expected.key)
     if info is None:
         return ColumnPlan(resolve_increment(upstream, None, compatible=False), sorted(versions), [])
-    stored = info.meta["columns"]
+    stored = info.meta.get("columns", {}) if lines is None else lines.shared(lake, info, ids_digest(upstream))
     kept = sorted(name for name, version in versions.items() if stored.get(name) == version)
+    kept = kept if lines is None else lines.together(kept, versions)
     ids = lake.scan(expected.key).select("row_id").collect()["row_id"].to_list()
     increment = resolve_increment(upstream, ids, compatible=bool(kept))
     return ColumnPlan(increment, sorted(set(versions) - set(kept)), kept)
@@ -71,6 +78,7 @@ def update_columns(
     compute: Compute,
     *,
     dtypes: Mapping[str, pl.DataType | type[pl.DataType]] | None = None,
+    lines: Lines | None = None,
     shard_rows: int = 8192,
     meta: Mapping[str, Any] | None = None,
     on_shard: Callable[[int, int], None] = lambda done, total: None,
@@ -87,6 +95,8 @@ def update_columns(
         versions: column -> version of what it computes.
         compute: see :data:`Compute`.
         dtypes: type of a column where it is not float32.
+        lines: a second table that ``compute`` fills too, published just before the first with the same rows and
+            columns.
         shard_rows: rows per shard.
         meta: deterministic facts for the footer.
         on_shard: progress callback with rows done and rows to do.
@@ -94,7 +104,7 @@ def update_columns(
     Raises:
         ValueError: ``compute`` returned other rows or columns than it was asked for; the stored table stays.
     """
-    plan = plan_columns(lake, expected, upstream, versions)
+    plan = plan_columns(lake, expected, upstream, versions, lines)
     types = {name: (dtypes or {}).get(name, pl.Float32) for name in sorted(versions)}
     reused = plan.increment.reused if plan.kept else []
     jobs = [(ids, sorted(versions)) for ids in _blocks(plan.increment.new, shard_rows)]
@@ -102,25 +112,36 @@ def update_columns(
         jobs += [(ids, plan.changed) for ids in _blocks(sorted(reused), shard_rows)]
     total, done, resumed = sum(len(ids) for ids, _ in jobs), 0, 0
     parts: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+    line_parts: dict[tuple[str, ...], list[pl.DataFrame]] = {}
     for ids, names in jobs:
-        shard = lake.shard_folder(expected) / f"{digest([ids, {name: versions[name] for name in names}])}.parquet"
+        what = [ids, {name: versions[name] for name in names}, *([] if lines is None else [list(lines.key)])]
+        shard = lake.shard_folder(expected) / f"{digest(what)}.parquet"
         if shard.is_file():
             resumed += 1
         else:
-            found = _checked(expected, compute(ids, names), ids, {name: types[name] for name in names})
+            made = compute(ids, names)
+            if isinstance(made, tuple):
+                made, many = made
+                assert lines is not None, "lines are made only where they are asked for"
+                # Before the rows, so that a shard of rows is never without its lines.
+                write_lines(lines, shard, many, ids, names)
+            found = _checked(expected, made, ids, {name: types[name] for name in names})
             with atomic_path(shard) as temporary:
                 found.write_parquet(temporary, compression="uncompressed")
         parts.setdefault(tuple(names), []).append(pl.read_parquet(shard, glob=False))
+        if lines is not None:
+            line_parts.setdefault(tuple(names), []).append(read_lines(shard))
         done += len(ids)
         on_shard(done, total)
     table = _merged(lake, expected, plan, reused, parts, types)
     ids_version = ids_digest(upstream)
-    info = lake.write(
-        expected,
-        table,
-        data_version=digest([ids_version, expected.fingerprint]),
-        meta={**(meta or {}), "ids": ids_version, "columns": dict(versions)},
-    )
+    facts = {"ids": ids_version, "columns": dict(versions)}
+    data_version = digest([ids_version, expected.fingerprint])
+    if lines is not None:
+        many = merged_lines(lake, lines, sorted(versions), plan.kept, reused, line_parts)
+        beside = Expected(lines.key, expected.fingerprint, expected.inputs)
+        lake.write(beside, many, data_version=data_version, meta=facts)
+    info = lake.write(expected, table, data_version=data_version, meta={**(meta or {}), **facts})
     lake.clear_shards(expected.key)
     return Update(info, plan.increment, resumed)
 

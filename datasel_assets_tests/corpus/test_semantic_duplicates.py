@@ -52,6 +52,7 @@ def test_both_rules_are_those_of_plain_loops(rows: list[tuple[int, ...]], data: 
     order = data.draw(st.permutations(range(n)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(semantic_duplicates, "_BLOCK_ROWS", block)
+        patch.setattr(semantic_duplicates, "_TILE_ROWS", 2 * block)
         found = semdedup(points, labels, distances, 0.871)
         deita = deita_filter(ArrayVectors(points), np.array(order), 0.871)
     expected = set(np.flatnonzero(labels < 0).tolist())
@@ -117,3 +118,22 @@ def test_wrong_input_is_named():
     bad[2] = np.nan
     with pytest.raises(ValueError, match="1 vectors hold NaN"):
         deita_filter(bad, np.arange(6), 0.9)
+
+
+def test_a_cosine_within_rounding_of_the_threshold_is_decided_exactly():
+    generator = np.random.default_rng(3)
+    rows = generator.standard_normal((400, 96)).astype(np.float16)
+    rows[200:] = rows[:200] + np.float16(0.5) * generator.standard_normal((200, 96)).astype(np.float16)
+    wide = rows.astype(np.float64)
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    for pair in (3, 77, 150):
+        cosine = float(unit[pair] @ unit[pair + 200])
+        for threshold in (cosine - 1e-9, cosine + 1e-9):
+            kept = semdedup(rows, np.zeros(400, int), -np.arange(400.0), threshold).kept
+            assert kept[pair + 200] == (cosine <= threshold)
+
+
+def test_equal_rows_pass_a_threshold_of_one():
+    rows = np.random.default_rng(0).standard_normal((1, 50)).astype(np.float32).repeat(300, axis=0)
+    assert semdedup(rows, np.zeros(300, int), np.zeros(300), 1.0).kept.all()
+    assert semdedup(rows, np.zeros(300, int), np.zeros(300), 0.999).kept.sum() == 1

@@ -10,6 +10,7 @@ import pytest
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_main
 from datasel_assets.defs.resources import Warehouse
+from datasel_assets.diagnostics.plots import canvas
 from datasel_assets.settings import Settings
 from datasel_assets_tests.pools import small_pool
 
@@ -31,6 +32,14 @@ class Project:
         definitions, assets = assemble(self.warehouse)
         outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
         return outcome, self.warehouse.lake.runs()[before:]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_pictures() -> Iterator[None]:
+    """Draw every picture of these runs with few dots: drawing is most of what a small run costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canvas, "_DPI", 40)
+        yield
 
 
 @pytest.fixture

@@ -131,12 +131,76 @@ def test_another_context_reads_the_pool_again_but_trains_nothing(read: Project):
     assert "ifd_loss_ratio" not in scores(read, "sums").columns
 
 
+def test_records_checkpoints_and_choices_are_added_without_scoring_the_other_columns_again(read: Project):
+    """The model is trained again to keep checkpoints, to the same weights, so what was scored with it stays."""
+    import duckdb
+
+    question = {"instruction": "Which is hot?\n(A) ice (B) fire", "output": "B"}
+    add_source(read.data, "quiz", [{**question, "instruction": f"{i}. {question['instruction']}"} for i in range(5)])
+    # A pool that has changed since the training gives other weights: train on this one first, then ask for more.
+    spec = {
+        "causal": CAUSAL,
+        "contexts": ["unconditioned_bare", "unconditioned_header"],
+        "proxy": {**TINY, "seed": 1},
+    }
+    write_yaml(read.data / "language_models" / "tiny.yaml", spec)
+    assert read.run()[0].failures == []
+    lake = read.warehouse.lake
+    before = lake.info(("tokens", "tiny", "sums")).meta["columns"]
+    table, scored = lake.scan(("tokens", "tiny", "sums")).collect(), scores(read, "sums")
+    more = {"checkpoints": 2, "records": True, "contexts": [*spec["contexts"], "choices"]}
+    write_yaml(read.data / "language_models" / "tiny.yaml", {**spec, **more})
+    outcome, runs = read.run()
+    assert outcome.failures == []
+    done = {(run["stage"], run["source"]): run for run in runs}
+    assert done["proxy_lm/tiny", None]["rows_new"] > 0
+    assert done["tokens/tiny", "sums"]["rows_new"] == 0
+    after = lake.info(("tokens", "tiny", "sums")).meta["columns"]
+    assert {column: after[column] for column in before} == before
+    wide = lake.scan(("tokens", "tiny", "sums")).collect()
+    assert wide.select(table.columns).equals(table)
+    assert scores(read, "sums").select(scored.columns).equals(scored)
+    assert scores(read, "sums")["cape"].is_nan().all()
+    assert scores(read, "quiz")["cape"].is_between(0, 0.5).all()
+    assert scores(read, "sums")["learning_complexity_checkpoints"].is_not_nan().all()
+    tokens_agree_with_their_sums(wide)
+    event = read.instance.get_latest_materialization_event(dg.AssetKey(["tokens", "tiny"])).asset_materialization
+    assert event.metadata["not scored, choices: no list of answer choices in the prompt"].value == 40
+    with duckdb.connect(str(read.settings.warehouse / "datasel.duckdb"), read_only=True) as catalog:
+        query = "SELECT source, count(*) FROM (SELECT source, unnest(token_top1) FROM tokens_tiny) GROUP BY 1"
+        assert dict(catalog.sql(query).fetchall())["sums"] == wide["token"].list.len().sum()
+
+
+def tokens_agree_with_their_sums(wide: pl.DataFrame) -> None:
+    """The records of each row add up to the sums of its turns; float16 keeps three digits."""
+    turns = wide.select("row_id", "conditioned").explode("conditioned").unnest("conditioned")
+    sums = turns.group_by("row_id", maintain_order=True).agg(pl.col("^sum_.*$", "count").sum())
+    assert wide["token"].list.len().to_list() == sums["count"].to_list()
+    for column, total, tolerance in (
+        ("token_logp", "sum_logp", 1e-5),
+        ("token_entropy", "sum_entropy", 1e-3),
+        ("token_top1", "sum_top1", 1e-3),
+        ("token_hit", "sum_hit", 0),
+    ):
+        found = wide[column].cast(pl.List(pl.Float64)).list.sum()
+        np.testing.assert_allclose(found, sums[total], rtol=tolerance, atol=1e-9, err_msg=column)
+    margin = (wide["token_top1"].explode() - wide["token_top2"].explode()).cast(pl.Float64).sum()
+    assert margin == pytest.approx(sums["sum_margin"].sum(), rel=5e-3)
+
+
 @pytest.mark.parametrize(
     ("name", "spec", "complaint"),
     [
         ("text", {}, "belongs to another family"),
         ("tiny", {"causal": {"model": "gpt2"}, "proxy": TINY}, "goes with 'causal: {model: local:proxy_lm}'"),
         ("tiny", {"contexts": ["conditoned"]}, "did you mean"),
+        ("tiny", {"causal": {"model": "gpt2"}, "checkpoints": 3}, "checkpoints: [{revision: step1000}]"),
+        ("tiny", {"checkpoints": [{"revision": "step1000"}]}, "give their number"),
+        (
+            "tiny",
+            {"causal": {"model": "gpt2"}, "checkpoints": [{}]},
+            "an entry needs 'model'",
+        ),
     ],
 )
 def test_a_model_file_with_a_mistake_names_itself(settled: Project, name, spec, complaint):

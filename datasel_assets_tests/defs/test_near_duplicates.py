@@ -1,8 +1,14 @@
 """Near and semantic duplicates as assets: found across sources, kept up to date, and dropped by recipes."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
+from datasel_assets.defs.graph import refuse_circles, table_assets
+from datasel_assets.defs.near_duplicates import duplicate_assets
+from datasel_assets.registry.base import RegistryError, parse
+from datasel_assets.registry.duplicates import DuplicatesSpec
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
@@ -95,3 +101,57 @@ def test_another_threshold_finds_other_copies(copied: Project):
     write_yaml(copied.data / "duplicates.yaml", {"near": {"threshold": 0.99}})
     copied.run()
     assert near(copied).filter(pl.col("response").str.starts_with("A farmer"))["kind"].to_list() == ["exact"]
+
+
+@pytest.mark.parametrize(("score", "stays"), [("text.response_words", "longer"), ("text.response_ttr", "shorter")])
+def test_the_row_with_the_best_score_stays(copied: Project, score: str, stays: str):
+    longer = story()
+    longer["output"] += " and praised her and praised her"
+    add_source(copied.data, "tales", [story(), longer, *rows("fruit", 3)])
+    write_yaml(copied.data / "duplicates.yaml", {"near": {"keep": "best_score", "score": score}})
+    assert copied.run()[0].failures == []
+    lake = copied.warehouse.lake
+    texts = pl.concat(lake.scan(("corpus", s)).select("row_id", "response") for s in ("tales", "zebra")).collect()
+    family = texts.filter(pl.col("response").str.starts_with("A farmer"))
+    left = family.filter(~pl.col("row_id").is_in(near(copied)["row_id"].implode()))["response"].to_list()
+    assert len(left) == 1
+    assert left[0].endswith("and praised her and praised her") == (stays == "longer")
+
+
+def test_a_policy_by_a_score_that_is_not_there_names_the_file_and_what_there_is(copied: Project):
+    write_yaml(copied.data / "duplicates.yaml", {"near": {"keep": "best_score", "score": "text.response_wordz"}})
+    errors = copied.warehouse.registry.errors
+    assert "near.score: there is no score 'text.response_wordz'; did you mean" in errors["duplicates.yaml"]
+    assert "duplicates.yaml cannot be read" in errors["recipes/no_copies.yaml"]
+
+
+def test_a_score_that_is_made_from_near_duplicates_cannot_rank_them(copied: Project):
+    near_spec = {"near": {"keep": "best_score", "score": "blend.rich"}}
+    assets = table_assets(copied.warehouse.registry)
+    made = {
+        asset.key: asset for asset in duplicate_assets(parse(near_spec, DuplicatesSpec), None, {"blend.rich": "high"})
+    }
+    ranked = [made.get(asset.key, asset) for asset in assets]
+    refuse_circles(ranked)
+    looped = [
+        replace(asset, deps=[*asset.deps, ("near_duplicates",)]) if asset.key == ("scores", "text") else asset
+        for asset in ranked
+    ]
+    with pytest.raises(
+        ValueError, match=r"another near.score in duplicates.yaml: this one is made from itself \(.*text"
+    ):
+        refuse_circles(looped)
+
+
+@pytest.mark.parametrize(
+    ("near_spec", "words"),
+    [
+        ({"keep": "best_score"}, "'keep: best_score' needs 'score"),
+        ({"score": "text.response_words"}, "'score' goes with 'keep: best_score', and this file says oldest"),
+        ({"keep": "best_score", "score": "words"}, "score: "),
+        ({"keep": "best-score"}, "did you mean 'best_score'"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_says_why(near_spec: dict, words: str):
+    with pytest.raises(RegistryError, match=words):
+        parse({"near": near_spec}, DuplicatesSpec)

@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 
 from datasel_assets.diagnostics.comparison import COMPARISON_SCHEMA, compare
-from datasel_assets.diagnostics.nearest import NearestDistance
 
 POOL = pl.DataFrame(
     {
@@ -22,7 +21,6 @@ def test_a_row_of_the_comparison_says_what_a_selection_holds():
     found = compare(
         POOL,
         {"mine": ["a", "b", "d"], "random": ["a", "f"], "longest": ["d", "e"]},
-        nearest={"mine": NearestDistance(0.25, 3, 2, 0)},
         seconds={"mine": 1.5},
     )
     assert found.schema == COMPARISON_SCHEMA
@@ -42,8 +40,6 @@ def test_a_row_of_the_comparison_says_what_a_selection_holds():
         "median_response_tokens": 2.0,
         "sources_covered": 2,
         "clusters_covered": 2,
-        "mean_nearest_distance": 0.25,
-        "nearest_rows": 2,
         "duplicates_left": 1,
         "overlap_with_random": 0.25,
         "overlap_with_longest": 0.25,
@@ -68,8 +64,6 @@ def test_what_is_not_known_is_null_and_not_zero():
         "clusters_covered",
         "cluster_share",
         "effective_clusters",
-        "mean_nearest_distance",
-        "nearest_rows",
         "overlap_with_random",
         "overlap_with_longest",
         "seconds",

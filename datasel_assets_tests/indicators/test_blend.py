@@ -34,6 +34,19 @@ def test_a_product_of_scaled_scores_is_between_zero_and_one():
     np.testing.assert_allclose(run(spec), [0, 1 / 9, 4 / 9, 1])
 
 
+def test_clipping_to_the_quantiles_keeps_outliers_from_stretching_the_scale():
+    values = np.append(np.arange(101.0), 1e6)
+    values[-2] = -1e6
+    spec = make("sum", {"score": "a", "scale": "clipped"}, quantile_range=(0.05, 0.95))
+    low, high = np.quantile(values, [0.05, 0.95])
+    np.testing.assert_allclose(run(spec, a=values), np.clip((values - low) / (high - low), 0, 1))
+    low_first = make("product", {"score": "a", "scale": "clipped", "keep": "low"}, quantile_range=(0.05, 0.95))
+    np.testing.assert_allclose(run(low_first, a=values), 1 - run(spec, a=values), atol=1e-12)
+    # An increasing affine change of the score changes nothing, a robust scaling before it included (LAS-2).
+    np.testing.assert_allclose(run(spec, a=3 * values - 7), run(spec, a=values))
+    assert run(spec, a=np.full(4, 2.0)).tolist() == [0.0] * 4
+
+
 def test_a_product_refuses_negative_factors():
     with pytest.raises(BlendError, match="a has negative ones"):
         run(make("product", {"score": "a"}), a=np.array([-1.0, 2.0]))

@@ -7,15 +7,17 @@ import pytest
 
 from datasel_assets.indicators.token_table import (
     EMPTY,
+    MOST_CHOICES,
     NO_RESPONSE,
     NOT_FINITE,
     TOO_LONG,
     TokenStats,
     TokenTable,
+    choice_table,
     concatenate,
     summarise,
 )
-from datasel_assets.indicators.tokens import CHOICES, NEEDS, TOKENS, cape, computable
+from datasel_assets.indicators.tokens import NEEDS, TOKENS, computable, ensemble_uncertainty
 
 
 def stats(*losses: float, counts: tuple[int, ...] | None = None, row: tuple[int, ...] | None = None) -> TokenStats:
@@ -110,24 +112,38 @@ def test_learning_complexity_is_the_mean_loss_of_the_subnets():
     np.testing.assert_allclose(TOKENS["learning_complexity"](contexts), [5])
 
 
+def test_learning_complexity_over_checkpoints_is_the_mean_of_their_losses():
+    contexts = {f"checkpoint_{k}": stats(float(k), 2.0) for k in range(3)}
+    np.testing.assert_allclose(TOKENS["learning_complexity_checkpoints"](contexts), [1, 2])
+
+
+def test_cape_reads_its_choices_from_numbered_turns():
+    """Row 0: two prompts over two choices; row 1 is not multiple choice; row 2 has one prompt over three choices."""
+    losses = -np.log([0.9, 0.1, 0.3, 0.7, 1.0, 0.5, 0.25, 0.25])
+    found = stats(*losses, counts=(1, 1, 1, 1, 0, 1, 1, 1), row=(0, 0, 0, 0, 1, 2, 2, 2))
+    found = replace(found, turn=np.array([0, 1, MOST_CHOICES, MOST_CHOICES + 1, 0, 0, 1, 2]))
+    assert choice_table(found).shape == (3, 2, 3)
+    np.testing.assert_allclose(TOKENS["cape"]({"choices": found}), [1 - 0.6, np.nan, 0.5])
+
+
 def test_cape_is_zero_for_agreement_and_highest_for_indifference():
     certain = np.full((2, 3), -1e4)
     certain[:, 1] = 0
-    assert CHOICES["cape"](np.stack([certain, np.zeros((2, 3))])).tolist() == pytest.approx([0, 2 / 3])
+    assert ensemble_uncertainty(np.stack([certain, np.zeros((2, 3))])).tolist() == pytest.approx([0, 2 / 3])
 
 
 def test_cape_averages_probabilities_over_prompts():
     logp = np.log(np.array([[[0.9, 0.1], [0.3, 0.7]]]))
-    np.testing.assert_allclose(cape(logp), [1 - 0.6])
+    np.testing.assert_allclose(ensemble_uncertainty(logp), [1 - 0.6])
 
 
 def test_cape_leaves_out_absent_choices_and_refuses_broken_ones():
     absent = np.log(np.array([[0.5, 0.5, 1]]))
     absent[0, 2] = -np.inf
     missing_prompt = np.stack([absent, np.full((1, 3), -np.inf)], axis=1)
-    np.testing.assert_allclose(cape(missing_prompt), [0.5])
-    assert np.isnan(cape(np.array([[[0.0, np.nan]]]))).all()
-    assert np.isnan(cape(np.full((1, 2, 2), -np.inf))).all()
+    np.testing.assert_allclose(ensemble_uncertainty(missing_prompt), [0.5])
+    assert np.isnan(ensemble_uncertainty(np.array([[[0.0, np.nan]]]))).all()
+    assert np.isnan(ensemble_uncertainty(np.full((1, 2, 2), -np.inf))).all()
 
 
 def test_a_row_without_a_response_is_nan_with_a_reason():
@@ -179,6 +195,8 @@ def test_a_missing_context_is_named():
         TOKENS["ifd_perplexity_ratio"]({"conditioned": stats(1.0)})
     with pytest.raises(KeyError, match="perturbed_<k>"):
         TOKENS["prompt_uncertainty"]({"conditioned": stats(1.0)})
+    with pytest.raises(KeyError, match="choices"):
+        TOKENS["cape"]({"conditioned": stats(1.0)})
 
 
 def test_only_indicators_whose_contexts_are_there_are_computable():
@@ -188,8 +206,8 @@ def test_only_indicators_whose_contexts_are_there_are_computable():
     assert "ifd_loss_ratio" not in computable(both)
 
 
-@pytest.mark.parametrize("name", [*TOKENS, *CHOICES])
+@pytest.mark.parametrize("name", TOKENS)
 def test_every_indicator_says_what_it_is(name):
-    found = (TOKENS | CHOICES)[name]
+    found = TOKENS[name]
     assert found.summary.endswith(".")
     assert found.source

@@ -6,11 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasel_assets.indicators.token_table import EMPTY, NO_PROMPT, NOT_FINITE, TOO_LONG, UNPREDICTED, TokenStats
-from datasel_assets.indicators.tokens import TOKENS, cape
+from datasel_assets.indicators.token_table import (
+    EMPTY,
+    NO_CHOICES,
+    NO_PROMPT,
+    NOT_FINITE,
+    TOO_LONG,
+    UNPREDICTED,
+    TokenStats,
+    choice_table,
+)
+from datasel_assets.indicators.tokens import TOKENS
 from datasel_assets.models import causal_lm
 from datasel_assets.models.causal_lm import CausalLM, CausalSpec, checkpoint_stats
-from datasel_assets.models.contexts import MultipleChoice, choice_table, multiple_choice
 from datasel_assets.models.encoder import DeviceMemoryError
 from datasel_assets.models.hooked import UnsupportedModelError
 from datasel_assets.models.resolve import ModelIntegrityError
@@ -44,12 +52,14 @@ def bigram(tmp_path_factory) -> tuple[str, np.ndarray]:
     return save_table_lm(tmp_path_factory.mktemp("bigram"), table), log_softmax(table.astype(np.float64))
 
 
-def tiny_causal(kind: str, folder: Path, *, chat: bool = False, seed: int = 0, **options: object) -> str:
+def tiny_causal(
+    kind: str, folder: Path, *, chat: bool = False, seed: int = 0, positions: int = 64, **options: object
+) -> str:
     import transformers as t
 
     torch.manual_seed(seed)
     if kind == "gpt2":
-        config = t.GPT2Config(vocab_size=VOCABULARY, n_embd=HIDDEN, n_layer=2, n_head=HEADS, n_positions=64, **options)
+        config = t.GPT2Config(vocab_size=257, n_embd=HIDDEN, n_layer=2, n_head=HEADS, n_positions=positions, **options)
     else:
         names = {"llama": t.LlamaConfig, "gemma2": t.Gemma2Config, "granite": t.GraniteConfig}
         config = names[kind](
@@ -60,7 +70,7 @@ def tiny_causal(kind: str, folder: Path, *, chat: bool = False, seed: int = 0, *
             num_key_value_heads=2,
             head_dim=HIDDEN // HEADS,
             intermediate_size=64,
-            max_position_embeddings=64,
+            max_position_embeddings=positions,
             pad_token_id=None,
             **options,
         )
@@ -71,6 +81,19 @@ def tiny_causal(kind: str, folder: Path, *, chat: bool = False, seed: int = 0, *
     model.save_pretrained(folder)
     _tokenizer("llama", chat).save_pretrained(folder)
     return str(folder)
+
+
+def byte_tokenizer(folder: Path) -> None:
+    """Save a tokenizer of one token for each byte: no BOS, no padding, no chat template."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({byte: i for i, byte in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    saved = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    assert (saved.bos_token, saved.pad_token, saved.chat_template) == (None, None, None)
+    saved.save_pretrained(folder)
 
 
 def transformers_loss(model: str, prompt: str, answer: str) -> float:
@@ -306,24 +329,122 @@ def test_dropped_words_change_the_probability_of_the_answer(tmp_path):
 
 
 def test_checkpoints_are_scored_one_after_the_other(tmp_path):
-    folders = []
+    specs = []
     for step in (1, 2):
         folder = tmp_path / f"step-{step}"
         folder.mkdir()
         save_table_lm(folder, random_table(step))
-        folders.append(folder)
-    spec = CausalSpec(model="-", max_tokens=16, precision="float32", template="plain")
-    found = dict(checkpoint_stats(spec, folders, [talk("x", "a b")], "cpu"))
-    assert list(found) == ["step-1", "step-2"]
-    assert found["step-1"].nll != found["step-2"].nll
+        specs.append(CausalSpec(model=str(folder), max_tokens=16, precision="float32", template="plain"))
+    rows = [talk("x", "a b"), talk("y", "c")]
+    found = list(checkpoint_stats(specs, rows, "cpu"))
+    for spec, stats in zip(specs, found, strict=True):
+        np.testing.assert_array_equal(stats.nll, conditioned(spec.model, rows, max_tokens=16).nll)
+    assert (found[0].nll != found[1].nll).all()
+
+
+MULTIPLE_CHOICE = [
+    talk("one two\n(A) a (B) b (C) c", "C"),
+    talk("one two", "a"),
+    talk("x\n(A) a (B) b", "(B)"),
+]
 
 
 def test_a_uniform_model_is_indifferent_between_choices(tmp_path):
     with lm(save_table_lm(tmp_path, np.zeros((V, V))), max_tokens=64) as scorer:
-        rows = [MultipleChoice(("one two",), ("a", "b", "c")), MultipleChoice(("x",), ("a", "b"))]
-        requests, places = multiple_choice(rows, scorer.renderer)
-        table = choice_table(scorer.token_stats(requests), places)
-    np.testing.assert_allclose(cape(table), [2 / 3, 1 / 2], rtol=1e-6)
+        contexts = {"choices": scorer.token_stats(scorer.choices(MULTIPLE_CHOICE))}
+    np.testing.assert_allclose(TOKENS["cape"](contexts), [2 / 3, np.nan, 1 / 2], rtol=1e-6)
+    assert contexts["choices"].by_row.reason.tolist() == ["", NO_CHOICES, ""]
+
+
+def test_cape_is_that_of_an_independent_softmax_over_letters(tmp_path):
+    """By transformers: for each order, the probabilities of the letters after the prompt, summed by choice."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = tiny_causal("gpt2", tmp_path, positions=128)
+    byte_tokenizer(tmp_path)
+    row = talk("how many?\n(A) one (B) two (C) seven", "C")
+    with lm(model, max_tokens=128) as scorer:
+        requests = scorer.choices([row], orders=6)
+        passes = scorer._tokenizer.score(requests.items)
+        found = TOKENS["cape"]({"choices": scorer.token_stats(requests)})
+        table = choice_table(scorer.token_stats(requests))
+    assert (len(passes.ids), len(passes.target)) == (6, 18), "the letters of one prompt share its pass"
+    tokenizer, reference = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model).eval()
+    expected = np.zeros((6, 3))
+    for request in requests.items:
+        prompt, choice = divmod(request.turns[0], 26)
+        before, letter = (request.text[: request.spans[0][0]], request.text[slice(*request.spans[0])])
+        ids = tokenizer(before, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            logp = reference(ids).logits[0, -1].log_softmax(-1)
+        expected[prompt, choice] = logp[tokenizer(letter)["input_ids"][0]]
+    np.testing.assert_allclose(table[0], expected, rtol=1e-4)
+    shares = np.exp(expected) / np.exp(expected).sum(1, keepdims=True)
+    np.testing.assert_allclose(found, [1 - shares.mean(0).max()], rtol=1e-5)
+
+
+def test_answers_of_one_token_to_one_prompt_share_a_pass_and_keep_their_values(bigram):
+    model, logp = bigram
+    rows = [talk("x y", word) for word in ("a", "b", "a")] + [talk("y", "a"), talk("x y", "a b")]
+    with lm(model) as scorer:
+        scored = scorer._tokenizer.score(scorer.conditioned(rows).items)
+        stats = scorer.token_stats(scorer.conditioned(rows))
+    assert len(scored.ids) == 3
+    after = [logp[i, j] for i, j in (ids("y a"), ids("y b"), ids("y a"), ids("y a"))]
+    np.testing.assert_allclose(stats.nll[:4], -np.array(after), rtol=1e-5)
+
+
+ANY_SCRIPT = {
+    "one token": talk("x", "a"),
+    "chinese": talk("你好吗？请说", "我很好，谢谢你。"),
+    "right to left": talk("שלום מה שלומך", "مرحبا بالعالم"),
+    "emoji": talk("👋🏽 🏳️‍🌈", "👩‍👩‍👧‍👦"),
+    "control": talk("\u200b\u0000", "\ufeff\u202e x"),
+    "long": talk("one " * 200, "two " * 200),
+    "blank": talk("x", " \n"),
+    "no answer": talk("x"),
+}
+
+
+@pytest.mark.parametrize("overflow", ["truncate", "skip"])
+def test_any_text_has_every_score_or_a_reason_without_a_chat_template_or_a_pad_token(tmp_path, overflow):
+    """Section G: a tokenizer without template and pad token, each kind of bad input, in all contexts at once."""
+    model = tiny_causal("gpt2", tmp_path, positions=512)
+    byte_tokenizer(tmp_path)
+    rows = list(ANY_SCRIPT.values())
+    with lm(model, template="auto", max_tokens=512, overflow=overflow) as scorer:
+        contexts = {
+            "conditioned": scorer.token_stats(scorer.conditioned(rows)),
+            "unconditioned_bare": scorer.token_stats(scorer.unconditioned(rows, "bare")),
+            "unconditioned_header": scorer.token_stats(scorer.unconditioned(rows, "header")),
+            "subnet_0": next(scorer.subnet_stats(scorer.conditioned(rows), rates=(0.5,))),
+            "checkpoint_0": scorer.token_stats(scorer.conditioned(rows)),
+            "choices": scorer.token_stats(scorer.choices(rows)),
+        }
+        contexts |= {f"perturbed_{k}": scorer.token_stats(r) for k, r in enumerate(scorer.perturbed(rows, copies=2))}
+    whole = contexts["conditioned"].by_row
+    for name, reason in zip(ANY_SCRIPT, whole.reason, strict=True):
+        long = TOO_LONG if overflow == "skip" else ""
+        expected = {"long": long, "blank": EMPTY, "no answer": "no response"}.get(name, "")
+        assert reason == expected, name
+    scored = whole.reason == ""
+    for name, indicator in TOKENS.items():
+        values = indicator(contexts)
+        assert not np.isinf(values).any(), name
+        if name == "cape":
+            assert np.isnan(values).all()
+        elif name not in ("prompt_uncertainty", "ifd_perplexity_ratio"):
+            np.testing.assert_array_equal(np.isfinite(values), scored, err_msg=name)
+    # Without BOS the one token of a bare answer has no prediction, and a prompt of one word none to drop.
+    bare, dropped = (np.isnan(TOKENS[name](contexts)) for name in ("ifd_perplexity_ratio", "prompt_uncertainty"))
+    place = list(ANY_SCRIPT).index
+    assert bare[place("one token")]
+    assert contexts["unconditioned_bare"].by_row.reason[place("one token")] == UNPREDICTED
+    assert dropped[place("one token")]
+    assert not bare[place("chinese")]
+    assert not dropped[place("right to left")]
+    assert int(contexts["conditioned"].n_truncated) == (overflow == "truncate")
+    assert int(contexts["conditioned"].n_skipped) == (overflow == "skip")
 
 
 def test_bfloat16_is_near_float32(tmp_path):
@@ -402,7 +523,7 @@ def test_the_name_of_the_tables_tells_apart_what_changes_the_numbers():
 def test_progress_counts_every_token_once(bigram):
     calls = []
     with lm(bigram[0], token_budget=8) as scorer:
-        requests = scorer.conditioned([talk("x", "a b"), talk("x y", "c")] * 3)
+        requests = scorer.conditioned([talk("x", f"{word} b") for word in ("a", "b", "c", "d", "x", "y")])
         scorer.token_stats(requests, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (24, 24)
     assert len(calls) > 1

@@ -1,20 +1,15 @@
 """Which text a model reads in each context."""
 
-import numpy as np
 import pytest
 
 from datasel_assets.indicators.token_table import EMPTY, NO_PROMPT, NO_WORDS
 from datasel_assets.models.contexts import (
-    MultipleChoice,
-    choice_table,
     conditioned,
     drop_words,
-    multiple_choice,
     perturbed,
     unconditioned,
 )
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets_tests.indicators.test_tokens import stats
 
 
 class NoTemplate:
@@ -92,24 +87,3 @@ def test_copies_differ():
     rows = [[user(" ".join(map(str, range(50)))), assistant("x")]]
     texts = {requests.items[0].text for requests in perturbed(rows, PLAIN, copies=5)}
     assert len(texts) == 5
-
-
-def test_choices_are_scored_in_several_orders_and_put_back():
-    row = MultipleChoice(("Which?",), ("red", "green", "blue"))
-    requests, places = multiple_choice([row], PLAIN, orders=3)
-    assert len(requests.items) == 9
-    for request, (_, _, choice) in zip(requests.items, places, strict=True):
-        letter = request.text[slice(*request.spans[0])]
-        assert f"{letter}. {row.choices[choice]}" in request.text
-    assert len({request.text.rsplit("\n\n", 1)[0] for request in requests.items}) == 3
-
-
-def test_two_choices_have_two_orders():
-    _, places = multiple_choice([MultipleChoice(("a?", "b?"), ("yes", "no"))], PLAIN, orders=9)
-    assert places[:, 1].max() == 3
-
-
-def test_the_table_of_choices_has_minus_infinity_where_a_row_has_none():
-    places = np.array([[0, 0, 0], [0, 0, 1], [1, 0, 0]])
-    table = choice_table(stats(1.0, 2.0, 3.0, counts=(1, 1, 1), row=(0, 0, 1)), places)
-    assert table.tolist() == [[[-1, -2]], [[-3, -np.inf]]]

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.models.causal_lm import CausalLM, CausalSpec, checkpoint_stats
 from datasel_assets.models.proxy_lm import (
     ProxyResult,
     ProxySpec,
     _new_model,
     _Row,
-    _split,
+    kept_checkpoints,
     learning_rate,
     pool_drift,
+    split_rows,
     train_proxy_lm,
 )
 
@@ -53,9 +54,11 @@ FILES = {
 }
 
 
-def train(folder: Path, rows=ROWS, progress=None, ids=None, **options: object) -> ProxyResult:
+def train(folder: Path, rows=ROWS, progress=None, ids=None, checkpoints: int = 0, **options: object) -> ProxyResult:
     spec = ProxySpec(**{**MICRO, **options})
-    return train_proxy_lm(rows, spec, folder, progress=progress, ids=ids, device="cpu", precision="float32")
+    return train_proxy_lm(
+        rows, spec, folder, ids=ids, checkpoints=checkpoints, progress=progress, device="cpu", precision="float32"
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -144,6 +147,46 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_order_of_the_rows(train
     assert contents(tmp_path / "lm") == contents(trained.folder)
 
 
+@pytest.fixture(scope="module")
+def trained_with_checkpoints(tmp_path_factory) -> ProxyResult:
+    return train(tmp_path_factory.mktemp("proxy") / "lm", checkpoints=3)
+
+
+def test_checkpoints_are_kept_at_even_distances_and_the_model_is_the_same(trained, trained_with_checkpoints):
+    """Evaluations after steps 6, 12, 18 and 24: the first, the third and the last are kept."""
+    folders = kept_checkpoints(trained_with_checkpoints.folder)
+    assert [folder.name for folder in folders] == ["0", "1", "2"]
+    assert kept_checkpoints(trained.folder) == []
+    for name, content in contents(trained.folder).items():
+        assert (trained_with_checkpoints.folder / name).read_bytes() == content
+    assert (folders[2] / "model.safetensors").read_bytes() == contents(trained.folder)["model.safetensors"]
+    specs = [CausalSpec(model=str(folder), max_tokens=64, precision="float32") for folder in folders]
+    early, middle, late = (float(stats.nll.mean()) for stats in checkpoint_stats(specs, ROWS, "cpu"))
+    assert early > middle > late
+
+
+def test_a_killed_training_with_checkpoints_goes_on_to_the_same_bytes(trained_with_checkpoints, tmp_path):
+    with pytest.raises(KilledError):
+        train(tmp_path / "lm", progress=kill_at(15), checkpoints=3)
+    assert train(tmp_path / "lm", checkpoints=3).resumed_at == 12
+    ours, theirs = (kept_checkpoints(folder) for folder in (tmp_path / "lm", trained_with_checkpoints.folder))
+    for mine, other in zip(ours, theirs, strict=True):
+        assert contents(mine) == contents(other)
+
+
+def test_a_training_that_kept_no_weights_on_its_way_begins_again_when_checkpoints_are_asked_for(tmp_path):
+    options = {"token_budget": 256 * 4, "eval_steps": 1}
+    with pytest.raises(KilledError):
+        train(tmp_path / "lm", progress=kill_at(2), **options)
+    assert train(tmp_path / "lm", checkpoints=2, **options).resumed_at == 0
+    assert len(kept_checkpoints(tmp_path / "lm")) == 2
+
+
+def test_more_checkpoints_than_evaluations_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="24 steps have 4 evaluations: lower eval_steps"):
+        train(tmp_path / "lm", checkpoints=5)
+
+
 def test_a_checkpoint_of_other_rows_is_not_used(tmp_path):
     folder = tmp_path / "lm"
     options = {"token_budget": 256 * 4, "eval_steps": 1}
@@ -197,11 +240,11 @@ def test_both_sides_of_the_split_have_rows_and_equal_rows_share_one():
         return [_Row(str(side), (), 0.5, side, 0.5) for side in sides]
 
     for sides in ((0.5, 0.9), (0.001, 0.002), (0.3, 0.3, 0.4)):
-        training, held_out = _split(rows(*sides), ProxySpec(held_out=0.02))
+        training, held_out = split_rows(rows(*sides), ProxySpec(held_out=0.02))
         assert training
         assert held_out
         assert not {row.row_id for row in training} & {row.row_id for row in held_out}
-    training, held_out = _split(rows(*np.linspace(0, 0.999, 1000)), ProxySpec(held_out=0.02))
+    training, held_out = split_rows(rows(*np.linspace(0, 0.999, 1000)), ProxySpec(held_out=0.02))
     assert len(held_out) == 20
 
 

@@ -48,5 +48,6 @@ class TestEachRecipe:
         needs = spec_of(file).requires()
         named = {("targets", target) for _, target in needs.targets}
         named |= {("representations", name) for name in needs.representations} | {("tags", name) for name in needs.tags}
+        named |= {("categories", name) for name in needs.categories}
         for folder, name in named:
             assert (DATA / folder / f"{name}.yaml").is_file()

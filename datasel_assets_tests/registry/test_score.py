@@ -4,7 +4,7 @@ import pytest
 
 from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.registry.load import load_registry
-from datasel_assets.registry.score import blend_order, score_keep
+from datasel_assets.registry.score import score_order
 
 RECIPE = "paper: baseline\nselect: {{sampler: topk, by: {by}}}\nbudget: {{rows: 3}}\n"
 
@@ -64,8 +64,65 @@ def test_a_blend_comes_after_those_it_reads():
         name: BlendSpec.model_validate({"how": "sum", "inputs": [{"score": score}]})
         for name, score in (("a", "blend.b"), ("b", "blend.c"), ("c", "n_chars"))
     }
-    assert blend_order(specs) == ["c", "b", "a"]
+    assert score_order(specs) == ["c", "b", "a"]
 
 
-def test_every_score_says_which_values_are_kept():
-    assert set(score_keep(["x"]).values()) <= {"high", "low", "mid"}
+def score_file(data, name, text):
+    (data / "scores" / f"{name}.yaml").write_text(text)
+
+
+def representation(data, name, more=""):
+    (data / "representations").mkdir(exist_ok=True)
+    (data / "representations" / f"{name}.yaml").write_text(f"compress: {{method: none}}\n{more}")
+
+
+def test_each_kind_of_file_is_a_score_of_its_own_family_with_its_keep_sign(data):
+    (data / "targets").mkdir()
+    (data / "targets" / "sums.yaml").write_text("examples: [{prompt: 1 + 1, response: '2'}]\n")
+    representation(data, "plain", "clusters: {k: 4}\n")
+    score_file(data, "near", "how: dsir\ntarget: sums\n")
+    score_file(data, "told", "how: predictability\nrepresentation: plain\nlabel: cluster\n")
+    score_file(data, "felt", "how: sensitivity\nrepresentation: plain\nloss: text.response_ttr\n")
+    blend_file(data, "all", "dsir.near", "predictability.told", "sensitivity.felt")
+    registry = load_registry(data)
+    assert registry.errors == {}
+    keep = registry.score_keep()
+    assert (keep["dsir.near"], keep["predictability.told"], keep["sensitivity.felt"]) == ("high", "low", "high")
+    assert keep["blend.all"] == "high"
+    assert score_order(registry.scores)[-1] == "all"
+    assert set(keep.values()) <= {"high", "low", "mid"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("how: dsri\n", "how: 'dsri' is not allowed; did you mean 'dsir'? Allowed: sum,"),
+        ("how: [dsir]\n", "how: ['dsir'] is not allowed"),
+        ("doc: nothing\n", "how: this key is required. Allowed: sum,"),
+        ("how: dsir\ntarget: code\n", "target: 'code' is not a valid target; there are: none"),
+        ("how: dsir\ntarget: code\nbuckets: 0\n", "buckets: must be greater than or equal to 2"),
+        ("how: predictability\nrepresentation: x\n", "'x' is not a valid representation; there are: bare"),
+        ("how: predictability\nrepresentation: bare\nlabel: cluster\n", "label: cluster needs a file in"),
+        ("how: sensitivity\nrepresentation: bare\nloss: n_chars\n", "has no 'clusters:' block; those with one: none"),
+    ],
+)
+def test_a_score_that_cannot_be_made_says_what_it_lacks(data, text, message):
+    representation(data, "bare")
+    score_file(data, "wrong", text)
+    registry = load_registry(data)
+    assert message in registry.errors["scores/wrong.yaml"]
+    assert registry.scores == {}
+
+
+def test_a_sensitivity_reads_a_loss_that_is_there_and_not_itself(data):
+    representation(data, "plain", "clusters: {k: 4}\n")
+    score_file(data, "felt", "how: sensitivity\nrepresentation: plain\nloss: proxy_lm.nll\n")
+    assert "no family 'proxy_lm'" in load_registry(data).errors["scores/felt.yaml"]
+    score_file(data, "felt", "how: sensitivity\nrepresentation: plain\nloss: sensitivity.felt\n")
+    assert "in a circle: felt -> felt" in load_registry(data).errors["scores/felt.yaml"]
+
+
+def test_no_language_model_takes_the_name_of_a_kind_of_score(data):
+    (data / "language_models").mkdir()
+    (data / "language_models" / "dsir.yaml").write_text("causal: {model: gpt2}\n")
+    assert "belongs to another family" in load_registry(data).errors["language_models/dsir.yaml"]

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, SamplerModule, SubsetVectors, Vectors
+from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, SamplerModule, SubsetVectors, Tags, Vectors
 from datasel_assets.samplers.base import usable_rows
 from datasel_assets.schema import StrictModel
 
@@ -66,14 +67,26 @@ def test_parts_that_do_not_fit_together_are_refused(parts, message):
         Candidates(np.array(["a", "b"]), **parts)
 
 
+PARTS = {
+    "scores": np.ones(1),
+    "groups": np.array(["g"]),
+    "vectors": ArrayVectors(np.ones((1, 2), np.float32)),
+    "tags": Tags(np.array([0, 1]), np.array([0], np.int32), 1),
+    "label_graph": csr_array((1, 1)),
+}
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_sampler_names_the_part_that_it_misses(name):
     module = SAMPLERS[name]
-    params = module.Params.model_validate({"by": "x"} if name == "topk" else {})
+    needed = {"topk": {"by": "x"}, "band": {"by": "x", "low": 0}, "best_of_clusters": {"by": "x"}}
+    needed["rounds"] = {"inner": {"sampler": "kcenter"}}
+    params = module.Params.model_validate(needed.get(name, {}))
     assert isinstance(params, StrictModel)
     for part in module.REQUIRES - {"queries"}:
+        parts = {other: value for other, value in PARTS.items() if other != part}
         with pytest.raises(ValueError, match=f"candidates.{part}"):
-            module.sample(Candidates(np.array(["a"])), 1, params, 0)
+            module.sample(Candidates(np.array(["a"]), **parts), 1, params, 0)
 
 
 def test_the_registry_holds_what_the_protocol_asks_for():

@@ -113,3 +113,53 @@ def test_an_existing_row_may_be_one_that_cannot_be_chosen():
 def test_an_unknown_existing_row_is_named():
     with pytest.raises(ValueError, match="'nope' is not in the pool"):
         sample(pool_of(np.ones((2, 2), np.float32)), 1, Params(existing=("nope",)), 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), dim=st.integers(1, 3), rows=st.sampled_from([1, 4, 4096]))
+def test_the_farthest_pair_is_that_of_all_pairs_with_the_lowest_ids(seed, n, dim, rows):
+    rng = np.random.default_rng(seed)
+    vectors = rng.integers(-3, 4, (n, dim)).astype(np.float16)
+    vectors[(vectors == 0).all(axis=1)] = 1
+    pool = pool_of(vectors, np.array([f"{i:03d}" for i in rng.permutation(n)]))
+    apart = squared(vectors, vectors)
+    pairs = [(-apart[i, j], *sorted((pool.ties[i], pool.ties[j]))) for i, j in combinations(range(n), 2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kcenter, "BLOCK_ROWS", rows)
+        picked = sample(pool, n, Params(init="farthest_pair"), 0)
+    if n > 1:
+        assert tuple(pool.ties[picked.order[:2]]) == min(pairs)[1:]
+        assert picked.scores[1] == pytest.approx(np.sqrt(apart.max()), abs=1e-3)
+    assert len(set(picked.order.tolist())) == n
+
+
+def test_the_farthest_pair_of_a_cloud_is_found_without_all_pairs():
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((9000, 6)).astype(np.float32)
+    vectors[[17, 4321]] = [[30, 0, 0, 0, 0, 0], [-30, 1, 0, 0, 0, 0]]
+    assert sample(pool_of(vectors), 2, Params(init="farthest_pair"), 0).order.tolist() == [17, 4321]
+
+
+def test_medoids_start_with_the_row_closest_to_each_groups_mean():
+    rng = np.random.default_rng(5)
+    groups = rng.choice(["a", "b", "c"], 300, p=[0.2, 0.5, 0.3])
+    vectors = rng.standard_normal((300, 4)).astype(np.float32) + 3 * (groups == "b")[:, None]
+    pool = Candidates(np.array([f"{i:04d}" for i in range(300)]), groups=groups, vectors=ArrayVectors(vectors))
+    picked = sample(pool, 20, Params(init="medoids"), 0)
+    expected = []
+    for name in ("b", "c", "a"):
+        rows = np.flatnonzero(groups == name)
+        expected.append(int(rows[np.linalg.norm(vectors[rows] - vectors[rows].mean(axis=0), axis=1).argmin()]))
+    assert picked.order[:3].tolist() == expected
+    assert sample(pool, 2, Params(init="medoids"), 0).order.tolist() == expected[:2]
+    assert np.isnan(picked.scores[0])
+    for place in (1, 2, 3, 19):
+        nearest = np.sqrt(squared(vectors[picked.order[[place]]], vectors[picked.order[:place]]).min())
+        assert picked.scores[place] == pytest.approx(nearest, rel=1e-5)
+    assert picked.order[3] == np.sqrt(squared(vectors, vectors[expected])).min(axis=1).argmax()
+    assert Params(init="medoids").requires == {"vectors", "groups"}
+
+
+def test_existing_rows_leave_no_choice_of_a_start():
+    with pytest.raises(ValueError, match="leave 'init' out"):
+        Params(init="random", existing=("a",))

@@ -3,8 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import Candidates, longest, random, ranks_all, requires, score_column, stratify
-from datasel_assets.samplers.quotas import group_weights, take_turns, targets
+from datasel_assets.samplers import (
+    ArrayVectors,
+    Candidates,
+    longest,
+    random,
+    ranks_all,
+    requires,
+    score_column,
+    stratify,
+)
+from datasel_assets.samplers.quotas import group_weights, repetitions, take_turns, targets
 from datasel_assets.samplers.stratify import Params, sample
 
 
@@ -106,7 +115,7 @@ def test_one_group_and_the_random_inner_sampler_are_plain_random_sampling():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"inner": {"sampler": "stratify"}}, "'stratify' is not known: allowed are kcenter, longest"),
+        ({"inner": {"sampler": "stratify"}}, "'stratify' is not known: allowed are band, "),
         ({"inner": {"sampler": "longest", "bye": 1}}, "unknown key 'bye' for sampler longest: allowed are by, sampler"),
         ({"inner": {"sampler": "round_robin", "rule": "x"}}, "rule: must be 'lose_turn'"),
         ({"quota": "weights"}, "needs them"),
@@ -129,3 +138,59 @@ def test_what_is_needed_follows_the_inner_sampler():
     params = Params.model_validate({"inner": {"sampler": "longest", "by": "n_chars"}})
     assert score_column("stratify", params) == "n_chars"
     assert stratify.Params.model_validate(params.model_dump()) == params
+
+
+def test_a_share_of_a_group_bounds_it_by_its_size():
+    groups = ["a"] * 40 + ["b"] * 10
+    chosen = [groups[i] for i in run(pool_of(groups), 50, quota="equal", limits={"default": {"max_share": 0.25}})]
+    assert [chosen.count(name) for name in "ab"] == [10, 2]
+
+
+def test_repeated_draws_equalise_small_groups_up_to_the_cap():
+    assert repetitions(np.ones(2), np.array([10, 50]), 3).tolist() == pytest.approx([3, 30 / 50])
+    assert repetitions(np.ones(2), np.array([10, 50]), 2).tolist() == pytest.approx([2, 40 / 50])
+    assert repetitions(np.ones(3), np.array([10, 10, 0]), 5).tolist() == [1, 1, 1]
+    assert repetitions(np.array([1.0, 3.0]), np.array([10, 10]), 9).tolist() == pytest.approx([0.5, 1.5])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.floats(1, 6), st.integers(0, 100))
+def test_clusterclip_draws_every_group_alike_unless_its_rows_are_worn_out(sizes, most, budget):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    pool = Candidates(np.array([f"{i:04d}" for i in range(len(groups))], np.str_), groups=groups)
+    picked = sample(pool, budget, Params.model_validate({"quota": "equal", "repeat": most}), 0)
+    if len(picked.order) == 0:
+        return
+    weights = picked.weights
+    assert weights is not None
+    assert weights.sum() == pytest.approx(len(picked.order), rel=1e-5)
+    draws = {g: float(weights[groups[picked.order] == g].sum()) for g in set(groups[picked.order].tolist())}
+    most_drawn = max(draws.values())
+    for g, drawn in draws.items():
+        worn_out = (groups[picked.order] == g).sum() * most
+        assert drawn == pytest.approx(min(most_drawn, worn_out), rel=1e-4)
+
+
+def test_an_inner_sampler_that_thins_leaves_its_seats_to_the_other_groups():
+    scores = [9, 9, 9, 9, 1, 2, 3, 4]
+    pool = pool_of(["a"] * 4 + ["b"] * 4, scores)
+    inner = {"sampler": "band", "by": "x", "high": 5, "first": "high"}
+    assert run(pool, 8, quota="equal", inner=inner) == [7, 6, 5, 4]
+    assert run(pool, 2, quota="equal", inner=inner) == [7, 6]
+
+
+def test_weights_of_the_inner_sampler_are_passed_on():
+    rng = np.random.default_rng(0)
+    groups = np.array(["a"] * 30 + ["b"] * 10)
+    vectors = rng.standard_normal((40, 3)).astype(np.float32)
+    pool = Candidates(np.array([f"{i:04d}" for i in range(40)]), groups=groups, vectors=ArrayVectors(vectors))
+    params = Params.model_validate({"quota": "equal", "inner": {"sampler": "match_mean", "weights": True}})
+    picked = sample(pool, 10, params, 0)
+    assert picked.weights is not None
+    total = (picked.weights[:, None] * vectors[picked.order]).sum(axis=0)
+    np.testing.assert_allclose(total, vectors.sum(axis=0), atol=0.15 * 40)
+    for name, size in (("a", 30), ("b", 10)):
+        rows = np.flatnonzero(groups == name)
+        mine = groups[picked.order] == name
+        own = (picked.weights[mine][:, None] * vectors[picked.order[mine]]).sum(axis=0) / size
+        assert np.linalg.norm(own - vectors[rows].mean(axis=0)) < 0.5 * np.linalg.norm(vectors[rows].mean(axis=0))

@@ -14,15 +14,21 @@ from datasel_assets.corpus.contamination.items import (
     EvaluationItem,
     ItemsRead,
     evaluation_items,
+    halved,
 )
 from datasel_assets.corpus.contamination.neighbours import (
     Calibration,
     Neighbours,
-    calibrate_threshold,
     embedding_neighbours,
+    nearest_items,
     review_list,
+    settle_threshold,
 )
-from datasel_assets.corpus.contamination.report import contamination_report, labelled_precision
+from datasel_assets.corpus.contamination.report import (
+    contamination_report,
+    labelled_precision,
+    labelled_recall,
+)
 from datasel_assets.corpus.contamination.words import normalised_words
 
 __all__ = [
@@ -33,12 +39,15 @@ __all__ = [
     "ItemsRead",
     "Neighbours",
     "OverlapRules",
-    "calibrate_threshold",
     "contamination_report",
     "embedding_neighbours",
     "evaluation_items",
     "find_overlaps",
+    "halved",
     "labelled_precision",
+    "labelled_recall",
+    "nearest_items",
     "normalised_words",
     "review_list",
+    "settle_threshold",
 ]

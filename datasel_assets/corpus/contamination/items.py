@@ -4,6 +4,7 @@ Belongs here: which fields of a record are the question, the answer and the choi
 (``storage.readers``), comparing (``index.py``). Unlike a row of the corpus, an item needs no answer.
 """
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -89,6 +90,18 @@ def evaluation_items(
         name = str(row.position if item_column is None else row.record.get(item_column, row.position))
         items += [EvaluationItem(evaluation, name, text) for text in texts]
     return ItemsRead(tuple(items), records, dict(refused), detection)
+
+
+def halved(text: str) -> str:
+    """Return a copy that keeps half of the words, in their order; which half depends on the text alone.
+
+    A text of one word, as those of scripts without word spaces are, keeps half of its characters.
+    """
+    words, space = text.split(), " "
+    if len(words) < 2:
+        words, space = list(text), ""
+    kept = random.Random(text).sample(range(len(words)), (len(words) + 1) // 2)
+    return space.join(words[i] for i in sorted(kept))
 
 
 def _texts(record: Mapping[str, Any], detection: Detection, compare: Compare) -> list[str]:

@@ -1,6 +1,6 @@
 """What was found, evaluation by evaluation, and how far a person agrees with it.
 
-Belongs here: counts, and precision on labelled hits. Not here: finding (``index.py``, ``neighbours.py``).
+Belongs here: counts, and precision and recall on labelled rows. Not here: finding (``index.py``, ``neighbours.py``).
 """
 
 import polars as pl
@@ -62,9 +62,6 @@ def labelled_precision(hits: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame
     joined = hits.join(
         labels.select("row_id", "evaluation", "item", "contaminated"), on=["row_id", "evaluation", "item"], how="left"
     )
-    n, p, z = pl.col("labelled"), pl.col("precision"), 1.959963984540054
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * (p * (1 - p) / n + z * z / (4 * n * n)).sqrt() / (1 + z * z / n)
     return (
         joined.group_by("evaluation", "tier")
         .agg(
@@ -72,7 +69,52 @@ def labelled_precision(hits: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame
             pl.col("contaminated").is_not_null().sum().cast(pl.Int64).alias("labelled"),
             pl.col("contaminated").fill_null(False).sum().cast(pl.Int64).alias("right"),
         )
-        .with_columns(precision=pl.when(n > 0).then(pl.col("right") / n))
-        .with_columns(low=middle - half, high=middle + half)
+        .with_columns(precision=_share("right", "labelled"))
+        .with_columns(**_wilson("precision", "labelled"))
         .sort("evaluation", "tier")
     )
+
+
+def labelled_recall(hits: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    """Say which share of the rows labelled as contaminated is found, for each evaluation and tier.
+
+    A row counts as found by its strongest tier for the evaluation, whichever item is named.
+
+    Args:
+        hits: columns of CONTAMINATION_SCHEMA.
+        labels: row_id, evaluation, item, contaminated (bool).
+
+    Returns:
+        evaluation, tier, contaminated (labelled rows), found (of those, by this tier or a stronger one), recall, and
+        low and high: the 95 % Wilson interval. It says something about the pool only if the labels were not drawn
+        from the hits: rows that no tier reports must be among them.
+    """
+    truth = labels.filter("contaminated").select("evaluation", "row_id").unique()
+    place = pl.col("tier").replace_strict(list(TIERS), range(len(TIERS)), return_dtype=pl.Int8)
+    best = hits.group_by("evaluation", "row_id").agg(place.min().alias("rank"))
+    joined = truth.join(best, on=["evaluation", "row_id"], how="left")
+    tiers = pl.DataFrame({"tier": TIERS, "order": range(len(TIERS))}, schema={"tier": pl.String, "order": pl.Int8})
+    return (
+        joined.join(tiers, how="cross")
+        .group_by("evaluation", "tier", "order")
+        .agg(
+            pl.len().cast(pl.Int64).alias("contaminated"),
+            (pl.col("rank") <= pl.col("order")).fill_null(False).sum().cast(pl.Int64).alias("found"),
+        )
+        .with_columns(recall=_share("found", "contaminated"))
+        .with_columns(**_wilson("recall", "contaminated"))
+        .sort("evaluation", "order")
+        .drop("order")
+    )
+
+
+def _share(part: str, whole: str) -> pl.Expr:
+    return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
+
+
+def _wilson(share: str, n: str) -> dict[str, pl.Expr]:
+    """Return the 95 % interval of Wilson (1927) as columns low and high."""
+    p, count, z = pl.col(share), pl.col(n), 1.959963984540054
+    middle = (p + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * (p * (1 - p) / count + z * z / (4 * count * count)).sqrt() / (1 + z * z / count)
+    return {"low": middle - half, "high": middle + half}

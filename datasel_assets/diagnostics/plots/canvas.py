@@ -173,19 +173,20 @@ def legend(axes: "Axes", handles: Any = None, **properties: Any) -> None:
         text.set(**font())
 
 
-def to_png(fig: "Figure", colours: Sequence[int] = (128, 64, 32), dpi: int = _DPI) -> bytes:
+def to_png(fig: "Figure", colours: Sequence[int] = (128, 64, 32), dpi: int | None = None) -> bytes:
     """Render a figure as a palette PNG of at most 60 KB: 1120 pixels wide, less only if it would be larger.
 
     Args:
         fig: the figure.
         colours: palette sizes to try; a picture of one colour needs few.
-        dpi: dots per inch of the first try; a tall picture with little in it needs fewer.
+        dpi: dots per inch of the first try, by default those of the figure; a tall one with little in it needs fewer.
 
     Raises:
         ValueError: even the smallest rendering is too large.
     """
     from PIL import Image
 
+    dpi = dpi or _DPI
     tries = ((dpi, 1), (min(dpi, 115), 2), (min(dpi, 101), 4))
     for density, fewer in tries:
         raw = io.BytesIO()

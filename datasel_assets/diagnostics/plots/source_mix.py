@@ -60,5 +60,5 @@ def source_mix(pool: Mapping[str, float], selections: Mapping[str, Mapping[str, 
     axes.set_ylim(len(bars) - 0.45, -0.85)
     axes.set_xlim(0, 1)
     axes.set_xticks([])
-    canvas.legend(axes, handles, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=4, borderaxespad=0.3)
+    canvas.legend(axes, handles, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=3, borderaxespad=0.3)
     return canvas.to_png(fig)

@@ -96,7 +96,7 @@ def score_texts(
         responses: n texts of the assistant's side.
         names: columns to compute; None for all whose inputs are given.
         inputs: what some indicators need beside the texts (``inputs_of``), by name: ``counts``, ``frequency_band``,
-            ``length_band``, ``labels``, ``label_counts``, ``importance``.
+            ``length_band``, ``labels``, ``label_counts``, ``label_bands``, ``importance``.
 
     Returns:
         Column name to float32 (n,), NaN where a value is not defined.

@@ -132,7 +132,7 @@ def test_labels_of_rows_reach_their_turns():
         ["response_dqi_c6"],
         labels=["other", "x"],
         label_counts=label_counts,
-        frequency_band=(0.5, 0.9),
+        label_bands={"x": (0.5, 0.9)},
     )
     np.testing.assert_allclose(columns["response_dqi_c6"], [np.nan, (3 - 4) / 7], rtol=1e-6)
     assert turns["dqi_c6"].to_list() == [1, -1]

@@ -1,0 +1,173 @@
+"""The figures of every recipe in a comparison: diversity, coverage, words, shift, quality, closeness to targets.
+
+Belongs here: which inputs the diagnostics get, and that an unchanged selection is not measured again. Does not: any
+formula (``diagnostics``), the page (``comparison``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.defs.pool import score_key
+from datasel_assets.defs.recipe_inputs import PoolInputs
+from datasel_assets.defs.resources import Warehouse
+from datasel_assets.defs.table_asset import Step
+from datasel_assets.diagnostics.measures import MEASURES, Measure
+from datasel_assets.diagnostics.subset import subset_diagnostics
+from datasel_assets.indicators.blend import percentile_rank
+from datasel_assets.samplers.base import BLOCK_ROWS, Vectors
+
+QUALITY = Measure("quality", "quality", "high", "mean percentile rank in the pool of the first blend, 0 .. 1", "aims")
+EXTRA = {QUALITY.name: QUALITY}
+TARGET = "near_"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The figures of some selections.
+
+    Attributes:
+        table: a column ``recipe``, one per measure, and ``basis``: what they were made from.
+        computed: how many recipes were measured anew.
+        targets: the columns of closeness to a target.
+        titles: column -> what it is, for a picture.
+    """
+
+    table: pl.DataFrame
+    computed: int
+    targets: tuple[str, ...]
+    titles: Mapping[str, str]
+
+
+def target_measure(target: str) -> Measure:
+    """Return the measure of closeness to a target: it may be low on purpose, so it is not held against anyone."""
+    doc = f"mean over the chosen rows of the largest cosine to an example of the target {target}, -1 .. 1"
+    return Measure(f"{TARGET}{target}", f"near {target}", "high", doc, "aims", judged=False)
+
+
+def measure(step: Step, pool: pl.DataFrame, chosen: Mapping[str, np.ndarray], basis: Mapping[str, str]) -> Measured:
+    """Return the figures of every selection; those whose basis is that of the stored comparison are taken from it.
+
+    Args:
+        step: whose warehouse is read, and whose progress is reported.
+        pool: from ``pool.read_pool``, with clusters and the quality score where there are any.
+        chosen: recipe -> row ids.
+        basis: recipe -> what its figures are made from.
+    """
+    warehouse = step.warehouse
+    registry = warehouse.registry
+    targets = [target_measure(name) for name in registry.aims] if registry.clustered else []
+    columns = [*MEASURES, *EXTRA, *(found.name for found in targets)]
+    stored = _stored(warehouse, columns)
+    made = {name: stored[value] for name, value in basis.items() if value in stored}
+    wanted = [name for name in chosen if name not in made]
+    if wanted:
+        inputs = PoolInputs(warehouse, pool)
+        ids = pool["row_id"].to_numpy().astype(np.str_)
+        shared = _Shared.of(warehouse, pool, inputs)
+        for done, name in enumerate(wanted):
+            rows = np.searchsorted(ids, np.sort(chosen[name].astype(np.str_)))
+            made[name] = dict.fromkeys(columns) | shared.figures(ids, rows)
+            step.progress(done + 1, len(wanted))
+    lines = [{"recipe": name, **made[name], "basis": basis[name]} for name in chosen]
+    schema = {"recipe": pl.String, **dict.fromkeys(columns, pl.Float64), "basis": pl.String}
+    titles = {m.name: m.title for m in (*EXTRA.values(), *targets)}
+    table = pl.DataFrame(lines, schema=schema).with_columns(pl.col(columns).fill_nan(None))
+    return Measured(table, len(wanted), tuple(found.name for found in targets), titles)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """What the figures of all recipes are made from."""
+
+    vectors: Vectors | None
+    usable: np.ndarray
+    clusters: np.ndarray | None
+    sources: np.ndarray
+    tags: object
+    quality: np.ndarray | None
+    near: Mapping[str, np.ndarray]
+    texts: np.ndarray
+
+    @classmethod
+    def of(cls, warehouse: Warehouse, pool: pl.DataFrame, inputs: PoolInputs) -> "_Shared":
+        registry = warehouse.registry
+        vectors, missing, near = None, np.ones(pool.height, dtype=bool), {}
+        if registry.clustered:
+            vectors, missing = inputs.vectors(registry.clustered)
+            for name in registry.aims:
+                queries = inputs.queries(registry.clustered, name).vectors
+                near[f"{TARGET}{name}"] = _nearest(vectors, missing, np.asarray(queries, dtype=np.float32))
+        quality = None
+        for name in known_quality(warehouse):
+            score = pool[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            known = ~np.isnan(score)
+            quality = np.full(pool.height, np.nan)
+            quality[known] = percentile_rank(score[known])
+        return cls(
+            vectors=vectors,
+            usable=~missing,
+            clusters=pool["cluster"].fill_null(-1).to_numpy() if pool["cluster"].count() else None,
+            sources=pool["source"].to_numpy(),
+            tags=inputs.tags(registry.tagged) if registry.tagged else None,
+            quality=quality,
+            near=near,
+            texts=inputs.texts(),
+        )
+
+    def figures(self, ids: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        """Return the figures of the rows (b,) of the pool."""
+        found: dict[str, float] = {}
+        if self.vectors is not None:
+            found = subset_diagnostics(
+                ids,
+                self.vectors,
+                rows,
+                clusters=self.clusters,
+                sources=self.sources,
+                tags=self.tags,  # type: ignore[arg-type]
+                texts=self.texts[rows],
+            )
+        if self.quality is not None:
+            found["quality"] = _mean(self.quality[rows])
+        return found | {name: _mean(values[rows]) for name, values in self.near.items()}
+
+
+def known_quality(warehouse: Warehouse) -> list[str]:
+    """Return the score that stands for quality, if its table is there: a failed blend must not stop the comparison."""
+    quality = warehouse.registry.quality
+    return [quality] if quality and warehouse.lake.info(score_key(quality)) else []
+
+
+def contaminated_rows(warehouse: Warehouse) -> np.ndarray:
+    """Return the ids of the rows with any hit of an evaluation, weak ones included."""
+    keys = [key for source in warehouse.active_sources() if warehouse.lake.info(key := ("contamination", source))]
+    if not keys:
+        return np.empty(0, dtype=np.str_)
+    return pl.concat(warehouse.lake.scan(key).select("row_id") for key in keys).collect()["row_id"].unique().to_numpy()
+
+
+def _stored(warehouse: Warehouse, columns: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Return the stored figures by their basis."""
+    if not warehouse.lake.info(("comparison",)):
+        return {}
+    table = warehouse.lake.scan(("comparison",)).collect()
+    if not {"basis", *columns} <= set(table.columns):
+        return {}
+    return {row["basis"]: {name: row[name] for name in columns} for row in table.iter_rows(named=True)}
+
+
+def _nearest(vectors: Vectors, missing: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Return (n,) the largest cosine of each row to a query; NaN where it has no vector."""
+    found = np.full(vectors.n, np.nan)
+    for rows, block in vectors.blocks(BLOCK_ROWS):
+        found[rows] = (block @ queries.T).max(axis=1)
+    found[missing] = np.nan
+    return found
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

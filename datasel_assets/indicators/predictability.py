@@ -1,0 +1,102 @@
+"""How easily a linear model tells a row's label from its vector: the score of AFLite (Le Bras et al. 2020).
+
+Belongs here: out-of-fold accuracy over many random splits, and the YAML of such a score. Does not: where vectors and
+labels come from, which rows are dropped by it, repeating it after some are.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.indicators.base import indicator
+from datasel_assets.indicators.ridge import ridge_classifier
+from datasel_assets.schema import Slug, StrictModel
+
+RIDGE = 1e-3
+"""Penalty on the squared weights, as a share of the mean variance of the vectors' coordinates."""
+
+_BLOCK_NUMBERS = 1 << 23
+
+
+class PredictabilitySpec(StrictModel):
+    """A score of how predictable a row's label is, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``predictability``.
+        representation: whose vectors the classifier sees.
+        label: what it predicts: the ``source`` of a row, or its ``cluster``.
+        splits: random splits, each with a classifier of its own.
+        train_rows: rows that each is trained on; never more than half of the pool, so that rows are held out.
+        seed: another seed, other splits.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["predictability"]
+    representation: Slug
+    label: Literal["source", "cluster"] = "source"
+    splits: Annotated[int, Field(ge=1, le=1024)] = 64
+    train_rows: Annotated[int, Field(ge=2)] = 10_000
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    doc: str = ""
+    paper: str = "Adversarial Filters of Dataset Biases (AFLite, arXiv 2002.04108)"
+
+
+@indicator(
+    keep="low",
+    bounds=(0, 1),
+    source="Le Bras et al. 2020 (arXiv 2002.04108), Algorithm 1; survey Eq 16 with errata (over the number of splits)",
+)
+def predictability(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    row_ids: np.ndarray,
+    splits: int = 64,
+    train_rows: int = 10_000,
+    seed: int = 0,
+    ridge: float = RIDGE,
+) -> np.ndarray:
+    """Share of the random splits with the row held out in which a linear classifier finds its label.
+
+    |{splits of E_i that predict y_i}| / |E_i|, E_i the splits that did not train on row i. AFLite drops what is easy:
+    low values are kept. The paper's classifier is a logistic regression or a support vector machine; here it is ridge
+    regression on one column of +1 and -1 per label with an intercept, of which the largest output wins. It is linear
+    as well and has a closed form, so that 64 of them cost seconds and no iteration decides when they are done. A
+    label between many others on a line can be hidden from it, which a logistic regression would see. NaN where a row
+    has no vector, no label, or never was held out.
+
+    Args:
+        vectors: (n, d); a row of zeros has no direction and takes no part.
+        labels: (n,) int, negative where there is none.
+        row_ids: (n,) distinct ids; they alone, with the seed, decide which split trains on which row.
+        splits: number of splits.
+        train_rows: rows that each classifier is trained on, at most half of the usable ones.
+        seed: which splits.
+        ridge: penalty, times the trace of the scatter matrix over d.
+    """
+    usable = np.flatnonzero((np.asarray(labels) >= 0) & (np.vecdot(vectors, vectors) > 0))
+    ids = np.asarray(row_ids)[usable]
+    # In the order of the ids, so that not even rounding depends on how the rows lie.
+    usable = usable[np.argsort(ids)]
+    rows, ids = np.ascontiguousarray(vectors[usable], np.float32), np.sort(ids)
+    result = np.full(len(vectors), np.nan)
+    trained = min(train_rows, len(rows) // 2)
+    if trained < 2:
+        return result
+    names, own = np.unique(np.asarray(labels)[usable], return_inverse=True)
+    right, asked = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    for split in range(splits):
+        chosen = hash_sample(ids, trained, (seed << 20) + split)
+        weights, constant = ridge_classifier(rows[chosen].astype(np.float64), own[chosen], len(names), ridge)
+        held_out = np.ones(len(rows), bool)
+        held_out[chosen] = False
+        asked += held_out
+        step = max(1, _BLOCK_NUMBERS // len(names))
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            found = (rows[block] @ weights + constant).argmax(axis=1)
+            right[block] += (found == own[block]) & held_out[block]
+    result[usable] = np.divide(right, asked, out=np.full(len(rows), np.nan), where=asked > 0)
+    return result

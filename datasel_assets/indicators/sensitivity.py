@@ -1,0 +1,72 @@
+"""Sensitivity of a row: the loss at the centre of its cluster, and how far it is from there (Axiotis et al. 2024).
+
+Belongs here: the arithmetic and the YAML of such a score. Does not: clusters, losses, the draw and its weights (a
+sampler: Gumbel top-k with temperature 1). The distance alone is ``neighbours.centroid_distance``.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from datasel_assets.indicators.base import indicator
+from datasel_assets.schema import Slug, StrictModel
+
+
+class SensitivitySpec(StrictModel):
+    """A score for sensitivity sampling, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``sensitivity``.
+        representation: whose clusters and distances; it needs a ``clusters`` block.
+        loss: a score that is a loss, such as ``proxy_lm.nll``; read at the row nearest to each centre only.
+        distance_weight: lambda, the change of loss per squared distance.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["sensitivity"]
+    representation: Slug
+    loss: str
+    distance_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    doc: str = ""
+    paper: str = "Data-Efficient Learning via Clustering-Based Sensitivity Sampling (arXiv 2402.17327)"
+
+
+@indicator(keep="high", source="Axiotis et al. 2024 (arXiv 2402.17327), Algorithm 1; survey section 4.3 with errata")
+def sensitivity(
+    clusters: np.ndarray, cosine_distance: np.ndarray, loss: np.ndarray, distance_weight: float = 1.0
+) -> np.ndarray:
+    """Log of what the row may add to the loss of the pool: log(loss(c) + lambda ||x - mu||^2).
+
+    loss(c) is the loss of the row nearest to the centre of x's cluster, so that a model has to read one row of each
+    cluster only; mu is the centroid and ||x - mu||^2 = 2 d between unit vectors at cosine distance d. In logs, so that
+    Gumbel top-k with temperature 1 draws with probability proportional to the sensitivity; estimates of a mean over
+    the pool need its inclusion weights, without them they are biased. NaN for a row without cluster, in a cluster
+    without any loss, or of no sensitivity.
+
+    Args:
+        clusters: (n,) int, negative where there is none.
+        cosine_distance: (n,) to the centroid of the row's cluster, NaN where there is none.
+        loss: (n,) not negative, NaN where it is not known.
+        distance_weight: lambda.
+
+    Raises:
+        ValueError: the loss at a centre is negative: the sensitivity would be no probability.
+    """
+    clusters, away = np.asarray(clusters), np.asarray(cosine_distance, np.float64)
+    known = (clusters >= 0) & np.isfinite(away)
+    result = np.full(len(clusters), np.nan)
+    if not known.any():
+        return result
+    at_centre = np.full(int(clusters[known].max()) + 1, np.nan)
+    # Backwards, so that the nearest is written last; at equal distance the first row wins.
+    candidates = np.flatnonzero(known & np.isfinite(loss))
+    order = candidates[np.argsort(away[candidates], kind="stable")][::-1]
+    at_centre[clusters[order]] = np.asarray(loss, np.float64)[order]
+    if (at_centre < 0).any():
+        worst = int(np.nanargmin(at_centre))
+        raise ValueError(f"the loss at the centre of cluster {worst} is {at_centre[worst]:g}: a loss is not negative")
+    found = at_centre[clusters[known]] + distance_weight * 2.0 * np.maximum(away[known], 0.0)
+    result[known] = np.log(found, out=np.full(len(found), np.nan), where=found > 0)
+    return result

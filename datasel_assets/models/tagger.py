@@ -1,0 +1,205 @@
+"""Tags of instructions by a language model that writes them: the prompt of InsTag, greedy generation in batches.
+
+Belongs here: the prompt, how it is cut to the context, the batches. Does not: reading the answer
+(``corpus.tag_lists``), which tags become labels.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from datasel_assets.models.batching import plan_padded
+from datasel_assets.models.causal_loading import load_causal_model
+from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.encoder import DeviceMemoryError
+from datasel_assets.models.loading import max_positions
+from datasel_assets.models.resolve import ModelNotFoundError, resolve_model
+from datasel_assets.registry.encoder import Precision
+from datasel_assets.schema import StrictModel
+
+if TYPE_CHECKING:
+    import torch
+
+LOGGER = logging.getLogger(__name__)
+
+PLACE = "{instruction}"
+PROMPT = (
+    "You are a helpful assistant. Please identify tags of user intentions in the following user query and provide an "
+    'explanation for each tag. Please respond in the JSON format {"tag": str, "explanation": str}.\nQuery: '
+) + PLACE
+"""What InsTagger was trained on (arXiv 2308.07074, section 5)."""
+
+CPU_BUDGET = 8192
+GPU_BUDGET = 65_536
+SLACK = 8
+"""Tokens that cutting an instruction leaves free: next to the prompt its last characters may be split differently."""
+
+Progress = Callable[[int, int], None]
+
+
+class TaggerSpec(StrictModel):
+    """One tagger.
+
+    Attributes:
+        model: a local folder, or a name on the Hugging Face hub such as ``OFA-Sys/InsTagger``.
+        revision: branch, tag or commit on the hub.
+        max_tokens: length of prompt and instruction; longer instructions are cut on the right.
+        max_new_tokens: length of the answer; tags that are complete when it breaks off count.
+        precision: ``auto`` is bfloat16 where the device computes it natively, else float32.
+        prompt: what the model is asked, with ``{instruction}`` once. It becomes a user message where the tokenizer has
+            a chat template, otherwise ``Assistant:`` follows on a line of its own.
+        token_budget: tokens of one batch, the answers and padding included; None for the default of the device.
+    """
+
+    model: str = Field(min_length=1)
+    revision: str | None = None
+    max_tokens: int = Field(1024, ge=16)
+    max_new_tokens: int = Field(256, ge=1)
+    precision: Precision = "auto"
+    prompt: str = PROMPT
+    token_budget: int | None = Field(default=None, ge=1)
+
+    @field_validator("prompt")
+    @classmethod
+    def _one_place(cls, prompt: str) -> str:
+        if prompt.count(PLACE) != 1:
+            raise ValueError(f"the prompt must contain {PLACE} exactly once")
+        return prompt
+
+    def identity(self) -> dict[str, object]:
+        """Everything that decides the answers, for fingerprints."""
+        return self.model_dump(exclude={"token_budget"})
+
+
+class Tagger:
+    """Asks one model for the tags of instructions.
+
+    Answers are greedy, so the same rows give the same answers; other neighbours in a batch change logits by rounding.
+
+    Attributes:
+        spec: what was asked for.
+        device: where it runs.
+        dtype: its number format, such as ``bfloat16``.
+    """
+
+    def __init__(self, spec: TaggerSpec, device: str = "auto", *, base: Path | None = None) -> None:
+        """Load the model.
+
+        Args:
+            spec: model, prompt, limits.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
+            base: folder that a relative model path starts from.
+
+        Raises:
+            ModelNotFoundError: no such model, or it has no fast tokenizer.
+            ModelIntegrityError: weights are missing.
+            ValueError: the device or the limits do not suit the model.
+        """
+        from transformers import AutoTokenizer, GenerationConfig
+
+        self.spec = spec
+        resolved = resolve_model(spec.model, spec.revision, base=base)
+        self.device = pick_device(device)
+        dtype = pick_dtype(spec.precision, self.device)
+        self.dtype = str(dtype).removeprefix("torch.")
+        tokenizer: Any = AutoTokenizer.from_pretrained(resolved.path, local_files_only=True, trust_remote_code=False)
+        if not tokenizer.is_fast:
+            raise ModelNotFoundError(
+                f"{resolved.path}: the tokenizer is the slow {type(tokenizer).__name__}; a tokenizer.json is needed"
+            )
+        self._tokenizer = tokenizer
+        self._model = load_causal_model(resolved, dtype, self.device)
+        limit = max_positions(self._model)
+        if limit is not None and spec.max_tokens + spec.max_new_tokens > limit:
+            raise ValueError(
+                f"max_tokens {spec.max_tokens} and max_new_tokens {spec.max_new_tokens} are together more than the "
+                f"{limit} positions of {spec.model}"
+            )
+        ends = self._model.generation_config.eos_token_id
+        self._end = ends if ends is not None else tokenizer.eos_token_id
+        first = self._end[0] if isinstance(self._end, list) else self._end
+        self._pad = next(token for token in (tokenizer.pad_token_id, first, 0) if token is not None)
+        # A configuration of our own: that of the model may sample.
+        self._greedy = GenerationConfig(
+            do_sample=False, max_new_tokens=spec.max_new_tokens, pad_token_id=self._pad, eos_token_id=self._end
+        )
+        self._room = spec.max_tokens - len(self._ids("")) - SLACK
+        if self._room < 1:
+            raise ValueError(f"max_tokens {spec.max_tokens} leaves no room for an instruction beside the prompt")
+        self._budget = spec.token_budget or (CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET)
+
+    def answers(self, instructions: Sequence[str], *, progress: Progress | None = None) -> list[str]:
+        """Return the model's answer to each instruction; an empty string for one without text.
+
+        Args:
+            instructions: n texts.
+            progress: called with (rows done, n) after each batch.
+
+        Raises:
+            DeviceMemoryError: one row alone does not fit on the device.
+        """
+        import torch
+
+        found = [""] * len(instructions)
+        rows = [np.array(self._ids(self._cut(text)) if text.strip() else [], np.int64) for text in instructions]
+        lengths = np.array([len(ids) for ids in rows], np.int64)
+        open_rows = np.where(lengths > 0, lengths + self.spec.max_new_tokens, 0)
+        batches = plan_padded(open_rows, self._budget)
+        while batches:
+            batch = batches[0]
+            try:
+                texts = self._generate([rows[i] for i in batch])
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise DeviceMemoryError(
+                        f"one instruction of {int(lengths[batch[0]])} tokens does not fit on {self.device} with "
+                        f"{self.spec.model}: lower max_tokens, or use a smaller model or device: cpu"
+                    ) from error
+                self._budget = max(int(open_rows[batch].max()), self._budget // 2)
+                LOGGER.warning("%s is out of memory; batches now hold %d tokens", self.device, self._budget)
+                torch.cuda.empty_cache()
+                batches = plan_padded(open_rows, self._budget)
+                continue
+            for i, text in zip(batch, texts, strict=True):
+                found[i] = text
+            open_rows[batch] = 0
+            batches = batches[1:]
+            if progress is not None:
+                progress(int((open_rows == 0).sum()), len(instructions))
+        return found
+
+    def _generate(self, rows: Sequence[np.ndarray]) -> list[str]:
+        import torch
+
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), self._pad, dtype=torch.long)
+        real = torch.zeros((len(rows), longest), dtype=torch.long)
+        for i, row in enumerate(rows):  # on the left: what is written follows what was read
+            ids[i, longest - len(row) :] = torch.from_numpy(row)
+            real[i, longest - len(row) :] = 1
+        ids, real = self._placed(ids), self._placed(real)
+        with torch.inference_mode():
+            written = self._model.generate(input_ids=ids, attention_mask=real, generation_config=self._greedy)
+        return self._tokenizer.batch_decode(written[:, longest:].cpu(), skip_special_tokens=True)
+
+    def _placed(self, values: "torch.Tensor") -> "torch.Tensor":
+        return values.to(self.device)
+
+    def _cut(self, instruction: str) -> str:
+        """Return as much of the beginning as fits."""
+        offsets = self._tokenizer(instruction, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return instruction if len(offsets) <= self._room else instruction[: offsets[self._room - 1][1]]
+
+    def _ids(self, instruction: str) -> list[int]:
+        """Return the tokens of the whole question."""
+        question = self.spec.prompt.replace(PLACE, instruction)
+        if self._tokenizer.chat_template:
+            text = self._tokenizer.apply_chat_template(
+                [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
+            )
+            return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self._tokenizer(f"{question}\nAssistant:")["input_ids"]

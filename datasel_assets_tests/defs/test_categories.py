@@ -1,0 +1,111 @@
+"""Categories as assets: the classifier, the table per source, what an increment costs, and a selection by them."""
+
+import polars as pl
+import pytest
+
+from datasel_assets.defs.graph import table_assets
+from datasel_assets.defs.pool import read_pool
+from datasel_assets.defs.table_asset import Built, Step
+from datasel_assets_tests.defs.conftest import Project
+from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
+
+STAGES = (
+    *("raw_corpus", "corpus", "targets", "embeddings", "target_embeddings"),
+    *("representation_basis", "representations", "category_models", "categories"),
+)
+
+
+def seeds(project: Project, **changes: str) -> None:
+    """Write 4 seed examples of each topic; ``changes``: topic -> another name for its category."""
+    examples = [
+        {"prompt": row["instruction"], "response": row["output"], "task": changes.get(topic, topic)}
+        for topic in TOPICS
+        for row in rows(topic, 4, start=500)
+    ]
+    write_yaml(project.data / "targets" / "kinds_seeds.yaml", {"doc": "kinds", "examples": examples})
+    write_yaml(project.data / "categories" / "kinds.yaml", {"representation": "rds_plus", "target": "kinds_seeds"})
+
+
+def refresh(project: Project) -> dict[tuple[str, str | None], Built]:
+    """Make what is not current of the categories and what they need; return what was made."""
+    warehouse = project.warehouse
+    made = {}
+    for asset in table_assets(warehouse.registry):
+        if asset.key[0] in STAGES and asset.key[1:] != ("white",):
+            for source in sorted(warehouse.registry.source_names) if asset.partitioned else [None]:
+                if not asset.is_current(warehouse, source):
+                    step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
+                    built = made[asset.name, source] = asset.build(step)
+                    assert all(check.passed for check in built.checks.values())
+                    assert set(built.checks) == set(asset.checks)
+    return made
+
+
+@pytest.fixture
+def sorted_pool(project: Project) -> Project:
+    """A pool with nothing made but its categories."""
+    seeds(project)
+    refresh(project)
+    return project
+
+
+def table(project: Project, source: str) -> pl.DataFrame:
+    return project.warehouse.lake.scan(("categories", "kinds", source)).collect()
+
+
+def test_each_row_gets_the_category_whose_seeds_it_is_like(settled: Project):
+    seeds(settled)
+    recipe = {"doc": "x", "paper": "baseline", "budget": {"rows": 12}}
+    by_kind = {"quota": "weights", "weights": {"sums": 0.5, "fruit": 0.25, "code": 0.25}}
+    select = {"sampler": "stratify", "groups": "kinds", **by_kind}
+    write_yaml(settled.data / "recipes" / "mixed.yaml", {**recipe, "select": select})
+    outcome, runs = settled.run()
+    assert outcome.failures == []
+    assert {"category_models/kinds", "categories/kinds", "selections/mixed"} <= {r["stage"] for r in runs}
+    pool = read_pool(settled.warehouse, categories=["kinds"])
+    assert (pool["category.kinds"] == pool["source"]).mean() > 0.95
+    for source in TOPICS:
+        found = table(settled, source)
+        assert found.columns == ["row_id", "category", "margin"]
+        assert (found["margin"] >= 0).all()
+    taken = settled.warehouse.lake.scan(("selections", "mixed")).collect().join(pool, on="row_id")
+    counts = dict(taken["category.kinds"].value_counts().iter_rows())
+    assert counts == {"sums": 6, "fruit": 3, "code": 3}
+    assert settled.run()[1] == []
+
+
+def test_the_page_of_the_classifier_shows_how_it_does_on_seeds_it_has_not_seen(project: Project):
+    seeds(project)
+    built = refresh(project)["category_models/kinds", None]
+    assert built.metadata["seeds"] == 12
+    assert built.metadata["leave_one_out_accuracy"] > 0.8
+    records = built.metadata["confusion"].records
+    assert [record.data["category"] for record in records] == sorted(TOPICS)
+    lines = [{key: count for key, count in record.data.items() if key != "category"} for record in records]
+    assert [sum(line.values()) for line in lines] == [4, 4, 4]
+
+
+def test_new_rows_are_sorted_and_nothing_else_is_done(sorted_pool: Project):
+    add_source(sorted_pool.data, "fruit", rows("fruit", 41), licence="CC0-1.0")
+    done = refresh(sorted_pool)
+    assert done["categories/kinds", "fruit"].rows_new == 1
+    assert ("category_models/kinds", None) not in done
+    assert ("categories/kinds", "code") not in done
+    assert refresh(sorted_pool) == {}
+
+
+def test_other_names_of_categories_sort_the_pool_anew(sorted_pool: Project):
+    seeds(sorted_pool, fruit="groceries")
+    done = refresh(sorted_pool)
+    assert done["category_models/kinds", None].rows_new == 12
+    assert done["categories/kinds", "code"].rows_new == 40
+    assert "groceries" in table(sorted_pool, "fruit")["category"].to_list()
+
+
+def test_seeds_without_a_category_are_refused_by_name(project: Project):
+    examples = [{"prompt": f"Add {i} and 2.", "response": f"{i + 2}", "task": "sums"} for i in range(3)]
+    examples.append({"prompt": "Name a fruit.", "response": "A pear.", "task": "fruit"})
+    write_yaml(project.data / "targets" / "kinds_seeds.yaml", {"doc": "kinds", "examples": examples})
+    write_yaml(project.data / "categories" / "kinds.yaml", {"representation": "rds_plus", "target": "kinds_seeds"})
+    with pytest.raises(ValueError, match=r"1 of them with one example \(fruit\)"):
+        refresh(project)

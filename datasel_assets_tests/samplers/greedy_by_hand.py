@@ -1,0 +1,69 @@
+"""Objectives from their definitions, over whole subsets, and the greedy that evaluates every row before every pick."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from datasel_assets.samplers import ArrayVectors, Candidates
+from datasel_assets.samplers.base import Tags
+from datasel_assets.samplers.greedy.objectives.similarity import Dense
+
+Value = Callable[[Sequence[int]], float]
+
+
+def pool_of(vectors: np.ndarray | None = None, has: np.ndarray | None = None, seed: int | None = None, **parts):
+    """Candidates with row_ids in order, or shuffled by ``seed``."""
+    n = len(vectors) if vectors is not None else len(has)
+    places = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
+    tags = None
+    if has is not None:
+        indptr = np.concatenate([[0], has.sum(axis=1).cumsum()])
+        tags = Tags(indptr, np.nonzero(has)[1].astype(np.int32), has.shape[1])
+    ids = np.array([f"{i:05d}" for i in places])
+    return Candidates(ids, vectors=None if vectors is None else ArrayVectors(vectors), tags=tags, **parts)
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    units = vectors.astype(np.float64) / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return units @ units.T
+
+
+def clipped(vectors: np.ndarray) -> np.ndarray:
+    """max(cosine, 0), rounded as the sampler rounds it: all sums and differences of these are then exact."""
+    return Dense(ArrayVectors(vectors)).matrix / 2.0**24
+
+
+def facility_location(s: np.ndarray) -> Value:
+    return lambda chosen: sum(max((s[i, j] for j in chosen), default=0.0) for i in range(len(s)))
+
+
+def saturated_coverage(s: np.ndarray, saturation: float) -> Value:
+    limit = np.floor(saturation * s.sum(axis=1) * 2**24) / 2**24
+    return lambda chosen: sum(min(sum(s[i, j] for j in chosen), limit[i]) for i in range(len(s)))
+
+
+def graph_cut(s: np.ndarray, redundancy: float) -> Value:
+    return lambda chosen: (
+        sum(s[i, j] for i in range(len(s)) for j in chosen) - redundancy * sum(s[i, j] for i in chosen for j in chosen)
+    )
+
+
+def tag_coverage(has: np.ndarray, phi: Callable[[float], float]) -> Value:
+    return lambda chosen: sum(phi(sum(has[j, t] for j in chosen)) for t in range(has.shape[1]))
+
+
+def log_det(k: np.ndarray, ridge: float) -> Value:
+    return lambda chosen: np.linalg.slogdet(np.eye(len(chosen)) + k[np.ix_(chosen, chosen)] / ridge)[1]
+
+
+def naive_greedy(value: Value, n: int, budget: int, ties: np.ndarray, cost=None, bonus=None) -> list[int]:
+    """Every gain from scratch, in every round; gains within 2**-30 are a tie."""
+    order: list[int] = []
+    now = value([])
+    while len(order) < min(budget, n):
+        left = [i for i in range(n) if i not in order]
+        gains = {i: value([*order, i]) - now + (0 if bonus is None else bonus[i]) for i in left}
+        ratio = {i: gains[i] / (1 if cost is None else cost[i]) for i in left}
+        order.append(min(left, key=lambda i: (-round(ratio[i] * 2**30), ties[i])))
+        now = value(order)
+    return order

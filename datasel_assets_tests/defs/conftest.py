@@ -1,7 +1,7 @@
 """Run the main job over a small data folder on a real instance."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -66,9 +66,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settled(finished: Path, tmp_path: Path, instance: dg.DagsterInstance) -> Project:
     """A pool that is up to date (the copy needed a new catalog, nothing else)."""
-    shutil.copytree(finished, tmp_path / "data")
-    project = Project(tmp_path / "data", instance)
+    return copy_of(finished, tmp_path, instance)
+
+
+def copy_of(data: Path, folder: Path, instance: dg.DagsterInstance) -> Project:
+    """Copy a data folder that is up to date; only its catalog, which names files by their place, is made again."""
+    shutil.copytree(data, folder / "data")
+    project = Project(folder / "data", instance)
     outcome, runs = project.run()
     assert outcome.failures == []
     assert {run["stage"] for run in runs} == {"catalog"}
     return project
+
+
+def changed_copy(data: Path, folder: Path, change: Callable[[Path], None]) -> Path:
+    """Copy a data folder, change it, bring it up to date once for several tests, and return where it lies."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        project = copy_of(data, folder, instance)
+        change(project.data)
+        assert project.run()[0].failures == []
+    return project.data

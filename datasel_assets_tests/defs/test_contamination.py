@@ -1,10 +1,13 @@
 """Evaluations keep their items out of every release, with the passage as evidence."""
 
+from pathlib import Path
+
+import dagster as dg
 import polars as pl
 import pytest
 
 from datasel_assets.defs.contamination_review import LabelsError, read_labels
-from datasel_assets_tests.defs.conftest import Project
+from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_jsonl, write_yaml
 
 QUESTION = (
@@ -13,18 +16,25 @@ QUESTION = (
 )
 
 
-@pytest.fixture
-def leaking(settled: Project) -> Project:
-    """The small pool with a source that repeats an evaluation's question, whole and in part."""
+@pytest.fixture(scope="module")
+def with_leaks(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     leaked = [
         {"instruction": QUESTION, "output": "Seventeen, rounded up, and here is a long explanation of each stop." * 4},
         {"instruction": "Rewrite: " + QUESTION.split("; how")[0].lower(), "output": "A train departs." * 9},
     ]
-    add_source(settled.data, "leaky", [*leaked, *rows("fruit", 5, start=100)])
-    write_jsonl(settled.data / "files" / "exam.jsonl", [{"question": QUESTION, "answer": "17", "id": "q1"}])
-    write_yaml(settled.data / "evaluations" / "exam.yaml", {"uri": "files/exam.jsonl", "item_column": "id"})
-    assert settled.run()[0].failures == []
-    return settled
+
+    def change(data: Path) -> None:
+        add_source(data, "leaky", [*leaked, *rows("fruit", 5, start=100)])
+        write_jsonl(data / "files" / "exam.jsonl", [{"question": QUESTION, "answer": "17", "id": "q1"}])
+        write_yaml(data / "evaluations" / "exam.yaml", {"uri": "files/exam.jsonl", "item_column": "id"})
+
+    return changed_copy(finished, tmp_path_factory.mktemp("leaks"), change)
+
+
+@pytest.fixture
+def leaking(with_leaks: Path, tmp_path: Path, instance: dg.DagsterInstance) -> Project:
+    """The small pool with a source that repeats an evaluation's question, whole and in part."""
+    return copy_of(with_leaks, tmp_path, instance)
 
 
 def selected(project: Project, recipe: str) -> pl.DataFrame:

@@ -1,7 +1,9 @@
 """Near and semantic duplicates as assets: found across sources, kept up to date, and dropped by recipes."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -9,7 +11,7 @@ from datasel_assets.defs.graph import refuse_circles, table_assets
 from datasel_assets.defs.near_duplicates import duplicate_assets
 from datasel_assets.registry.base import RegistryError, parse
 from datasel_assets.registry.duplicates import DuplicatesSpec
-from datasel_assets_tests.defs.conftest import Project
+from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
 STORY = (
@@ -25,22 +27,28 @@ def story(**changes: str) -> dict[str, str]:
     return {"instruction": "Tell me a story about apples.", "output": text}
 
 
+@pytest.fixture(scope="module")
+def with_copies(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def change(data: Path) -> None:
+        add_source(data, "tales", [story(), *rows("fruit", 3)])
+        add_source(data, "zebra", [story(), story(thirty="forty"), *rows("code", 2)])
+        write_yaml(
+            data / "recipes" / "no_copies.yaml",
+            {
+                "paper": "baseline",
+                "drop": [{"when": "duplicate"}, {"when": "near_duplicate"}, {"source": ["sums", "fruit", "code"]}],
+                "select": {"sampler": "longest"},
+                "budget": {"rows": 50},
+            },
+        )
+
+    return changed_copy(finished, tmp_path_factory.mktemp("copies"), change)
+
+
 @pytest.fixture
-def copied(settled: Project) -> Project:
+def copied(with_copies: Path, tmp_path: Path, instance: dg.DagsterInstance) -> Project:
     """The small pool with one story, its copy in another source, a near copy and an unrelated long row."""
-    add_source(settled.data, "tales", [story(), *rows("fruit", 3)])
-    add_source(settled.data, "zebra", [story(), story(thirty="forty"), *rows("code", 2)])
-    write_yaml(
-        settled.data / "recipes" / "no_copies.yaml",
-        {
-            "paper": "baseline",
-            "drop": [{"when": "duplicate"}, {"when": "near_duplicate"}, {"source": ["sums", "fruit", "code"]}],
-            "select": {"sampler": "longest"},
-            "budget": {"rows": 50},
-        },
-    )
-    assert settled.run()[0].failures == []
-    return settled
+    return copy_of(with_copies, tmp_path, instance)
 
 
 def near(project: Project) -> pl.DataFrame:

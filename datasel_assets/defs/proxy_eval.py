@@ -1,6 +1,6 @@
 """Assets that try a selection out: a small model trained on it, on random rows, on the whole pool."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from datasel_assets.storage.lake import Expected
 
 SMALLEST_SET = 5
 """Sources with fewer held-out rows than this are measured together."""
+
+COUNTED_ROWS = 1024
+"""Rows whose tokens are counted at a time, until there are enough."""
 
 
 def proxy_eval_asset(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str]) -> TableAsset:
@@ -115,9 +118,8 @@ def _train(
         elif arm == recipe:
             ids = arms[recipe]
         else:
-            ids = np.random.default_rng(seed).permutation(training).tolist()
-            if arm == "random":
-                ids = ids[: _prefix(start.row_tokens(messages(ids[: 20 * len(arms[recipe])])), once)]
+            drawn = np.random.default_rng(seed).permutation(training).tolist()
+            ids = _enough(drawn, once if arm == "random" else tokens, lambda rows: start.row_tokens(messages(rows)))
         result = start.measure(messages(ids), ids, tokens, settings, seed, held_out)
         for s in range(spec.seeds) if arm == "start" else [seed]:
             rows += [(name, arm, s, loss, result.tokens[name]) for name, loss in result.losses.items()]
@@ -139,9 +141,15 @@ def _arms(recipe: str, spec: ProxyEvalSpec) -> list[str]:
     return [recipe, *(name for name in others if name != recipe)]
 
 
-def _prefix(tokens: np.ndarray, wanted: int) -> int:
-    """Return how many rows it takes for ``wanted`` tokens."""
-    return int(np.searchsorted(np.cumsum(tokens), wanted)) + 1
+def _enough(ids: Sequence[str], wanted: int, count: Callable[[Sequence[str]], np.ndarray]) -> Sequence[str]:
+    """Return the first ids that hold ``wanted`` tokens together, or all of them."""
+    taken = total = 0
+    while taken < len(ids):
+        sums = total + np.cumsum(count(ids[taken : taken + COUNTED_ROWS]))
+        if sums[-1] >= wanted:
+            return ids[: taken + int(np.searchsorted(sums, wanted)) + 1]
+        taken, total = taken + len(sums), int(sums[-1])
+    return ids
 
 
 def _held_out(

@@ -1,11 +1,13 @@
 """Selections tried out by training a small model on them, as assets made on request."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from datasel_assets import __main__ as command
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_on_demand
+from datasel_assets.defs.proxy_eval import COUNTED_ROWS, _enough
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
 from datasel_assets_tests.pools import write_yaml
@@ -67,3 +69,10 @@ def test_the_command_names_a_recipe_that_is_not_there(read: Project, capsys, mon
     monkeypatch.setenv("DATASEL_DATA", str(read.data))
     assert command.main(["evidence", "no_such"]) == 2
     assert "there is no recipe 'no_such' to try out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("wanted", "rows"), [(1, 1), (10, 1), (11, 2), (10 * COUNTED_ROWS + 1, COUNTED_ROWS + 1)])
+def test_an_arm_takes_just_enough_rows_for_its_tokens(wanted, rows):
+    ids = [str(i) for i in range(2 * COUNTED_ROWS)]
+    assert _enough(ids, wanted, lambda part: np.full(len(part), 10)) == ids[:rows]
+    assert _enough(ids[:3], 99, lambda part: np.full(len(part), 10)) == ids[:3]

@@ -6,7 +6,7 @@ Belongs here: safe YAML reading and error messages that a person can act on. Not
 
 import difflib
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
@@ -194,6 +194,11 @@ def _message(item: dict[str, Any]) -> str:
         return message
     shown = repr(given)
     return f"{message}, but it is {shown if len(shown) <= 80 else shown[:77] + '...'}"
+
+
+def no_such_file(key: str, name: str, folder: str, there: Iterable[str]) -> str:
+    """Return, in words, that ``key`` names a registry file that is absent or broken, and which ones can be named."""
+    return f"{key}: {folder}/{name}.yaml is absent or broken; there are: {', '.join(sorted(there)) or 'none'}"
 
 
 def suggestion(given: object, allowed: list[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.indicators.declared import ScoreSpec
 from datasel_assets.recipes.schema import OWN_GROUPS, RecipeSpec
-from datasel_assets.registry.base import load_folder
+from datasel_assets.registry.base import load_folder, no_such_file
 from datasel_assets.registry.categories import CategoriesSpec
 from datasel_assets.registry.duplicates import FILE as DUPLICATES_FILE
 from datasel_assets.registry.duplicates import DuplicatesSpec, load_duplicates
@@ -158,9 +158,8 @@ def load_registry(data: Path) -> Registry:
         del known_evaluations[name]
     for name, spec in list(known_evaluations.items()):
         if spec.embedding and spec.embedding.representation not in known:
-            errors[f"evaluations/{name}.yaml"] = (
-                f"evaluations/{name}.yaml: embedding.representation: {spec.embedding.representation!r} is not a valid "
-                f"representation; there are: {', '.join(sorted(known)) or 'none'}"
+            errors[f"evaluations/{name}.yaml"] = f"evaluations/{name}.yaml: " + no_such_file(
+                "embedding.representation", spec.embedding.representation, "representations", known
             )
             del known_evaluations[name]
     models = dict(language_models.specs)
@@ -252,8 +251,7 @@ def _unusable_categories(
             ("target", spec.target, targets),
         ):
             if named not in there:
-                listed = ", ".join(sorted(there)) or "none"
-                found[name] = f"{key}: {named!r} is not a valid {key}; there are: {listed}"
+                found[name] = no_such_file(key, named, f"{key}s", there)
         if name in OWN_GROUPS:
             found[name] = f"every pool has the group {name!r} already; rename the file"
     return found
@@ -270,16 +268,15 @@ def _dangling(
 ) -> str | None:
     """Return what a recipe refers to that does not exist, in words."""
     needs = spec.requires()
-    for key, named, there in (
-        ("representation", needs.representations, representations),
-        ("target", {target for _, target in needs.targets}, targets),
-        ("tags", needs.tags, tags),
+    for key, folder, named, there in (
+        ("representation", "representations", needs.representations, representations),
+        ("target", "targets", {target for _, target in needs.targets}, targets),
+        ("tags", "tags", needs.tags, tags),
     ):
         if unknown := sorted(named - set(there)):
-            return f"{key}: {unknown[0]!r} is not a valid {key}; there are: {', '.join(sorted(there)) or 'none'}"
+            return no_such_file(key, unknown[0], folder, there)
     if unknown := sorted(needs.categories - set(categories)):
-        there = ", ".join([*OWN_GROUPS, *sorted(categories)])
-        return f"groups: {unknown[0]!r} is no file in categories/; allowed are: {there}"
+        return no_such_file("groups", unknown[0], "categories", [*OWN_GROUPS, *categories])
     if needs.clusters and not any(r.clusters for r in representations.values()):
         return "it needs clusters, but no file in representations/ has a 'clusters:' block"
     clustered = any(r.clusters for r in representations.values())

@@ -18,7 +18,7 @@ from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.text.dsir import DsirSpec
 from datasel_assets.indicators.tokens import TOKENS
-from datasel_assets.registry.base import RegistryError, suggestion
+from datasel_assets.registry.base import RegistryError, no_such_file, suggestion
 from datasel_assets.registry.language_model import LanguageModelSpec
 from datasel_assets.registry.representation import RepresentationSpec
 
@@ -114,10 +114,9 @@ def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
 def _absent(spec: ScoreSpec, representations: Mapping[str, RepresentationSpec], targets: set[str]) -> str | None:
     """Return what a score needs beside other scores and is not there, in words."""
     if isinstance(spec, DsirSpec) and spec.target not in targets:
-        return f"target: {spec.target!r} is not a valid target; there are: {', '.join(sorted(targets)) or 'none'}"
+        return no_such_file("target", spec.target, "targets", targets)
     if isinstance(spec, PredictabilitySpec | SensitivitySpec) and spec.representation not in representations:
-        there = ", ".join(sorted(representations)) or "none"
-        return f"representation: {spec.representation!r} is not a valid representation; there are: {there}"
+        return no_such_file("representation", spec.representation, "representations", representations)
     clustered = sorted(name for name, found in representations.items() if found.clusters)
     if isinstance(spec, SensitivitySpec) and spec.representation not in clustered:
         there = ", ".join(clustered) or "none"

@@ -8,8 +8,10 @@ import dagster as dg
 import pytest
 
 from datasel_assets.definitions import assemble
+from datasel_assets.defs.graph import table_assets
 from datasel_assets.defs.main_job import Outcome, run_main
 from datasel_assets.defs.resources import Warehouse
+from datasel_assets.defs.table_asset import Built, Step, TableAsset
 from datasel_assets.diagnostics.plots import canvas
 from datasel_assets.settings import Settings
 from datasel_assets_tests.pools import small_pool
@@ -32,6 +34,19 @@ class Project:
         definitions, assets = assemble(self.warehouse)
         outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
         return outcome, self.warehouse.lake.runs()[before:]
+
+    def refresh(self, wanted: Callable[[TableAsset], bool]) -> dict[tuple[str, str | None], Built]:
+        """Make what is not current of the ``wanted`` tables, without an orchestrator; return what was made."""
+        warehouse = self.warehouse
+        made = {}
+        for asset in filter(wanted, table_assets(warehouse.registry)):
+            for source in sorted(warehouse.registry.source_names) if asset.partitioned else [None]:
+                if not asset.is_current(warehouse, source):
+                    step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
+                    built = made[asset.name, source] = asset.build(step)
+                    assert all(check.passed for check in built.checks.values())
+                    assert set(built.checks) == set(asset.checks)
+        return made
 
 
 @pytest.fixture(scope="session", autouse=True)

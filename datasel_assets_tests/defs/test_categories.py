@@ -3,9 +3,8 @@
 import polars as pl
 import pytest
 
-from datasel_assets.defs.graph import table_assets
 from datasel_assets.defs.pool import read_pool
-from datasel_assets.defs.table_asset import Built, Step
+from datasel_assets.defs.table_asset import Built
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
 
@@ -28,17 +27,7 @@ def seeds(project: Project, **changes: str) -> None:
 
 def refresh(project: Project) -> dict[tuple[str, str | None], Built]:
     """Make what is not current of the categories and what they need; return what was made."""
-    warehouse = project.warehouse
-    made = {}
-    for asset in table_assets(warehouse.registry):
-        if asset.key[0] in STAGES and asset.key[1:] != ("white",):
-            for source in sorted(warehouse.registry.source_names) if asset.partitioned else [None]:
-                if not asset.is_current(warehouse, source):
-                    step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
-                    built = made[asset.name, source] = asset.build(step)
-                    assert all(check.passed for check in built.checks.values())
-                    assert set(built.checks) == set(asset.checks)
-    return made
+    return project.refresh(lambda asset: asset.key[0] in STAGES and asset.key[1:] != ("white",))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from datasel_assets.defs.graph import table_assets
 from datasel_assets.defs.pool import read_pool
 from datasel_assets.defs.prune import prune
-from datasel_assets.defs.table_asset import Built, Step
+from datasel_assets.defs.table_asset import Built
 from datasel_assets.defs.tag_tables import read_label_graph, read_labels, read_tags
 from datasel_assets.samplers import Candidates, mig
 from datasel_assets.storage.lake import Expected, StaleTableError
@@ -15,6 +15,7 @@ from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.models.test_causal_lm import tiny_causal
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
 
+STAGES = ("raw_corpus", "corpus", "tag_candidates", "tag_vocabulary", "tags", "label_graph")
 GRAPH = {"threshold": 0.5, "encoder": {"pooling": "mean", "layers": "last", "max_tokens": 8, "precision": "float32"}}
 
 
@@ -30,19 +31,8 @@ def tagged(project: Project, name: str, source: str) -> pl.DataFrame:
 
 
 def refresh(project: Project) -> dict[tuple[str, str | None], Built]:
-    """Make what is not current of the corpus and its tags, without an orchestrator; return what was made."""
-    warehouse = project.warehouse
-    wanted = ("raw_corpus", "corpus", "tag_candidates", "tag_vocabulary", "tags", "label_graph")
-    made = {}
-    for asset in table_assets(warehouse.registry):
-        if asset.key[0] in wanted or asset.key == ("scores", "tags"):
-            for source in sorted(warehouse.registry.source_names) if asset.partitioned else [None]:
-                if not asset.is_current(warehouse, source):
-                    step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
-                    built = made[asset.name, source] = asset.build(step)
-                    assert all(check.passed for check in built.checks.values())
-                    assert set(built.checks) == set(asset.checks)
-    return made
+    """Make what is not current of the corpus and its tags; return what was made."""
+    return project.refresh(lambda asset: asset.key[0] in STAGES or asset.key == ("scores", "tags"))
 
 
 @pytest.fixture

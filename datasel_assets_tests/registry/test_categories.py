@@ -20,12 +20,13 @@ def test_a_file_may_only_name_what_exists_and_a_recipe_only_files_that_are_good(
     errors = registry.errors
     assert set(registry.categories) == {"kinds"}
     assert "did you mean 'target'" in errors["categories/typo.yaml"]
-    assert "target: 'nowhere' is not a valid target; there are: adding" in errors["categories/aimless.yaml"]
-    assert "representation: 'nope' is not a valid representation" in errors["categories/blind.yaml"]
+    assert "target: targets/nowhere.yaml is absent or broken; there are: adding" in errors["categories/aimless.yaml"]
+    assert "representation: representations/nope.yaml is absent or broken" in errors["categories/blind.yaml"]
     assert "every pool has the group 'source' already" in errors["categories/source.yaml"]
     assert "good" in registry.recipes
     assert (
-        "groups: 'other' is no file in categories/; allowed are: source, cluster, kinds" in errors["recipes/bad.yaml"]
+        "groups: categories/other.yaml is absent or broken; there are: cluster, kinds, source"
+        in errors["recipes/bad.yaml"]
     )
     assert "recipes/worse.yaml" in errors
 

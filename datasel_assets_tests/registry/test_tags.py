@@ -32,4 +32,4 @@ def test_each_file_brings_a_score_and_a_recipe_may_only_name_tags_that_exist(tmp
     assert registry.score_keep()["tags.topics_count"] == "high"
     assert "good" in registry.recipes
     assert "did you mean 'column'" in registry.errors["tags/broken.yaml"]
-    assert "tags: 'other' is not a valid tags; there are: topics" in registry.errors["recipes/bad.yaml"]
+    assert "tags: tags/other.yaml is absent or broken; there are: topics" in registry.errors["recipes/bad.yaml"]

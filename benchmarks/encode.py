@@ -146,13 +146,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     n, pool = arguments.n, arguments.pool
     best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        files = {name: str(Path(folder, f"{name}.npy")) for name in ("datasel", "float32", "opponent")}
+        files = {name: str(Path(folder, f"{name}.npy")) for name in ("datasel", "float32", "int8", "opponent")}
         runs: dict[str, Callable[[], dict[str, Any]]] = {
             "datasel": lambda: isolated(
                 "benchmarks.encode:datasel", n=n, pool=pool, precision="auto", out=files["datasel"]
             ),
             "datasel float32": lambda: isolated(
                 "benchmarks.encode:datasel", n=n, pool=pool, precision="float32", out=files["float32"]
+            ),
+            "datasel int8": lambda: isolated(
+                "benchmarks.encode:datasel", n=n, pool=pool, precision="int8", out=files["int8"]
             ),
             "sentence-transformers": lambda: isolated(
                 "benchmarks.encode:sentence_transformers", n=n, pool=pool, out=files["opponent"]
@@ -168,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cosines = {
             "datasel": _cosine(np.load(files["datasel"]), reference),
             "datasel float32": _cosine(np.load(files["float32"]), reference),
+            "datasel int8": _cosine(np.load(files["int8"]), reference),
             "sentence-transformers": 1.0,
         }
     tokens = best["datasel"]["tokens"]

@@ -29,6 +29,7 @@ from datasel_assets.models.hooked import (
 )
 from datasel_assets.models.loading import load_base_model, max_positions, text_config
 from datasel_assets.models.packed_bert import PackedBertEngine
+from datasel_assets.models.packed_int8 import PackedInt8Engine, cpu_has_int8
 from datasel_assets.models.render import Message
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.threads import run_on_threads
@@ -40,6 +41,8 @@ LOGGER = logging.getLogger(__name__)
 CPU_ACTIVATIONS = 2048 * 384
 GPU_BUDGET = 65_536
 GPU_SHARE = 0.6
+INT8_TOLERANCE = 0.15
+"""Relative distance to float32 on the probe, whose few odd tokens hardly average; a wrong layer is near 1 or over."""
 
 Conversation = Sequence[Message]
 Progress = Callable[[int, int], None]
@@ -148,7 +151,7 @@ class Encoder:
         spec: what was asked for.
         resolved: where the model was found.
         device: where it runs.
-        dtype: its number format, such as ``bfloat16``.
+        dtype: its number format, such as ``bfloat16``; ``int8`` where products are of rounded numbers.
         layers: indices into the hidden-state tuple of length ``n_blocks + 1``, ascending.
         dim: length d of a vector.
         template: how messages become text: ``chat``, ``plain`` or ``tulu``.
@@ -176,7 +179,7 @@ class Encoder:
         self.spec = spec
         self.resolved = resolve_model(spec.model, spec.revision, base=base)
         self.device = pick_device(device)
-        dtype = pick_dtype(spec.precision, self.device)
+        dtype = pick_dtype(self._precision_to_load(), self.device)
         self.dtype = str(dtype).removeprefix("torch.")
         self._tokenizer = ConversationTokenizer(self.resolved, spec.template, spec.max_tokens)
         self.template = self._tokenizer.template
@@ -304,8 +307,25 @@ class Encoder:
         )
         return Encoded(layers, lengths, tokens.truncated, stats)
 
+    def _precision_to_load(self) -> str:
+        """Weights that may be rounded to int8 are loaded in float32."""
+        if self.spec.precision != "int8":
+            return self.spec.precision
+        return "float32" if self.device.type == "cpu" and cpu_has_int8() else "auto"
+
     def _pick_engine(self, model: Any) -> HookedEngine | PackedBertEngine:
         """The packed engine where it applies and agrees with the model, else the hooked one, which must agree."""
+        if self.spec.precision == "int8":
+            wrong = "this model, device or processor has no int8 engine"
+            if cpu_has_int8() and PackedInt8Engine.supports(model):
+                wrong = self._check_int8(int8 := PackedInt8Engine(model, self.layers, self.spec.pooling), model)
+                if wrong is None:
+                    self.dtype = "int8"
+                    return int8
+            if model.dtype != (dtype := pick_dtype("auto", self.device)):
+                self._model = model = load_base_model(self.resolved, dtype, self.device)
+                self.dtype = str(dtype).removeprefix("torch.")
+            LOGGER.warning("%s: precision int8 is not used, %s instead: %s", self.spec.model, self.dtype, wrong)
         pad_id = self._tokenizer.pad_id
         rows = probe_rows(model, pad_id)
         reported = reported_layers(model, rows, self.spec.pooling, pad_id)
@@ -321,6 +341,12 @@ class Encoder:
         if wrong is not None:
             raise UnsupportedModelError(f"{self.spec.model} ({type(model).__name__}): {wrong}; use another model")
         return hooked
+
+    def _check_int8(self, engine: PackedInt8Engine, model: Any) -> str | None:
+        """Return what is wrong with ``engine`` beside ``model`` in float32, or ``None``."""
+        rows = probe_rows(model, self._tokenizer.pad_id)
+        reported = reported_layers(model, rows, self.spec.pooling, self._tokenizer.pad_id)
+        return check_layers(engine, reported, rows, INT8_TOLERANCE)
 
     def _run(self, ids: Sequence[np.ndarray], lengths: np.ndarray) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """Yield (rows, one (B, d) array for each layer) for all rows of length over 0, in any order."""

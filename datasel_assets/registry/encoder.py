@@ -34,7 +34,9 @@ class EncoderSpec(StrictModel):
             is the first one.
         layers: ``all``, ``last`` or indices into the hidden-state tuple of length H+1: 0 is the embedding output,
             H the model's output after its final norm; negative ones count from the end.
-        precision: ``auto`` is bfloat16 where the device computes it natively, else float32.
+        precision: ``auto`` is bfloat16 where the device computes it natively, else float32. ``int8`` rounds weights and
+            states of BERT-like models on a CPU with AVX512-VNNI and AVX512-BF16 (or AMX), faster and less exact than
+            bfloat16; elsewhere it is ``auto``, with a warning.
         template: how messages become text. ``auto`` is the tokenizer's chat template when it has one, else
             ``plain``; ``plain`` joins the contents with blank lines; ``tulu`` writes the role tags of RDS+.
     """
@@ -44,7 +46,7 @@ class EncoderSpec(StrictModel):
     max_tokens: int = Field(512, ge=1)
     pooling: Pooling = "weighted_mean"
     layers: Annotated[Literal["all", "last"] | tuple[int, ...], AfterValidator(_check_layers)] = "all"
-    precision: Precision = "auto"
+    precision: Precision | Literal["int8"] = "auto"
     template: Template = "auto"
 
     @property

@@ -8,9 +8,12 @@ SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 class StrictModel(BaseModel):
-    """A frozen model that refuses unknown keys, so that a typo in a YAML file is an error and not a silent default."""
+    """A frozen model that refuses unknown keys, so that a typo in a YAML file is an error and not a silent default.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    It refuses numbers that are not finite, too: no parameter means anything by them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 def check_slug(value: str) -> str:

@@ -3,13 +3,20 @@
 A test fails when the page is not what this writes.
 """
 
+import inspect
+from dataclasses import replace
 from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
+from datasel_assets.indicators.blend import BlendSpec
+from datasel_assets.indicators.declared import BLEND, DECLARED
+from datasel_assets.indicators.tags import FAMILY as TAGS
+from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import TOKENS
 
 PAGE = Path(__file__).with_name("indicators.md")
 LANGUAGE_MODEL = "<name of a file in language_models/>"
+SCORE = "<name of a file in scores/>"
 HEAD = """# Indicators
 
 Written by `python docs/indicators.py` from the docstrings; do not edit by hand.
@@ -23,17 +30,23 @@ over the joined turns, else from the values of the single turns. Those stand bes
 `turn_scores/<family>/<source>` of the families `text` and `frequency` (in DuckDB `turn_scores_text`,
 `turn_scores_frequency`): one line for each turn of a side that has more than one, with `row_id`, `part` (prompt: user,
 response: assistant), `turn` (from 0 within the side) and a column per indicator that has sides.
+
+A file in `language_models/` is a family; a file in `tags/` or `scores/` is a column: how to write one of the latter
+stands in [declared_scores.md](declared_scores.md).
 """
 
 
 def page() -> str:
     """Return the whole page."""
     parts = [HEAD]
-    for family, indicators in {**FAMILIES, LANGUAGE_MODEL: TOKENS}.items():
+    declared = {family: {SCORE: replace(found, name=SCORE)} for family, found in DECLARED.items()}
+    tags = tag_indicators(["<name of a file in tags/>"])
+    for family, indicators in {**FAMILIES, LANGUAGE_MODEL: TOKENS, TAGS: tags, **declared}.items():
         parts.append(f"\n## Family `{family}`\n")
         parts.append("| column | keep | range | what |\n|---|---|---|---|")
         parts += [_line(indicator) for indicator in indicators.values()]
         parts += [_section(indicator) for indicator in indicators.values()]
+    parts.append(_blends())
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -46,8 +59,19 @@ def _section(indicator: Indicator) -> str:
     body = indicator.doc.partition("\n")[2].strip()
     body = body.split("\nArgs:")[0].split("\nReturns:")[0].strip()
     facts = f"Keep {indicator.keep}; range {_range(indicator)}; several turns: {indicator.aggregate}."
-    return f"\n### {indicator.name}\n\n{indicator.summary}\n\n{body}\n\n{facts} Source: {indicator.source}.".replace(
+    title = f"`{indicator.name}`" if "<" in indicator.name else indicator.name
+    return f"\n### {title}\n\n{indicator.summary}\n\n{body}\n\n{facts} Source: {indicator.source}.".replace(
         "\n\n\n\n", "\n\n"
+    )
+
+
+def _blends() -> str:
+    """Return the family whose columns have the indicators that their files name, and the file's source."""
+    doc = inspect.getdoc(BlendSpec) or ""
+    how = " ".join(doc.partition("    how: ")[2].partition("\n    inputs:")[0].split())
+    return (
+        f"\n## Family `{BLEND}`\n\n### `{SCORE}`\n\n{doc.partition(chr(10))[0]}\n\nBy its `how`: {how}\n\n"
+        "Keep high, whatever is kept of the inputs; ranges hold for weights above 0. Source: `paper` of the file."
     )
 
 

@@ -1,41 +1,123 @@
-"""Write docs/recipes.md from the recipe files: ``python docs/recipes.py``.
+"""Write docs/recipes.md from the recipe files and the recorded figures: ``python docs/recipes.py``.
 
 A test fails when the page is not what this writes.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from datasel_assets.diagnostics.growth import fit_growth
 from datasel_assets.recipes.schema import RecipeSpec, SelectSpec
 
 PAGE = Path(__file__).with_name("recipes.md")
 DATA = Path(__file__).resolve().parents[1] / "data"
+RESULTS = DATA.parent / "benchmarks" / "results"
 HEAD = """# Recipes
 
-Written by `python docs/recipes.py` from the YAML files; do not edit by hand.
+Written by `python docs/recipes.py` from the YAML files and `benchmarks/results/`; do not edit by hand.
 
 Every method is a recipe over a handful of samplers. Those of the first table are carried out by `make run`; those of
 the second are copied into `data/recipes/` to be used: `cp data/gallery/qdit.yaml data/recipes/`. A file says at its top
-what it deviates in from its paper, and why. *Needs* is what has to be computed before; a recipe without needs costs a
-sort.
+what it deviates in from its paper, and why. *Needs* is what has to be computed before.
+
+*Cost* is that of the selection step alone: CPU seconds of one thread per million rows of pool, 3.5 % of them chosen.
+A plain figure was measured at that size; after ~ it is extrapolated from the largest size measured by the power law
+through the two largest sizes, both shown. `python -m benchmarks.recipe_cost` measures it, over a made-up pool with
+vectors of 384 dimensions.
+
+*Evidence* says how a small model trained on the selection does against one trained on random rows of equal tokens:
+difference of the mean losses of a response token in nats (negative: the recipe is better) and half its 95 % interval
+over the seeds, for held-out rows of the sources and for the targets. Of such intervals one in twenty misses by chance.
+`python -m benchmarks.evidence` measures it. A dash: not measured for the file as it is now.
 """
-COLUMNS = "| recipe | idea | source | sampler | needs | when to use it |\n|---|---|---|---|---|---|"
+NEEDED = {
+    "vectors (MiniLM, 256 tokens)": ("full_pass", "embeddings"),
+    "each compression of them": ("full_pass", "representations"),
+    "scores of a proxy language model": ("token_scores", "proxy: datasel"),
+    "near duplicates": ("near_duplicates", "datasel, 3 words (default)"),
+}
+"""What recipes need -> operation and implementation of ``benchmarks/results`` that measured it; linear in the rows."""
+
+COLUMNS = (
+    "| recipe | idea | source | sampler | needs | cost | evidence | when to use it |\n|---|---|---|---|---|---|---|---|"
+)
+MILLION = 1_000_000
 
 
-def page() -> str:
+def page(results: Path = RESULTS) -> str:
     """Return the whole page."""
-    parts = [HEAD]
+    parts = [HEAD, *_needed(results)]
+    costs, outcomes = (recorded(results, operation) for operation in ("recipe_cost", "evidence"))
     for folder, title in (("recipes", "Carried out by default"), ("gallery", "To copy")):
         parts.append(f"\n## {title}: `data/{folder}/`\n\n{COLUMNS}")
-        parts += [_line(path, folder) for path in sorted((DATA / folder).glob("*.yaml"))]
+        parts += [_line(path, folder, costs, outcomes) for path in sorted((DATA / folder).glob("*.yaml"))]
     return "\n".join(parts) + "\n"
 
 
-def _line(path: Path, folder: str) -> str:
+def recorded(results: Path, operation: str) -> list[dict[str, Any]]:
+    """Return the lines of ``benchmarks/results/<operation>.jsonl``, oldest first; none where it was never run."""
+    file = results / f"{operation}.jsonl"
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+
+
+def cost(lines: Sequence[dict[str, Any]]) -> str:
+    """Return CPU seconds per million rows in words, from the lines of one recipe; the last of a size counts."""
+    seconds = {line["n"]: line["cpu_s"] for line in lines}
+    if not seconds:
+        return "-"
+    largest = sorted(seconds)[-2:]
+    if largest[-1] >= MILLION:
+        return f"{seconds[largest[-1]] * MILLION / largest[-1]:.2g}"
+    at = f"{seconds[largest[-1]]:.2g} at {largest[-1]:,}"
+    law = fit_growth(largest, [seconds[n] for n in largest])
+    # A law through times of a few milliseconds tells of fixed costs.
+    if len(largest) < 2 or seconds[largest[0]] < 0.01:
+        return at
+    return f"~{float(law.seconds(MILLION)):.2g} ({at}, n^{law.exponent:.1f})"
+
+
+def evidence(lines: Sequence[dict[str, Any]]) -> str:
+    """Return on which held-out sets a recipe beats random rows, loses or shows no difference; of the last trial."""
+    last = [line for line in lines if line["evidence"] == lines[-1]["evidence"]]
+    said = []
+    for verdict, word in (("better than random", "better"), ("worse than random", "worse")):
+        found = [
+            f"{line['set']} {line['objective']:+.3f} ± {(line['high'] - line['low']) / 2:.3f}"
+            for line in sorted(last, key=lambda line: line["objective"])
+            if line["verdict"] == verdict
+        ]
+        said += [f"{word}: {', '.join(found)}"] if found else []
+    even = sum(line["verdict"] == "no difference shown" for line in last)
+    said += [f"no difference shown on {even} of {len(last)}"] if even else []
+    return "; ".join(said) or "-"
+
+
+def _needed(results: Path) -> list[str]:
+    """Return a table of what the needs cost, as far as that was measured and grows with the rows."""
+    rows = []
+    for what, (operation, implementation) in NEEDED.items():
+        found = [line for line in recorded(results, operation) if line["implementation"] == implementation]
+        if found:
+            seconds = found[-1]["cpu_s"] / found[-1]["n"] * MILLION
+            rows.append(f"| {what} | {float(f'{seconds:.2g}'):,.0f} | {found[-1]['n']:,} |")
+    head = "| what recipes need | CPU s per million rows, taken as linear | measured at |\n|---|---|---|"
+    return ["\n".join((head, *rows))] if rows else []
+
+
+def _line(path: Path, folder: str, costs: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]]) -> str:
     spec = RecipeSpec.model_validate(yaml.safe_load(path.read_text("utf-8")))
     steps = " > ".join([*(_step(stage) for stage in spec.stages)])
-    cells = [f"[{path.stem}](../data/{folder}/{path.name})", spec.doc, spec.paper, steps, _needs(spec), spec.use]
+
+    def own(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [line for line in lines if line["implementation"] == path.stem and line["method"] == spec.method()]
+
+    figures = [cost(own(costs)), evidence(own(outcomes))]
+    name = f"[{path.stem}](../data/{folder}/{path.name})"
+    cells = [name, spec.doc, spec.paper, steps, _needs(spec), *figures, spec.use]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

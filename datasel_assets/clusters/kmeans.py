@@ -177,8 +177,8 @@ def fit_clusters(
 def assign(model: ClusterModel, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest centroid of each row and the distance to it.
 
-    Rows are multiplied in blocks of a fixed size, so that a row gets the same label and distance whatever rows
-    come with it. The lowest cluster wins a tie.
+    A row gets the same label and distance whatever rows come with it: they are float64 products, rounded. The lowest
+    cluster wins a tie.
 
     Args:
         model: fitted clusters.
@@ -288,24 +288,18 @@ def _lloyd(X: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
 
 
 def _assign_unit(centroids: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    n, d = X.shape
+    n = len(X)
     labels = np.empty(n, np.int32)
     distance = np.empty(n, np.float32)
-    transposed = np.ascontiguousarray(centroids.T)
-    padded = np.zeros((_BLOCK_ROWS, d), np.float32)
-    cosines = np.empty((_BLOCK_ROWS, len(centroids)), np.float32)
+    transposed = np.ascontiguousarray(centroids.T, np.float64)
     for first in range(0, n, _BLOCK_ROWS):
-        block = np.ascontiguousarray(X[first : first + _BLOCK_ROWS], np.float32)
-        rows = len(block)
+        part = slice(first, first + _BLOCK_ROWS)
+        # In float64, so that how BLAS sums (by block, thread and processor) does not reach a float32 distance.
+        block = np.asarray(X[part], np.float64)
         norms = _norms(block)
-        if rows < _BLOCK_ROWS:
-            # BLAS picks its kernel by the shape: a full block keeps the sums of a row the same in any company.
-            padded[:rows] = block
-            block = padded
-        np.matmul(block, transposed, out=cosines)
-        best = cosines[:rows].argmax(axis=1)
-        length = np.where(norms > 0, norms, 1)
-        labels[first : first + rows] = np.where(norms > 0, best, -1)
-        nearest = 1 - cosines[np.arange(rows), best] / length
-        distance[first : first + rows] = np.where(norms > 0, np.clip(nearest, 0, 2), np.nan)
+        cosines = block @ transposed
+        best = cosines.argmax(axis=1)
+        nearest = 1 - cosines[np.arange(len(block)), best] / np.where(norms > 0, norms, 1)
+        labels[part] = np.where(norms > 0, best, -1)
+        distance[part] = np.where(norms > 0, np.clip(nearest, 0, 2), np.nan)
     return labels, distance

@@ -54,9 +54,9 @@ class BlendSpec(StrictModel):
     """A score made from scores, in ``scores/<name>.yaml`` or inside a recipe.
 
     Attributes:
-        how: ``sum`` of weight * value; ``product`` of value ** weight; ``rank_mean``: weighted mean of percentile
-            ranks; ``vote``: weighted share of the inputs that have the row among their ``top``; ``ols``: least squares
-            fitted on ``outcomes``.
+        how: ``sum`` of weight * value; ``product`` of value ** weight, 0 or more; ``rank_mean``: weighted mean of
+            percentile ranks, 0 to 1; ``vote``: weighted share of the inputs that have the row among their ``top``,
+            0 to 1; ``ols``: least squares fitted on ``outcomes``.
         inputs: the scores.
         scope: over which rows scales, ranks and votes are taken: the whole pool (``global``) or each ``source`` alone.
         quantile_range: the quantiles whose distance is 1 after ``scale: robust`` and ``scale: clipped``.

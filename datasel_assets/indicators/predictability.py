@@ -1,13 +1,13 @@
 """How easily a linear model tells a row's label from its vector: the score of AFLite (Le Bras et al. 2020).
 
-Belongs here: out-of-fold accuracy over many random splits, and the YAML of such a score. Does not: where vectors and
-labels come from, which rows are dropped by it, repeating it after some are.
+Belongs here: out-of-fold accuracy over many random splits, removing what is told best and repeating it, and the YAML of
+such a score. Does not: where vectors and labels come from, which recipes drop rows by it.
 """
 
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.indicators.base import indicator
@@ -29,6 +29,10 @@ class PredictabilitySpec(StrictModel):
         label: what it predicts: the ``source`` of a row, or its ``cluster``.
         splits: random splits, each with a classifier of its own.
         train_rows: rows that each is trained on; never more than half of the pool, so that rows are held out.
+        remove: how many rows are removed at most before the classifiers are trained again on the rest, and so on, until
+            fewer are found to remove; None: nothing is removed, and every row is scored once.
+        threshold: rows that are told less often than this are not removed; goes with ``remove``.
+        leave: rows that are left at least; goes with ``remove``.
         seed: another seed, other splits.
         doc: what it is for.
         paper: where it comes from.
@@ -39,14 +43,24 @@ class PredictabilitySpec(StrictModel):
     label: Literal["source", "cluster"] = "source"
     splits: Annotated[int, Field(ge=1, le=1024)] = 64
     train_rows: Annotated[int, Field(ge=2)] = 10_000
+    remove: Annotated[int, Field(ge=1)] | None = None
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
+    leave: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     doc: str = ""
     paper: str = "Adversarial Filters of Dataset Biases (AFLite, arXiv 2002.04108)"
 
+    @model_validator(mode="after")
+    def _together(self) -> "PredictabilitySpec":
+        given = {"threshold", "leave"} & self.model_fields_set
+        if self.remove is None and given:
+            raise ValueError(f"{min(given)!r} goes with 'remove': how many rows are removed in a round")
+        return self
+
 
 @indicator(
     keep="low",
-    bounds=(0, 1),
+    bounds=(0, 2),
     source="Le Bras et al. 2020 (arXiv 2002.04108), Algorithm 1; survey Eq 16 with errata (over the number of splits)",
 )
 def predictability(
@@ -57,6 +71,7 @@ def predictability(
     train_rows: int = 10_000,
     seed: int = 0,
     ridge: float = RIDGE,
+    draw: int = 0,
 ) -> np.ndarray:
     """Share of the random splits with the row held out in which a linear classifier finds its label.
 
@@ -65,7 +80,8 @@ def predictability(
     regression on one column of +1 and -1 per label with an intercept, of which the largest output wins. It is linear
     as well and has a closed form, so that 64 of them cost seconds and no iteration decides when they are done. A
     label between many others on a line can be hidden from it, which a logistic regression would see. NaN where a row
-    has no vector, no label, or never was held out.
+    has no vector, no label, or never was held out. Between 0 and 1; in a score with rounds above 1 for the rows that
+    were removed (``removal_score``).
 
     Args:
         vectors: (n, d); a row of zeros has no direction and takes no part.
@@ -75,6 +91,7 @@ def predictability(
         train_rows: rows that each classifier is trained on, at most half of the usable ones.
         seed: which splits.
         ridge: penalty, times the trace of the scatter matrix over d.
+        draw: which splits, of those of one seed.
     """
     usable = np.flatnonzero((np.asarray(labels) >= 0) & (np.vecdot(vectors, vectors) > 0))
     ids = np.asarray(row_ids)[usable]
@@ -88,7 +105,7 @@ def predictability(
     names, own = np.unique(np.asarray(labels)[usable], return_inverse=True)
     right, asked = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     for split in range(splits):
-        chosen = hash_sample(ids, trained, (seed << 20) + split)
+        chosen = hash_sample(ids, trained, (seed << 20) + (draw << 10) + split)
         weights, constant = ridge_classifier(rows[chosen].astype(np.float64), own[chosen], len(names), ridge)
         held_out = np.ones(len(rows), bool)
         held_out[chosen] = False
@@ -100,3 +117,64 @@ def predictability(
             right[block] += (found == own[block]) & held_out[block]
     result[usable] = np.divide(right, asked, out=np.full(len(rows), np.nan), where=asked > 0)
     return result
+
+
+def adversarial_filter(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    row_ids: np.ndarray,
+    remove: int,
+    threshold: float = 0.75,
+    leave: int = 0,
+    splits: int = 64,
+    train_rows: int = 10_000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Remove the most predictable rows, score the rest again, and so on: AFLite (Le Bras et al. 2020, Algorithm 1).
+
+    A round scores the rows that are left with splits of its own and removes the ``remove`` of them with the highest
+    predictability p >= ``threshold``; ties by row id. It was the last one when it found fewer than ``remove`` rows, or
+    when ``leave`` rows are left (of the last round only so many are removed; the paper may go below).
+
+    Args:
+        vectors: (n, d), as for ``predictability``, and so on down to ``row_ids``.
+        labels: (n,) int.
+        row_ids: (n,) distinct ids.
+        remove: rows removed in a round, at most; k of the paper.
+        threshold: tau of the paper.
+        leave: n of the paper.
+        splits: m of the paper, in every round.
+        train_rows: t of the paper.
+        seed: which splits.
+
+    Returns:
+        p (n,) float64 of the last round that the row took part in, NaN as in ``predictability``; rounds (n,) int64: the
+        round in which it was removed, from 1, or 0 where it was not.
+    """
+    p, rounds = np.full(len(vectors), np.nan), np.zeros(len(vectors), np.int64)
+    left = np.flatnonzero((np.asarray(labels) >= 0) & (np.vecdot(vectors, vectors) > 0))
+    left = left[np.argsort(np.asarray(row_ids)[left])]
+    last = 0
+    while len(left) > leave:
+        p[left] = predictability(vectors[left], labels[left], row_ids[left], splits, train_rows, seed, draw=last)
+        told = np.flatnonzero(p[left] >= threshold)
+        fallen = told[np.argsort(-p[left][told], kind="stable")][: min(remove, len(left) - leave)]
+        last += 1
+        rounds[left[fallen]] = last
+        left = np.delete(left, fallen)
+        if len(fallen) < remove:
+            break
+    return p, rounds
+
+
+def removal_score(p: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+    """Return one number that orders rows as the filter keeps them: low for those that it keeps.
+
+    p of a row that was not removed, 2 - (r - p) / R of one removed in round r of R: above 1, the higher the earlier
+    and, within a round, the more predictable.
+
+    Args:
+        p: (n,) and ``rounds`` (n,) int, from ``adversarial_filter``; without rounds (all 0) the result is p.
+        rounds: see there.
+    """
+    return np.where(rounds > 0, 2 - (rounds - p) / max(int(rounds.max(initial=0)), 1), p)

@@ -6,7 +6,7 @@ Belongs here: the sequence, and what each sampler is given. Does not: the steps 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,15 +93,20 @@ def run_recipe(
         spec.select, pool, eligible, inputs, keep, None if cost is None else np.maximum(cost, 1).astype(np.float64)
     )
     sample, filled = _order(spec, candidates, limits, source, cost)
-    notes = (*notes, *sample.notes, *_notes(spec, limits, filled, sources, int(eligible.sum())))
+    notes = (*notes, *sample.notes)
     stay: Kept | None = None
     if previous is not None and spec.churn < 1:
+
+        def filled_by(order: np.ndarray) -> Filled:
+            return fill(limits, source[order], None if cost is None else cost[order])
+
         before = positions(candidates.row_ids, previous)
         own = sample.order[filled.accepted]
-        sample = hold_on(sample, own, before, eligible, spec.churn)
-        filled = fill(limits, source[sample.order], None if cost is None else cost[sample.order])
-        stay = kept(sample, sample.order[filled.accepted], own, before, eligible)
-        notes = (*notes, stay.sentence)
+        sample = hold_on(sample, lambda order: filled_by(order).accepted, before, eligible, spec.churn)
+        filled = replace(filled_by(sample.order), enough=filled.enough)
+        stay = kept(sample, sample.order[filled.accepted], own, before, eligible, spec.churn)
+    notes = (*notes, *_notes(spec, limits, filled, sources, int(eligible.sum())))
+    notes = notes if stay is None else (*notes, stay.sentence)
     chosen = sample.order[filled.accepted]
     outcome = ledger.Outcome(
         sample=sample,
@@ -138,7 +143,9 @@ def _order(
     """Ask the sampler for longer and longer prefixes until the budget is full; usually the first is long enough.
 
     A sampler without the prefix rule is asked for no more rows than are missing: those beyond the budget would change
-    the ones within it.
+    the ones within it. Weights are those of so many rows as were asked for, so a sampler that gives weights is asked
+    again for no more rows than down to the last one taken: rows that a source's maximum keeps out count among these, as
+    the draw passed over them.
     """
     prefix = keeps_prefix(spec.select.params)
     eligible = np.asarray(candidates.eligible)
@@ -149,14 +156,25 @@ def _order(
         rows = math.ceil(limits.total / mean) + (16 if prefix else 0)
     if ranks_all(spec.select.sampler, spec.select.params):
         rows = max(rows, RANKED_ENTRIES // max(1, _count(candidates.queries)))
+
+    def ask(rows: int) -> tuple[Sample, Filled]:
+        sample = SAMPLERS[spec.select.sampler].sample(candidates, rows, spec.select.params, spec.seed)
+        return sample, fill(limits, source[sample.order], None if cost is None else cost[sample.order])
+
     while True:
         rows = min(rows, available)
-        sample = SAMPLERS[spec.select.sampler].sample(candidates, rows, spec.select.params, spec.seed)
-        filled = fill(limits, source[sample.order], None if cost is None else cost[sample.order])
+        sample, filled = ask(rows)
         if filled.enough or rows == available or len(sample.order) < rows:
-            return sample, filled
+            break
         share = max(filled.used / limits.total, 0.5)  # what is missing, at the rate so far; twice as many at most
         rows = rows * 2 if prefix else max(rows + 1, math.ceil(rows / share))
+    enough = filled.enough
+    while sample.weights is not None and filled.accepted.any():
+        depth = int(np.flatnonzero(filled.accepted)[-1]) + 1
+        if depth == len(sample.order):
+            break
+        sample, filled = ask(depth)
+    return sample, replace(filled, enough=enough)
 
 
 def _nearest(

@@ -64,10 +64,11 @@ SAYS = {
     "greedy": ", adds {} to the objective",
     "mig": ", adds {} of information",
     "match_mean": ", which leaves the mean {} away",
+    "ordered_clusters": ", membership in its cluster {}",
 }
 """What the score of a sampler means in a reason, where it is not that of a column."""
 
-OUT_OF_ORDER = frozenset({"band", "match_mean", "rounds", "thin"})
+OUT_OF_ORDER = frozenset({"band", "match_mean", "ordered_clusters", "rounds", "thin"})
 """Samplers whose order is not that of their scores: no number parts the rows that were taken from the others."""
 
 

@@ -353,8 +353,8 @@ class RecipeSpec(StrictModel):
         select: the last sampler: which of the rows that are left are preferred.
         budget: how many of them are taken.
         churn: at most this share of the selected rows changes when the recipe is carried out again, as long as the
-            previous rows can still be chosen; 1 lets the sampler decide alone. What is selected then depends on what
-            was selected before.
+            previous rows can still be chosen and fill the budget; 1 lets the sampler decide alone. What is selected
+            then depends on what was selected before.
         seed: for samplers that are random; another seed gives another draw.
         scores: blends of this recipe alone, used as ``blend.<name>``; those that recipes share stand in ``scores/``.
         release: what is exported.
@@ -396,6 +396,13 @@ class RecipeSpec(StrictModel):
         """Every sampler of the recipe, the last one last."""
         earlier = [stage.of if isinstance(stage, VoteSpec) else (stage,) for stage in self.narrow]
         return (*(stage for several in earlier for stage in several), self.select)
+
+    def method(self) -> dict[str, Any]:
+        """Return what decides the selection: all keys but words and exports, without defaults.
+
+        A measurement of a recipe belongs to this and not to another file of the same name.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"doc", "paper", "use", "release"})
 
     def requires(self) -> Needs:
         """Return which tables the recipe reads, so that its asset depends on just those."""

@@ -5,7 +5,8 @@ sampler's order, the budget.
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ class Kept:
         gone: of these, rows that cannot be chosen any more.
         fresh_churn: share of the subset that would have changed by the sampler alone.
         churn: share that did change.
+        bound: share that the recipe lets change.
         objective_lost: the sampler's scores over its own subset minus those over this one, as a share of the former;
             NaN where scores are missing or their sum is not positive.
     """
@@ -45,46 +47,62 @@ class Kept:
     gone: int
     fresh_churn: float
     churn: float
+    bound: float
     objective_lost: float
 
     @property
     def sentence(self) -> str:
         """What the reader of the result should know."""
         lost = "" if math.isnan(self.objective_lost) else f", which costs {self.objective_lost:.2%} of the objective"
+        beyond = self.churn > self.bound + 1e-9
+        forced = f" (more than the bound of {self.bound:.1%}: no more previous rows fit into the budget)"
         return (
-            f"{self.churn:.1%} of the rows changed; the sampler alone would have changed {self.fresh_churn:.1%}{lost}; "
-            f"{self.gone:,} of {self.previous:,} previous rows can no longer be chosen"
+            f"{self.churn:.1%} of the rows changed{forced if beyond else ''}; the sampler alone would have changed "
+            f"{self.fresh_churn:.1%}{lost}; {self.gone:,} of {self.previous:,} previous rows can no longer be chosen"
         )
 
 
-def hold_on(sample: Sample, own: np.ndarray, previous: np.ndarray, eligible: np.ndarray, churn: float) -> Sample:
-    """Return a sample whose first b rows change at most the share ``churn`` of the previous subset; b is ``len(own)``.
+def hold_on(
+    sample: Sample, take: Callable[[np.ndarray], np.ndarray], previous: np.ndarray, eligible: np.ndarray, churn: float
+) -> Sample:
+    """Return a sample of which the budget takes rows that are of the previous subset but for the share ``churn``.
 
-    Of the b rows at least ceil((1 - churn) * b) are from the previous subset, as far as it still has so many eligible
-    rows; these are the best of it by the sampler's new order, rows beyond that order last. The other places go to the
-    best of the sampler's own subset. Without a need to hold on to anything the sample is returned as it is.
+    Some previous rows come first, then the sampler's order; bounds per source and tokens count as ever. These are as
+    few as the share needs, the best by the sampler's new order, rows beyond that order last. More than the share
+    changes only where even all of them leave too much of the budget to others. Without a need to hold on to anything
+    the sample is returned as it is.
 
     Args:
         sample: the sampler's new order.
-        own: (b,) positions of the subset that the budget takes of it.
+        take: tells which rows of an order (m,) the budget takes, (m,) bool; ValueError where its bounds cannot be met.
         previous: (p,) positions of the previous subset, best first.
         eligible: (n,) bool.
         churn: from 0 (nothing changes that need not) to 1 (the sampler alone decides).
     """
-    rows = len(own)
     rank = np.full(len(eligible), len(eligible) + len(previous), dtype=np.int64)
     rank[previous] = len(eligible) + np.arange(len(previous))
     rank[sample.order] = np.arange(len(sample.order))
     staying = previous[eligible[previous]]
     staying = staying[np.argsort(rank[staying], kind="stable")]
-    wanted = min(math.ceil((1 - churn) * rows - 1e-9), len(staying))
-    if np.isin(own, staying).sum() >= wanted:
+
+    def holding(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        held = staying[:rows]
+        order = np.concatenate([held, sample.order[~np.isin(sample.order, held)]])
+        try:
+            return order, take(order)
+        except ValueError:  # beside these rows there is no room for what the sources have to give at least
+            return sample.order, take(sample.order)
+
+    def is_enough(rows: int) -> bool:
+        order, taken = holding(rows)
+        return bool(_changed(order[taken], previous) <= churn + 1e-9)
+
+    rows = bisect_left(range(len(staying)), True, key=is_enough)
+    if rows == 0:
         return sample
-    held = staying[:wanted]
-    rest = own[~np.isin(own, held)][: rows - len(held)]
-    first = np.concatenate([held, rest])
-    first = first[np.argsort(rank[first], kind="stable")]
-    order = np.concatenate([first, sample.order[~np.isin(sample.order, first)]])
+    order, taken = holding(rows)
+    first = order[taken]
+    order = np.concatenate([first[np.argsort(rank[first], kind="stable")], order[~taken]])
     place = np.full(len(eligible), -1)
     place[sample.order] = np.arange(len(sample.order))
     ranked = place[order]
@@ -102,7 +120,9 @@ def hold_on(sample: Sample, own: np.ndarray, previous: np.ndarray, eligible: np.
     )
 
 
-def kept(sample: Sample, chosen: np.ndarray, own: np.ndarray, previous: np.ndarray, eligible: np.ndarray) -> Kept:
+def kept(
+    sample: Sample, chosen: np.ndarray, own: np.ndarray, previous: np.ndarray, eligible: np.ndarray, churn: float
+) -> Kept:
     """Return what holding on did.
 
     Args:
@@ -111,6 +131,7 @@ def kept(sample: Sample, chosen: np.ndarray, own: np.ndarray, previous: np.ndarr
         own: positions of the sampler's own subset.
         previous: positions of the previous subset.
         eligible: (n,) bool.
+        churn: the bound.
     """
     score = np.full(len(eligible), np.nan)
     score[sample.order] = sample.scores
@@ -120,6 +141,7 @@ def kept(sample: Sample, chosen: np.ndarray, own: np.ndarray, previous: np.ndarr
         gone=int((~eligible[previous]).sum()),
         fresh_churn=_changed(own, previous),
         churn=_changed(chosen, previous),
+        bound=churn,
         objective_lost=(best - had) / best if best > 0 else float("nan"),
     )
 

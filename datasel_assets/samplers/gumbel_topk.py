@@ -37,7 +37,7 @@ class Params(StrictModel):
 
     by: str
     keep: Literal["auto", "high", "low", "mid"] = "auto"
-    tau: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    tau: Annotated[float, Field(ge=0)] = 0.0
     replace: bool = False
     weights: Literal["none", "unbiased", "normalised"] = "none"
 
@@ -48,9 +48,14 @@ class Params(StrictModel):
         return self
 
     @property
+    def weighted(self) -> bool:
+        """Whether the rows come with weights."""
+        return self.replace or self.weights != "none"
+
+    @property
     def ranks_all(self) -> bool:
         """Whether a longer order leaves what was said of its beginning as it was: weights depend on the budget."""
-        return not self.replace and self.weights == "none"
+        return not self.weighted
 
 
 def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sample:
@@ -86,7 +91,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     keys = scores + params.tau * gumbel(candidates.row_ids[rows], seed) if params.tau > 0 else scores
     order = np.lexsort((candidates.ties[rows], -keys))
     weights = None
-    if not params.ranks_all:
+    if params.weighted:
         if not np.isfinite(scores).all():
             raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are infinite: such rows have no weight")
         weights = _repetitions if params.replace else _inclusions

@@ -46,13 +46,18 @@ class Params(StrictModel):
 
     toward: Literal["pool", "target"] = "pool"
     weights: bool = False
-    ridge: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    ridge: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _ridge_needs_weights(self) -> "Params":
         if self.ridge and not self.weights:
             raise ValueError("'ridge' belongs to 'weights: true'")
         return self
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the rows come with weights."""
+        return self.weights
 
     @property
     def requires(self) -> frozenset[str]:
@@ -75,11 +80,11 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     With weights (GradMatch, arXiv 2103.00123, Algorithm 2; TAGCOS; the linear form of GIO): the next row is the one
     with the largest <r, x> / |x|, r = mu - sum_i w_i x_i, and all weights are fitted again under w >= 0. That is the
     active set method of Lawson and Hanson (1974) with the whole pool as its dictionary, so no weight is ever negative
-    and none has to be thrown away. At most as many rows as dimensions fit mu exactly; then, or when no row points
-    along r, a new round begins over the rows that are left (as TAGCOS does), and the rounds share the weight by their
-    number of rows. Weights are scaled so that sum_i w_i x_i is about the sum over the pool (n times the target's
-    mean), also for several groups side by side. Where the rows point in many directions their mean is short, and the
-    weights then sum to less than n.
+    and none has to be thrown away. As many rows as dimensions can fit mu exactly. After as many (with ``ridge`` too,
+    which never fits exactly), and before when mu is fitted or no row points along r, a new round begins over the rows
+    that are left (as TAGCOS does), and the rounds share the weight by their number of rows. Weights are scaled so that
+    sum_i w_i x_i is about the sum over the pool (n times the target's mean), also for several groups side by side.
+    Where the rows point in many directions their mean is short, and the weights then sum to less than n.
 
     Args:
         candidates: ``vectors``, and ``queries`` for ``toward: target``.
@@ -90,7 +95,8 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     Returns:
         The order; ``scores`` is the distance from mu to the chosen rows' mean (to their weighted sum over the number of
         usable rows, in the row's own round) once the row was there. Time: one product of all rows with one vector per
-        row chosen, n x dim x budget; memory: the vectors as float32, up to ``HELD_BYTES``.
+        row chosen, n x dim x budget, and with ``weights`` one system of at most dim equations each; memory: the vectors
+        as float32, up to ``HELD_BYTES``.
 
     Raises:
         ValueError: the queries are not finite.
@@ -204,7 +210,7 @@ def _pursue(pool: _Pool, mean: np.ndarray, budget: int, ridge: float) -> tuple[n
     while len(order) < budget:
         fit = _NonNegativeFit(mean, ridge)
         start = len(order)
-        while len(order) < budget:
+        while len(order) < min(budget, start + len(mean)):
             row, along = pool.best(fit.residual, over_length, None)
             if along <= floor and len(order) > start:
                 break

@@ -1,7 +1,7 @@
 """MIG: rows whose tags, weighted by quality, bring the most information to a graph of labels (arXiv 2504.13835).
 
 Belongs here: the propagation over the label graph, the concave information, the greedy order. Does not: where tags come
-from, how labels become similar (``defs.tags``), the compiled loops (``mig_kernels``).
+from, how labels become similar (``defs.label_graphs``), the compiled loops (``mig_kernels``).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REQUIRES: frozenset[str] = frozenset({"tags", "label_graph"})
 RANKS_ALL = False
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Params(StrictModel):
@@ -48,7 +48,7 @@ class Params(StrictModel):
     a: Positive = 1e-6
     b: Annotated[float, Field(gt=0, le=1)] = 0.8
     rate: Positive = 1.0
-    propagation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    propagation: Annotated[float, Field(ge=0)] = 1.0
     cost_scaled: bool = True
 
     @property

@@ -7,7 +7,7 @@ Belongs here: taking rows out and going on with the rest, and how the bins come 
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datasel_assets.clusters.hash_sample import hash_keys
 from datasel_assets.samplers.base import Candidates, Sample, check_budget, usable_rows
@@ -32,6 +32,15 @@ class Params(StrictModel):
     rounds: Annotated[int, Field(ge=2, le=1000)] = 10
     draw: Literal["equal", "in_order"] = "equal"
     inner: Inner
+
+    @model_validator(mode="after")
+    def _no_weights(self) -> "Params":
+        if getattr(self.inner.params, "weighted", False):
+            raise ValueError(
+                f"inner: the weights of {self.inner.sampler} belong to the rows of one bin, of which only some are "
+                "drawn: leave 'weights' and 'replace' out"
+            )
+        return self
 
     @property
     def ranks_all(self) -> bool:

@@ -19,6 +19,7 @@ from datasel_assets.samplers import (
     longest,
     match_mean,
     mig,
+    ordered_clusters,
     random,
     round_robin,
     thin,
@@ -42,6 +43,7 @@ INNER: MappingProxyType[str, SamplerModule] = MappingProxyType(
         "greedy": greedy,
         "match_mean": match_mean,
         "mig": mig,
+        "ordered_clusters": ordered_clusters,
         "thin": thin,
     }
 )
@@ -110,7 +112,7 @@ class Params(StrictModel):
     quota: Quota = "proportional"
     weights: dict[str, float] | None = None
     limits: dict[str, GroupLimits] = Field(default_factory=dict)
-    repeat: float | None = Field(default=None, ge=1, allow_inf_nan=False)
+    repeat: float | None = Field(default=None, ge=1)
     inner: Inner = Field(default_factory=lambda: Inner.model_validate({}))
 
     @model_validator(mode="after")

@@ -4,8 +4,14 @@ import importlib.util
 from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES
+from datasel_assets.registry.score import RESERVED
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_the_page_of_indicators_has_every_family_that_a_recipe_can_name():
+    page = (DOCS / "indicators.md").read_text("utf-8")
+    assert [family for family in sorted(RESERVED) if f"\n## Family `{family}`\n" not in page] == []
 
 
 def test_the_page_of_indicators_is_up_to_date():

@@ -36,6 +36,7 @@ SELECTS = {
     "thin": {"sampler": "thin", "by": "n_chars", "representation": "r", "threshold": 0.5, "fill": "order"},
     "best_of_clusters": {"sampler": "best_of_clusters", "by": "n_chars", "representation": "r"},
     "rounds": {"sampler": "rounds", "rounds": 3, "inner": {"sampler": "topk", "by": "n_chars"}},
+    "ordered_clusters": {"sampler": "ordered_clusters", "representation": "r"},
 }
 BUDGETS = [
     {"fraction": 0.1},
@@ -159,7 +160,8 @@ def test_margins_part_kept_rows_from_those_the_budget_left_out(select):
     decisions = run(select, {"fraction": 0.1}, *make()).decisions
     kept = decisions.filter(pl.col("stage") == "kept")["margin"].drop_nulls()
     left_out = decisions.filter(pl.col("stage") == "budget")["margin"].drop_nulls()
-    if select["sampler"] in ("random", "band", "match_mean", "thin", "rounds") or select == SELECTS["stratify"]:
+    unordered = ("random", "band", "match_mean", "thin", "rounds", "ordered_clusters")
+    if select["sampler"] in unordered or select == SELECTS["stratify"]:
         assert kept.is_empty()
         assert left_out.is_empty()
     elif select["sampler"] == "best_of_clusters":  # a cluster's best row may be worse than one that stays behind
@@ -339,3 +341,42 @@ def test_reasons_show_a_low_score_as_it_is_and_not_with_its_sign_turned():
         "ranked 1st of 2 by lm.loss (1.25)",
         "ranked 2nd of 2 by lm.loss (5.0); the budget took 1",
     ]
+
+
+WEIGHTED = {
+    "topk": {"sampler": "topk", "by": "n_chars", "tau": 300.0, "weights": "unbiased"},
+    "topk with replacement": {"sampler": "topk", "by": "n_chars", "tau": 300.0, "replace": True},
+    "match_mean": {"sampler": "match_mean", "representation": "r", "weights": True},
+    "stratify": {"sampler": "stratify", "groups": "cluster", "quota": "equal", "repeat": 3.0},
+    "without prefixes": {
+        "sampler": "stratify",
+        "groups": "source",
+        "quota": "sqrt",
+        "repeat": 3.0,
+        "representation": "r",
+        "inner": {"sampler": "best_of_clusters", "by": "n_chars"},
+    },
+}
+
+
+@pytest.mark.parametrize("budget", [{"tokens": 1500}, {"response_tokens": 900}, {"tokens": 7500}])
+@pytest.mark.parametrize("select", WEIGHTED.values(), ids=WEIGHTED)
+def test_weights_are_those_of_a_budget_of_as_many_rows_as_the_tokens_came_to(select, budget):
+    pool, vectors, queries = make()
+    by_tokens = run(select, budget, pool, vectors, queries, seed=3)
+    by_rows = run(select, {"rows": by_tokens.selected.height}, pool, vectors, queries, seed=3)
+    assert by_tokens.selected["weight"].n_unique() > 1
+    assert by_tokens.selected.equals(by_rows.selected)
+    assert any("the next row is longer" in note for note in by_tokens.notes)
+
+
+@pytest.mark.parametrize("select", WEIGHTED.values(), ids=WEIGHTED)
+def test_beside_a_source_cap_weights_are_those_of_all_rows_down_to_the_last_one_taken(select):
+    pool, vectors, queries = make()
+    capped = run(select, {"rows": 30, "per_source": {"a": {"max_rows": 5}}}, pool, vectors, queries, seed=3)
+    decisions = capped.decisions
+    depth = decisions.filter("kept")["rank"].max()
+    assert decisions.filter(pl.col("stage") == "source cap").height == depth - 30 > 0
+    uncapped = run(select, {"rows": depth}, pool, vectors, queries, seed=3).selected
+    expected = dict(uncapped.select("row_id", "weight").iter_rows())
+    assert dict(capped.selected.select("row_id", "weight").iter_rows()).items() <= expected.items()

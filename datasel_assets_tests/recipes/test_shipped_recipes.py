@@ -4,9 +4,12 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import yaml
 
+from datasel_assets.recipes.interpreter import run_recipe
 from datasel_assets.recipes.schema import RecipeSpec
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -25,6 +28,23 @@ def test_every_arm_of_the_comparison_is_there():
 def test_the_page_of_recipes_is_what_the_files_say():
     page = runpy.run_path(str(DATA.parent / "docs" / "recipes.py"))
     assert page["PAGE"].read_text("utf-8") == page["page"](), "run: python docs/recipes.py"
+
+
+def test_moderate_takes_rows_from_the_middle_of_their_own_cluster():
+    cluster, place = np.arange(400) % 2, np.arange(400) // 2
+    pool = pl.DataFrame(
+        {
+            "row_id": [f"r{i:03d}" for i in range(400)],
+            "source": "s",
+            "response_chars": 1,
+            "duplicate_of": pl.Series([None] * 400, dtype=pl.String),
+            "cluster": cluster,
+            "neighbours.centroid_distance": place + 150.0 * cluster,
+        }
+    )
+    chosen = run_recipe(spec_of(DATA / "gallery" / "moderate.yaml"), pool).selected["row_id"].str.slice(1).cast(int)
+    assert np.bincount(cluster[chosen]).tolist() == [7, 7]
+    assert np.abs(place[chosen] - 99.5).max() < 4
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])

@@ -77,7 +77,7 @@ def test_the_bound_holds_and_the_best_rows_of_both_sides_stay(data):
     previous = rng.permutation(n)[: data.draw(st.integers(0, n))]
     churn = data.draw(st.floats(0, 1))
     scores = -np.arange(len(ranked), dtype=np.float32)
-    held = hold_on(Sample.of(ranked, scores), ranked[:b], previous, eligible, churn)
+    held = hold_on(Sample.of(ranked, scores), lambda order: np.arange(len(order)) < b, previous, eligible, churn)
     chosen = held.order[:b]
     assert len(np.unique(held.order)) == len(held.order)
     assert set(ranked.tolist()) <= set(held.order.tolist())
@@ -94,6 +94,80 @@ def test_the_bound_holds_and_the_best_rows_of_both_sides_stay(data):
     np.testing.assert_array_equal(
         held.scores[np.isin(held.order, ranked)], [-rank[row] for row in held.order.tolist() if row in rank]
     )
+
+
+def two_sources(seed: int, n: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    tokens = np.exp(rng.normal(4, 1, n)).astype(int) + 1
+    return pl.DataFrame(
+        {
+            "row_id": [f"r{i:03d}" for i in range(n)],
+            "source": rng.choice(["a", "b"], n),
+            "n_tokens": tokens,
+            "n_chars": tokens,
+        }
+    )
+
+
+def again(pool: pl.DataFrame, keep: str, budget: dict, churn: float, previous: list[str] | None = None) -> Selection:
+    select = {"sampler": "topk", "by": "n_chars", "keep": keep}
+    spec = RecipeSpec.model_validate({"paper": "baseline", "select": select, "budget": budget, "churn": churn})
+    return run_recipe(spec, pool, previous=previous)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {"rows": 60},
+        {"rows": 60, "per_source": {"a": {"max_rows": 10}}},
+        {"rows": 60, "per_source": {"a": {"min_rows": 40}}},
+        {"rows": 60, "per_source": {"default": {"min_share": 0.2, "max_share": 0.7}}},
+        {"tokens": 6000},
+        {"tokens": 20_000, "per_source": {"a": {"max_rows": 8}, "b": {"min_rows": 6}}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("keeps", [("high", "low"), ("low", "high")], ids=" then ".join)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), churn=st.floats(0, 0.9))
+def test_the_bound_holds_for_every_kind_of_budget_until_all_previous_rows_stay(budget, keeps, seed, churn):
+    pool = two_sources(seed, 300)
+    before = ids(again(pool, keeps[0], budget, churn))
+    selection = again(pool, keeps[1], budget, churn, before)
+    assert selection.within_budget
+    assert selection.kept is not None
+    entered = set(ids(selection)) - set(before)
+    assert selection.kept.churn == pytest.approx(len(entered) / selection.selected.height)
+    assert selection.kept.churn <= churn + 1e-9 or (set(before) <= set(ids(selection)) and "tokens" in budget)
+    assert ("more than the bound" in selection.notes[-1]) == (selection.kept.churn > churn + 1e-9)
+
+
+def test_a_new_bound_that_forces_more_change_than_the_churn_is_said():
+    pool = two_sources(0, 300)
+    before = ids(again(pool.with_columns(n_chars=pl.col("source") == "a"), "high", {"rows": 60}, 0.2))
+    selection = again(pool, "high", {"rows": 60, "per_source": {"a": {"max_rows": 30}}}, 0.2, before)
+    assert selection.selected["source"].to_list().count("a") == 30
+    assert len(set(ids(selection)) & set(before)) == 30
+    assert selection.notes[-1].startswith(
+        "50.0% of the rows changed (more than the bound of 20.0%: no more previous rows fit into the budget)"
+    )
+
+
+def test_where_the_minimums_leave_no_room_beside_the_previous_rows_the_sampler_decides():
+    pool = pl.DataFrame(
+        {
+            "row_id": ["r000", "r001", "r002", "r003"],
+            "source": ["a", "a", "b", "b"],
+            "n_tokens": [90, 10, 60, 20],
+            "n_chars": [9, 1, 8, 2],
+        }
+    )
+    before = ids(again(pool, "high", {"tokens": 90}, 0.0))
+    bounds = {"tokens": 100, "per_source": {"default": {"min_rows": 1}}}
+    selection = again(pool, "low", bounds, 0.0, before)
+    assert before == ["r000"]
+    assert ids(selection) == ["r001", "r003", "r002"]
+    assert "more than the bound of 0.0%" in selection.notes[-1]
 
 
 def test_the_rows_that_entered_and_left_are_listed_with_the_reasons_of_both_times():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy.sparse import csr_array
 
 from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, keeps_prefix, requires
@@ -22,6 +23,7 @@ VARIANTS: dict[str, list[dict]] = {
         {"objective": {"name": "tag_coverage", "concave": "log"}, "alpha": 0.5, "by": "x"},
         {"objective": "tag_coverage", "cost_scaled": False},
         {"objective": {"name": "log_det", "ridge": 0.01}},
+        {"objective": {"name": "cascade", "neighbours": 3, "graphs": 5}},
         {"alpha": 2.0, "by": "x", "epsilon": 0.5},
     ],
     "kcenter": [{"init": init} for init in ("medoid", "random", "farthest_pair", "medoids")],
@@ -46,6 +48,7 @@ VARIANTS: dict[str, list[dict]] = {
         {"by": "x", "accept": "lexical", "overlap": "jaccard", "words": 2, "threshold": 0.2},
     ],
     "mig": [{}, {"by": "x", "norm": True}, {"by": "x", "gain": "exact"}, {"phi": "exp", "gain": "exact", "b": 0.5}],
+    "ordered_clusters": [{"min_rows": 3}, {"min_rows": 2, "quota": "sqrt"}, {"min_rows": 2, "noise": "out"}],
     "rounds": [
         {"rounds": 3, "inner": {"sampler": "topk", "by": "x"}},
         {"rounds": 2, "draw": "in_order", "inner": {"sampler": "kcenter"}},
@@ -136,6 +139,8 @@ def falls_short(name: str, raw: dict) -> bool:
     """Whether usable rows may stay behind because the method leaves them out."""
     own = raw.get("inner", raw) if name == "stratify" else raw
     sampler = own.get("sampler", name)
+    if sampler == "ordered_clusters":
+        return own.get("noise") == "out"
     return sampler == "band" or (sampler == "thin" and own.get("fill", "none") == "none")
 
 
@@ -202,7 +207,8 @@ def test_equal_rows_are_all_taken_in_some_order_of_their_ids(name, raw):
     inner = raw.get("inner", {}).get("sampler", "random") if name in ("stratify", "rounds") else name
     if name == "rounds" and raw.get("draw", "equal") == "equal":
         inner = "random"
-    if inner != "random" and not raw.get("tau") and not raw.get("epsilon"):
+    drawn = raw.get("tau") or raw.get("epsilon") or "cascade" in str(raw.get("objective"))
+    if inner != "random" and not drawn:
         rest = [i for i in order.tolist() if i != order[0]]
         assert rest == sorted(rest)
 
@@ -227,3 +233,21 @@ def test_rows_with_infinite_or_nan_vectors_are_never_chosen(name, raw):
     chosen = set(run(name, raw, pool, 6).order.tolist())
     allowed = set(np.flatnonzero(usable(name, raw, pool)).tolist())
     assert chosen <= allowed if falls_short(name, raw) else chosen == allowed
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("stratify", lambda x: {"quota": "weights", "weights": {"a": x}}),
+        ("stratify", lambda x: {"repeat": x}),
+        ("band", lambda x: {"by": "n_chars", "low": x}),
+        ("topk", lambda x: {"by": "n_chars", "tau": x}),
+        ("match_mean", lambda x: {"weights": True, "ridge": x}),
+        ("greedy", lambda x: {"objective": {"name": "graph_cut", "redundancy": x}}),
+        ("greedy", lambda x: {"objective": {"name": "log_det", "ridge": x}}),
+    ],
+)
+def test_a_parameter_that_is_no_finite_number_is_refused(name, raw, number):
+    with pytest.raises(ValidationError, match="finite number"):
+        SAMPLERS[name].Params.model_validate(raw(number))

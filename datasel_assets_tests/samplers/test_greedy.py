@@ -197,6 +197,18 @@ def test_copies_have_exactly_equal_similarities_wherever_they_lie(dim):
     np.testing.assert_array_equal(made[:333], made[333:][::-1])
 
 
+@pytest.mark.parametrize("stored_rows", [20_000, 0])
+def test_similarities_are_exact_sums_of_whole_numbers_and_so_the_same_on_every_machine(stored_rows, monkeypatch):
+    monkeypatch.setattr(similarity, "STORED_ROWS", stored_rows)
+    vectors = pool_of(RNG(2).standard_normal((600, 384)).astype(np.float32)).vectors
+    whole = (similarity.unit_rows(vectors).astype(np.float64) * 2**26).astype(np.int64)
+    ticks = (np.maximum(whole @ whole.T, 0) + 2**27) >> 28
+    ticks[ticks >= 2**24 - 8] = 2**24
+    found = Dense(vectors)
+    for part, lines in found.parts(np.arange(600)):
+        np.testing.assert_array_equal(found.matrix[lines], ticks[part])
+
+
 def test_the_stochastic_order_keeps_its_bound_for_every_budget_at_once():
     epsilon, reached = 0.1, []
     vectors = RNG(4).standard_normal((60, 3)).astype(np.float32)
@@ -297,7 +309,7 @@ def test_needs_follow_from_the_parameters():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"objective": "facilty"}, "'facilty' is not known: allowed are facility_location"),
+        ({"objective": "facilty"}, "'facilty' is not known: allowed are cascade, facility_location"),
         ({"objective": {"name": "graph_cut", "saturation": 1}}, "unknown key 'saturation' for objective graph_cut"),
         ({"objective": {"name": "graph_cut", "redundancy": -1}}, "redundancy of objective graph_cut"),
         ({"alpha": 1}, "give both or neither"),

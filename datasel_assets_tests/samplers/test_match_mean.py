@@ -83,28 +83,48 @@ def test_an_orthonormal_dictionary_gives_back_its_support_and_weights():
     assert picked.scores[-1] < 1e-4
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(3, 20), st.integers(2, 6), st.sampled_from([0.0, 0.3]))
-def test_in_its_first_round_the_pursuit_is_greedy_with_weights_of_scipys_nnls(seed, n, dim, ridge):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, dim))
-    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-    wide = x.astype(np.float64)
-    mean = wide.mean(axis=0)
+def pursuit_by_hand(wide: np.ndarray, mean: np.ndarray, taken: list[int], ridge: float) -> tuple[list[int], np.ndarray]:
+    """One round over the rows that are not ``taken``, every fit from scratch by scipy's nnls."""
     order: list[int] = []
     residual, weights = mean, np.zeros(0)
-    while len(order) < n:
+    while len(order) < min(len(wide) - len(taken), len(mean)):
         along = wide @ residual
-        along[order] = -np.inf
+        along[[*taken, *order]] = -np.inf
         if along.max() <= 1e-4 * np.linalg.norm(mean) or (order and np.linalg.norm(residual) <= 1e-4):
             break
         order.append(int(along.argmax()))
         stacked = np.vstack([wide[order].T, np.sqrt(ridge) * np.eye(len(order))])
         weights = nnls(stacked, np.concatenate([mean, np.zeros(len(order))]))[0]
         residual = mean - weights @ wide[order]
+    return order, weights
+
+
+def unit_rows(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
+    x = rng.standard_normal((n, dim))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 20), st.integers(2, 6), st.sampled_from([0.0, 0.3]))
+def test_in_its_first_round_the_pursuit_is_greedy_with_weights_of_scipys_nnls(seed, n, dim, ridge):
+    x = unit_rows(np.random.default_rng(seed), n, dim)
+    wide = x.astype(np.float64)
+    order, weights = pursuit_by_hand(wide, wide.mean(axis=0), [], ridge)
     picked = sample(pool_of(x), len(order), Params(weights=True, ridge=ridge), 0)
     assert picked.order.tolist() == order
     np.testing.assert_allclose(picked.weights / n, weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_a_ridge_too_a_round_ends_after_as_many_rows_as_dimensions(seed):
+    x = np.abs(unit_rows(np.random.default_rng(seed), 40, 5))
+    wide = x.astype(np.float64)
+    first, first_weights = pursuit_by_hand(wide, wide.mean(axis=0), [], 1.0)
+    second, second_weights = pursuit_by_hand(wide, wide.mean(axis=0), first, 1.0)
+    assert len(first) == len(second) == 5
+    picked = sample(pool_of(x), 10, Params(weights=True, ridge=1.0), 0)
+    assert picked.order.tolist() == first + second
+    np.testing.assert_allclose(picked.weights / 40, np.concatenate([first_weights, second_weights]) / 2, atol=1e-4)
 
 
 def test_more_rows_than_dimensions_are_filled_by_further_rounds_that_still_match_the_mean():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from datasel_assets.samplers import Candidates, Sample, rounds
 
@@ -47,3 +48,16 @@ def test_rows_that_the_inner_sampler_leaves_out_come_last():
     assert set(chosen.order[:3].tolist()) == {2, 3, 4}
     assert chosen.order[3:].tolist() == [0, 1, 5, 6, 7]
     assert np.isnan(chosen.scores[3:]).all()
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"sampler": "topk", "by": "n_chars", "tau": 1, "weights": "unbiased"},
+        {"sampler": "topk", "by": "n_chars", "tau": 1, "replace": True},
+        {"sampler": "match_mean", "weights": True},
+    ],
+)
+def test_weights_that_would_be_lost_are_refused(inner):
+    with pytest.raises(ValidationError, match=f"the weights of {inner['sampler']} belong to the rows of one bin"):
+        rounds.Params.model_validate({"inner": inner})

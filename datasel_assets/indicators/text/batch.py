@@ -71,8 +71,9 @@ class Ragged:
 
         In the order of the row's own values, so that a row's sum does not depend on its neighbours.
         """
-        n = len(self.offsets) - 1
-        return np.bincount(self.rows, weights=values[self.ids], minlength=n).astype(np.float64)
+        from datasel_assets.indicators.text import kernels
+
+        return kernels.row_sums(self.ids, self.offsets, values.astype(np.float64))
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Mean over each row of ``values[id]``, float64 (n,); NaN for an empty row."""
@@ -293,11 +294,10 @@ def _tokenise(texts: pl.Series) -> _Tokens:
 def _split_ascii(texts: pl.Series) -> _Tokens:
     from datasel_assets.indicators.text import tokenizer_kernel
 
-    text = texts.str.join("").item().encode()
+    text = texts.str.join("").item()
     offsets = np.concatenate([[0], np.cumsum(texts.str.len_bytes().to_numpy().astype(np.int64))])
-    ids, words, capital, sentences, starts, ends = tokenizer_kernel.split(text, offsets)
-    lowered = text.lower().decode()
-    vocabulary = [lowered[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    ids, words, capital, sentences, starts, ends = tokenizer_kernel.split(text.encode(), offsets)
+    vocabulary = [text[a:b].lower() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
     return _Tokens(
         Ragged(ids, np.concatenate([[0], np.cumsum(words)]), len(vocabulary)),
         pl.Series("word", vocabulary, dtype=pl.String),

@@ -112,9 +112,7 @@ def log_importance(texts: "Sequence[str] | pl.Series", importance: Importance) -
 
 def weigh(features: Ragged, importance: Importance) -> np.ndarray:
     """Log importance weight of each row of :func:`hashed_ngrams`, float64 (n,); a row's own entries in their order."""
-    from datasel_assets.indicators.text import dsir_kernels
-
-    return dsir_kernels.row_sums(features.ids, features.offsets, importance.log_ratio)
+    return features.sums(importance.log_ratio)
 
 
 def bucket_counts(texts: "Sequence[str] | pl.Series", n: int = NGRAMS, buckets: int = BUCKETS) -> np.ndarray:

@@ -333,15 +333,3 @@ def scatter(ids, bucket_of, row_starts, filled, out):
                 out[to] = bucket_of[ids[place]]
                 to += 1
         filled[row] = to
-
-
-@compiled
-def row_sums(ids, offsets, values):
-    """Sum of ``values[id]`` over each row, one after the other, float64 (n,)."""
-    sums = np.zeros(len(offsets) - 1)
-    for row in range(len(sums)):
-        total = 0.0
-        for place in range(offsets[row], offsets[row + 1]):
-            total += values[ids[place]]
-        sums[row] = total
-    return sums

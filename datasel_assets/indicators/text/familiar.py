@@ -22,11 +22,12 @@ def are_familiar(words: pl.Series) -> np.ndarray:
 
 def is_familiar(word: str) -> bool:
     """Whether one word in lower case is familiar."""
-    if word in easy_words():
+    easy = easy_words()
+    if word in easy:
         return True
     if not word.isalpha() and not any(map(str.isalpha, word)):
         return True
-    return word[-1] in "sdg" and any(stem in easy_words() for stem in _stems(word))
+    return word[-1] in "sdg" and not easy.isdisjoint(_stems(word))
 
 
 def _stems(word: str) -> list[str]:

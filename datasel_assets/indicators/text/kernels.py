@@ -31,6 +31,18 @@ def distinct_and_top(ids, offsets, size):
 
 
 @compiled
+def row_sums(ids, offsets, values):
+    """Sum of ``values[id]`` over each row, one after the other, float64 (n,)."""
+    sums = np.zeros(len(offsets) - 1)
+    for row in range(len(sums)):
+        total = 0.0
+        for place in range(offsets[row], offsets[row + 1]):
+            total += values[ids[place]]
+        sums[row] = total
+    return sums
+
+
+@compiled
 def longest_run(ids, offsets):
     """Return the length of the longest run of one value in each row, int64 (n,)."""
     n = len(offsets) - 1
@@ -287,3 +299,30 @@ def bayes_scores(stream, offsets, step, row_of, feature, weights, prior):
             for label in range(labels):
                 scores[row, label] += factor * weights[touched[k], label]
     return scores
+
+
+@compiled
+def breaks(letters, offsets, child, points):
+    """Count the places where the patterns of a trie let words break, int64 (n,).
+
+    Args:
+        letters: letters of the words, each between two points, as columns of ``child``.
+        offsets: int64 (n + 1,), where each word begins and ends in ``letters``.
+        child: (nodes, letters), the node that a letter leads to; 0, the root, where none does.
+        points: (nodes, longest pattern + 1), the values of a node's pattern before, between and after its letters.
+    """
+    found = np.zeros(len(offsets) - 1, np.int64)
+    for word in range(len(found)):
+        begin, end = offsets[word], offsets[word + 1]
+        highest = np.zeros(end - begin + 1, points.dtype)
+        for start in range(begin, end - 1):
+            node = 0
+            for place in range(start, end):
+                node = child[node, letters[place]]
+                if node == 0:
+                    break
+                for k in range(place - start + 2):
+                    highest[start - begin + k] = max(highest[start - begin + k], points[node, k])
+        for place in range(3, end - begin - 2):
+            found[word] += highest[place] & 1
+    return found

@@ -3,6 +3,7 @@
 Belongs here: how many syllables one word has. Does not: formulas that use them.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +22,11 @@ def count_syllables(words: pl.Series) -> np.ndarray:
         words: distinct words in lower case.
     """
     known = pronounced()
-    counts = [known.get(word) or (breaks(word) + 1 if any(map(str.isalpha, word)) else 1) for word in words.to_list()]
-    return np.array(counts, np.int64)
+    listed = words.to_list()
+    counts = np.array([known.get(word, 0) for word in listed], np.int64)
+    unknown = np.flatnonzero(counts == 0)
+    counts[unknown] = 1 + breaks([listed[i] for i in unknown])
+    return counts
 
 
 @lru_cache(maxsize=1)
@@ -42,32 +46,37 @@ def pronounced() -> dict[str, int]:
     return dict(first.iter_rows())
 
 
-def breaks(word: str) -> int:
-    """Number of places where American English hyphenation may break a word (Liang 1983), two letters from either end.
+def breaks(words: Sequence[str]) -> np.ndarray:
+    """Count the places where American English hyphenation may break words (Liang 1983), int64 (V,).
 
-    ``len(pyphen.Pyphen(lang="en_US").positions(word))``, without its memory of every word ever seen and its search of
-    stretches that begin no pattern.
+    ``len(pyphen.Pyphen(lang="en_US").positions(word))`` of each, in a compiled loop: two letters stay on either end.
     """
-    patterns, beginnings = _patterns()
-    dotted = f".{word}."
-    odds = [0] * (len(dotted) + 1)
-    for start in range(len(dotted) - 1):
-        for end in range(start + 1, len(dotted) + 1):
-            stretch = dotted[start:end]
-            if stretch not in beginnings:
-                break
-            pattern = patterns.get(stretch)
-            if pattern:
-                for place, value in enumerate(pattern[1], start + pattern[0]):
-                    if value > odds[place]:
-                        odds[place] = value
-    return sum(odds[place + 1] & 1 for place in range(2, len(word) - 1))
+    from datasel_assets.indicators.text import kernels
+
+    column, child, points = _patterns()
+    codes = np.frombuffer("".join(f".{word}." for word in words).encode("utf-32-le"), np.uint32)
+    offsets = np.concatenate([[0], np.cumsum([len(word) + 2 for word in words], dtype=np.int64)])
+    return kernels.breaks(column[np.minimum(codes, len(column) - 1)], offsets, child, points)
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[dict[str, tuple[int, tuple[int, ...]]], frozenset[str]]:
-    """Patterns with their first place and values, and all beginnings of patterns."""
+def _patterns() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Column of each code point, 0 where no pattern has it, and children and values of the trie of the patterns."""
     from pyphen import Pyphen
 
     patterns = Pyphen(lang="en_US").hd.patterns
-    return patterns, frozenset(pattern[:k] for pattern in patterns for k in range(1, len(pattern) + 1))
+    number = {letter: k for k, letter in enumerate(sorted({letter for pattern in patterns for letter in pattern}), 1)}
+    column = np.zeros(max(map(ord, number)) + 2, np.uint8)
+    column[[ord(letter) for letter in number]] = list(number.values())
+    nodes: dict[str, int] = {"": 0}
+    for pattern in patterns:
+        for k in range(1, len(pattern) + 1):
+            nodes.setdefault(pattern[:k], len(nodes))
+    child = np.zeros((len(nodes), len(number) + 1), np.int32)
+    points = np.zeros((len(nodes), max(map(len, patterns)) + 1), np.uint8)
+    for beginning, node in nodes.items():
+        if beginning:
+            child[nodes[beginning[:-1]], number[beginning[-1]]] = node
+    for pattern, (first, values) in patterns.items():
+        points[nodes[pattern], first : first + len(values)] = values
+    return column, child, points

@@ -8,7 +8,7 @@ import numpy as np
 
 from datasel_assets.compiled import compiled
 
-_LETTER, _DIGIT, _SPACE, _STOP, _CLOSER, _SEPARATOR, _APOSTROPHE = 1, 2, 4, 8, 16, 32, 64
+_LETTER, _DIGIT, _SPACE, _STOP, _CLOSER, _SEPARATOR, _APOSTROPHE, _CAPITAL = (1 << k for k in range(8))
 
 
 def _kinds() -> np.ndarray:
@@ -23,12 +23,15 @@ def _kinds() -> np.ndarray:
             | _CLOSER * (character in "\"')]*_")
             | _SEPARATOR * (character in ".,:")
             | _APOSTROPHE * (character == "'")
+            | _CAPITAL * character.isupper()
         )
     return kinds
 
 
 _KINDS = _kinds()
-_BASIS, _PRIME, _HALF = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(32)
+_BYTE, _LAST, _PRIME, _HALF = np.uint64(8), np.uint64(56), np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+SMALL = 32
+"""Set in letters, digits and the marks inside words unless the letter is a capital: ``byte | SMALL`` is lower case."""
 
 
 def split(text: bytes, offsets: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -42,8 +45,7 @@ def split(text: bytes, offsets: np.ndarray) -> tuple[np.ndarray, ...]:
         Number of each word int32 (T,), words of each row int64 (n,), whether each word has a capital bool (T,),
         sentences of each row int64 (n,), and where in ``text`` each distinct word begins and ends int64 (V,).
     """
-    stream, small = np.frombuffer(text, np.uint8), np.frombuffer(text.lower(), np.uint8)
-    return _split(stream, small, offsets, _KINDS)
+    return _split(np.frombuffer(text, np.uint8), offsets, _KINDS)
 
 
 @compiled
@@ -55,34 +57,46 @@ def _run(stream, kinds, place, end, wanted):
 
 
 @compiled
-def _word_end(stream, kinds, place, end):
-    """Return where the word that begins at ``place`` ends."""
-    stop = _run(stream, kinds, place, end, _DIGIT)
-    number = stop
-    # A number with separators, each between digits.
-    while stop > place and number < end - 1 and kinds[stream[number]] & _SEPARATOR:
-        more = _run(stream, kinds, number + 1, end, _DIGIT)
-        if more == number + 1:
-            break
-        number = more
-    if number > stop:
-        return number
-    stop = _run(stream, kinds, place, end, _LETTER | _DIGIT)
-    while stop < end - 1 and kinds[stream[stop]] & _APOSTROPHE:
-        more = _run(stream, kinds, stop + 1, end, _LETTER)
-        if more == stop + 1:
-            break
-        stop = more
-    return stop
+def _taken(stream, kinds, place, end, wanted, code, seen):
+    """Take the byte at ``place`` and those of the wanted kinds after it; return where they end, with code and kinds."""
+    while True:
+        byte = stream[place]
+        code = (code << _BYTE | code >> _LAST) ^ np.uint64(byte | SMALL)
+        seen |= kinds[byte]
+        place += 1
+        if place == end or not kinds[stream[place]] & wanted:
+            return place, code, seen
 
 
 @compiled
-def _same(small, left, right, length):
-    """Whether two stretches are equal."""
+def _word(stream, kinds, place, end):
+    """Return where the word that begins at ``place`` ends, its code and the kinds of its bytes.
+
+    Equal words have equal codes, and equal codes of up to eight bytes equal words.
+    """
+    stop, code, seen = _taken(stream, kinds, place, end, _LETTER | _DIGIT, np.uint64(0), 0)
+    mark, part = _APOSTROPHE, _LETTER
+    if seen == _DIGIT and stop < end and kinds[stream[stop]] & _SEPARATOR:
+        mark, part = _SEPARATOR, _DIGIT
+    while stop < end - 1 and kinds[stream[stop]] & mark and kinds[stream[stop + 1]] & part:
+        stop, code, seen = _taken(stream, kinds, stop, end, part, code, seen)
+    return stop, code, seen
+
+
+@compiled
+def _same(stream, left, right, length):
+    """Whether two words are equal in lower case."""
     for k in range(length):  # noqa: SIM110 - numba compiles no generators
-        if small[left + k] != small[right + k]:
+        if stream[left + k] | SMALL != stream[right + k] | SMALL:
             return False
     return True
+
+
+@compiled
+def _slot(code, slots):
+    """Return the place of a code in a table of ``slots``, a power of two."""
+    mixed = code * _PRIME
+    return np.int64((mixed ^ mixed >> _HALF) & np.uint64(slots - 1))
 
 
 @compiled
@@ -90,7 +104,7 @@ def _grown(codes, distinct, slots):
     """Return a table of twice the size with all distinct words in it."""
     table = np.zeros(2 * slots, np.int32)
     for known in range(distinct):
-        slot = np.int64(codes[known] & np.uint64(2 * slots - 1))
+        slot = _slot(codes[known], 2 * slots)
         while table[slot] > 0:
             slot = (slot + 1) & (2 * slots - 1)
         table[slot] = known + 1
@@ -98,13 +112,13 @@ def _grown(codes, distinct, slots):
 
 
 @compiled
-def _split(stream, small, offsets, kinds):
+def _split(stream, offsets, kinds):
     n = len(offsets) - 1
     most = len(stream) // 2 + len(offsets)  # Words within a row have a byte between them.
     slots = 1 << 12
-    table, codes = np.zeros(slots, np.int32), np.zeros(most, np.uint64)
-    ids, capital = np.zeros(most, np.int32), np.zeros(most, np.bool_)
-    starts, ends = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    table, codes = np.zeros(slots, np.int32), np.empty(most, np.uint64)
+    ids, capital = np.empty(most, np.int32), np.empty(most, np.bool_)
+    starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
     words, sentences = np.zeros(n, np.int64), np.zeros(n, np.int64)
     total, distinct = 0, 0
     for row in range(n):
@@ -113,15 +127,8 @@ def _split(stream, small, offsets, kinds):
         while place < end:
             kind = kinds[stream[place]]
             if kind & (_LETTER | _DIGIT):
-                stop = _word_end(stream, kinds, place, end)
-                code, large, digits = _BASIS, False, True
-                for k in range(place, stop):
-                    value = small[k]
-                    large |= value != stream[k]
-                    digits &= 48 <= value <= 57
-                    code = (code ^ np.uint64(value)) * _PRIME
-                code ^= code >> _HALF
-                slot = np.int64(code & np.uint64(slots - 1))
+                stop, code, seen = _word(stream, kinds, place, end)
+                length, slot = stop - place, _slot(code, slots)
                 while True:
                     known = table[slot] - 1
                     if known < 0:
@@ -130,17 +137,17 @@ def _split(stream, small, offsets, kinds):
                         distinct += 1
                         table[slot] = distinct
                         break
-                    length = stop - place
-                    if ends[known] - starts[known] == length and _same(small, starts[known], place, length):
+                    alike = codes[known] == code and ends[known] - starts[known] == length
+                    if alike and (length <= 8 or _same(stream, starts[known], place, length)):
                         break
                     slot = (slot + 1) & (slots - 1)
                 if 2 * distinct > slots:
                     table = _grown(codes, distinct, slots)
                     slots *= 2
-                ids[total], capital[total] = known, large
+                ids[total], capital[total] = known, seen & _CAPITAL
                 total += 1
                 words[row] += 1
-                label, open_word, opened = digits and opened, True, False
+                label, open_word, opened = seen == _DIGIT and opened, True, False
                 place = stop
                 continue
             stop = place

@@ -74,7 +74,7 @@ class Params(StrictModel):
     """
 
     objective: ObjectiveSpec = Field(default_factory=lambda: ObjectiveSpec.model_validate("facility_location"))
-    alpha: float = Field(default=0, ge=0, allow_inf_nan=False)
+    alpha: float = Field(default=0, ge=0)
     by: str | None = None
     epsilon: float | None = Field(default=None, gt=0, lt=1)
     cost_scaled: bool = True

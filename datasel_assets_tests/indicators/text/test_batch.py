@@ -97,6 +97,11 @@ def test_many_distinct_words_are_told_apart():
     assert batch.words.ids.tolist() == [*range(30_000), *range(30_000)[::-1]]
 
 
+def test_long_words_of_the_same_bytes_in_another_order_are_told_apart():
+    words = ["abcdefghijklmnop", "ijklmnopabcdefgh", "ABCDEFGHijklmnop"]
+    assert TextBatch(words).words.ids.tolist() == [0, 1, 0]
+
+
 def test_rows_are_cut_where_texts_end():
     batch = TextBatch(["a b", "", "b c d", "."])
     assert batch.words.offsets.tolist() == [0, 2, 2, 5, 5]

@@ -62,7 +62,7 @@ def test_values_equal_textstat_on_the_same_counts(offline, ours, theirs: str):
 def test_breaks_of_words_equal_pyphen():
     words = [*easy_words(), "flibbertigibbet", "a", "", "zwölf", "co2", "dog's", "conceptualizing", "x" * 40]
     patterns = Pyphen(lang="en_US")
-    assert [breaks(word) for word in words] == [len(patterns.positions(word)) for word in words]
+    assert breaks(words).tolist() == [len(patterns.positions(word)) for word in words]
 
 
 def test_words_of_one_syllable_follow_the_closed_form():

@@ -4,6 +4,7 @@ Not here: how the best subset is looked for (``optimisers``).
 """
 
 from datasel_assets.samplers.greedy.objectives.base import Objective
+from datasel_assets.samplers.greedy.objectives.cascade import Cascade
 from datasel_assets.samplers.greedy.objectives.facility_location import FacilityLocation
 from datasel_assets.samplers.greedy.objectives.graph_cut import GraphCut
 from datasel_assets.samplers.greedy.objectives.log_det import LogDet
@@ -16,6 +17,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "graph_cut": GraphCut,
     "tag_coverage": TagCoverage,
     "log_det": LogDet,
+    "cascade": Cascade,
 }
 """Objective name in YAML -> class (``objectives.base.Objective``)."""
 

@@ -29,13 +29,8 @@ def to_ticks(cosines, one, ticks):
 
 @compiled
 def store_pair(block, one, first, second, matrix):
-    """Write the cosines ``block[i, j]`` of rows first + i and second + j to both their places in ``matrix`` as ticks.
-
-    The block may reach beyond the matrix: what is outside is left out.
-    """
-    n = len(matrix)
-    rows = min(len(block), n - first)
-    columns = min(len(block[0]), n - second)
+    """Write the cosines ``block[i, j]`` of rows first + i and second + j to both places in ``matrix`` as ticks."""
+    rows, columns = block.shape
     for i0 in range(0, rows, _TILE):
         for j0 in range(0, columns, _TILE):
             i1, j1 = min(i0 + _TILE, rows), min(j0 + _TILE, columns)
@@ -50,7 +45,7 @@ def store_pair(block, one, first, second, matrix):
 @compiled
 def store_lines(block, one, first, lines, matrix):
     """Write the cosines ``block[i, a]`` of pool row first + i and wanted row a to ``matrix[lines[a], first + i]``."""
-    rows = min(len(block), len(matrix[0]) - first)
+    rows = len(block)
     for i0 in range(0, rows, _TILE):
         for a in range(len(lines)):
             for i in range(i0, min(i0 + _TILE, rows)):

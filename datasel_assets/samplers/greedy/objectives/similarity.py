@@ -1,7 +1,9 @@
 """Similarities between all rows of a pool, or between nearest neighbours only. Not here: objectives over them.
 
 A similarity is the cosine clipped at 0, in whole ticks of 2**-24: non-negative, as coverage needs it, and summed
-without rounding. float32 products carry no more than 24 bits.
+without rounding. The coordinates of unit vectors are whole multiples of 2**-26, so that float64 products and their sums
+(multiples of 2**-52, at most about 1) are exact too: copies tie, and the order of summation, which depends on the
+number of threads and on the processor, changes no similarity.
 """
 
 from collections import OrderedDict
@@ -21,6 +23,7 @@ STORED_ROWS = 20_000
 
 CACHE_BYTES = 2**28
 
+_GRID = 2.0**26
 _FEW = 32
 _BLOCK = 512
 _LINES = 64
@@ -48,9 +51,9 @@ class Dense:
     def __init__(self, vectors: Vectors) -> None:
         self.n = vectors.n
         self.stored = self.n <= STORED_ROWS
-        units = unit_rows(vectors, pad=_BLOCK)
+        units = unit_rows(vectors)
         if self.stored:
-            self.matrix = _all_pairs(units, self.n)
+            self.matrix = _all_pairs(units)
             self.room = self.n
         else:
             self.units = units
@@ -127,11 +130,9 @@ class Dense:
             self.line_of[row] = used if used < self.room else self.line_of.popitem(last=False)[1]
         if missing:
             lines = np.array([self.line_of[row] for row in missing], dtype=np.int64)
-            # One shape of product for any number of lines: BLAS then sums each of them in the same order.
-            others = np.zeros((_LINES, self.units.shape[1]), dtype=np.float32)
-            others[: len(missing)] = self.units[missing]
-            for first in range(0, self.n, _BLOCK):
-                store_lines(self.units[first : first + _BLOCK] @ others.T, ONE, first, lines, self.matrix)
+            others = self.units[missing].astype(np.float64).T
+            for first, block in _wide_blocks(self.units):
+                store_lines(block @ others, ONE, first, lines, self.matrix)
         return np.array([self.line_of[row] for row in wanted], dtype=np.int64)
 
 
@@ -191,25 +192,29 @@ def similarities(vectors: Vectors, params: SimilarityParams) -> Dense | Sparse:
     return Sparse.of_neighbours(found.index, 1 - distance * distance / 2)
 
 
-def unit_rows(vectors: Vectors, pad: int = 1) -> np.ndarray:
-    """Return all rows at unit length, float32, followed by zero rows up to a multiple of ``pad``."""
-    n = vectors.n
-    units = np.zeros((-(-n // pad) * pad, vectors.dim), dtype=np.float32)
+def unit_rows(vectors: Vectors) -> np.ndarray:
+    """Return all rows (n, dim) float32 at unit length, their coordinates rounded to multiples of 2**-26."""
+    units = np.empty((vectors.n, vectors.dim), dtype=np.float32)
     for rows, block in vectors.blocks(4096):
-        # Scaled first, so that neither very long nor very short float16 or float32 rows leave the range of a square.
-        block = block / np.abs(block).max(axis=1, keepdims=True)
-        units[rows] = block / np.sqrt(np.vecdot(block, block))[:, None]
+        wide = block.astype(np.float64)
+        wide *= (_GRID / np.sqrt(np.vecdot(wide, wide)))[:, None]
+        units[rows] = np.rint(wide, out=wide)
+    units /= _GRID
     return units
 
 
-def _all_pairs(units: np.ndarray, n: int) -> np.ndarray:
+def _wide_blocks(units: np.ndarray, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (position of the first, float64 rows) of blocks from ``start`` on."""
+    for first in range(start, len(units), _BLOCK):
+        yield first, units[first : first + _BLOCK].astype(np.float64)
+
+
+def _all_pairs(units: np.ndarray) -> np.ndarray:
     """Return the ticks (n, n) between rows; each pair of blocks is multiplied once, for both its places."""
     from datasel_assets.samplers.greedy.objectives.coverage_kernels import store_pair
 
-    matrix = np.empty((n, n), dtype=np.int32)
-    product = np.empty((_BLOCK, _BLOCK), dtype=np.float32)
-    for first in range(0, n, _BLOCK):
-        for second in range(first, n, _BLOCK):
-            np.matmul(units[first : first + _BLOCK], units[second : second + _BLOCK].T, out=product)
-            store_pair(product, ONE, first, second, matrix)
+    matrix = np.empty((len(units), len(units)), dtype=np.int32)
+    for first, block in _wide_blocks(units):
+        for second, other in _wide_blocks(units, first):
+            store_pair(block @ other.T, ONE, first, second, matrix)
     return matrix

@@ -1,4 +1,4 @@
-"""The command line behind the make targets: ``run``, ``ui``, ``prune``, ``evidence``, ``rethreshold``.
+"""The command line behind the make targets: ``run``, ``ui``, ``prune``, ``evidence``, ``rethreshold``, ``compare``.
 
 Belongs here: arguments, progress, the closing summary. Does not belong here: any decision about data.
 """
@@ -33,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     again.add_argument("--budget", help='YAML, such as "fraction: 0.05" or "tokens: 200000"')
     again.add_argument("--drop", action="append", default=[], help='YAML of one rule: "{score: n_tokens, above: 900}"')
     again.add_argument("--out", type=Path, help="Parquet file for the selected rows")
+    sides = commands.add_parser("compare", help="two versions of one recipe side by side")
+    sides.add_argument("recipe")
+    sides.add_argument("versions", nargs="*", metavar="version", help="an earlier and a later one; default: the last")
     arguments = parser.parse_args(argv)
     settings = load_settings()
     if not settings.data.is_dir():
@@ -55,12 +58,15 @@ def _carry_out(arguments: argparse.Namespace, settings: Settings) -> int:
         return try_out(settings, arguments.recipe)
     if arguments.command == "rethreshold":
         return what_if(settings, arguments)
+    if arguments.command == "compare":
+        return side_by_side(settings, arguments.recipe, arguments.versions)
     return prune_warehouse(settings, dry_run=arguments.dry_run)
 
 
 def run(settings: Settings) -> int:
     """Run the main job in this process with a progress display and a summary."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     from datasel_assets import progress
@@ -77,7 +83,7 @@ def run(settings: Settings) -> int:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     warehouse = Warehouse(settings)
     for message in warehouse.registry.errors.values():
-        console.print(f"[red]left out[/red] {message}", markup=True, soft_wrap=True)
+        console.print("[red]left out[/red]", escape(message), soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
         columns = (TextColumn("{task.description:44}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as bar:
@@ -128,11 +134,7 @@ def _summary(console, settings: Settings, outcome, started: float) -> None:
         console.print(
             f"[bold green]nothing to do[/bold green]: all {outcome.checked} tables are current, no model was loaded"
         )
-    for failure in outcome.failures:
-        what = ", ".join(failure["assets"]) or "its files"
-        console.print(f"[bold red]failed[/bold red] {failure['source'] or 'whole pool'} ({what})", soft_wrap=True)
-        console.print(f"  {failure['error']}", markup=False, soft_wrap=True)
-        console.print("  what was published before is still there; mend the cause and run again")
+    _failures(console, outcome)
     console.print(f"\nreleases  {settings.releases}", soft_wrap=True)
     for name in sorted(warehouse.registry.recipes):
         info = warehouse.lake.info(("selections", name))
@@ -141,6 +143,19 @@ def _summary(console, settings: Settings, outcome, started: float) -> None:
     console.print(f"report    {settings.releases}/<recipe>/<version>/report.html", soft_wrap=True)
     console.print(f"DuckDB    {settings.warehouse / 'datasel.duckdb'}", soft_wrap=True)
     console.print(f"UI        make ui, then http://127.0.0.1:3000    ({time.time() - started:.1f} s)")
+
+
+def _failures(console, outcome) -> None:
+    """Say what failed and what waits for it; messages are foreign text, whose brackets are no markup."""
+    for failure in outcome.failures:
+        what = f"{failure['source'] or 'whole pool'} ({', '.join(failure['assets'])})"
+        console.print("[bold red]failed[/bold red]", what, soft_wrap=True)
+        console.print(f"  {failure['error']}", markup=False, soft_wrap=True)
+    if outcome.waiting:
+        names = dict.fromkeys(asset.name for asset, _ in outcome.waiting)
+        console.print(f"  not made for want of these: {', '.join(names)}", soft_wrap=True)
+    if outcome.failures:
+        console.print("  what was published before is still there; mend the cause and run again")
 
 
 def serve(settings: Settings, port: int) -> int:
@@ -186,11 +201,20 @@ def try_out(settings: Settings, recipes: Sequence[str]) -> int:
     warehouse = Warehouse(settings)
     definitions, assets = assemble(warehouse)
     known = {asset.key[-1]: asset for asset in assets if asset.on_demand}
+    if not known:
+        why = "no file in language_models/ says 'causal: {model: local:proxy_lm}', the model to try selections out with"
+        print(warehouse.registry.errors.get("proxy_eval.yaml", why), file=sys.stderr)
+        return 2
     unknown = sorted(set(recipes) - set(known))
     if unknown:
         print(f"there is no recipe {unknown[0]!r} to try out; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    wanted = [known[name] for name in (recipes or known) if warehouse.lake.info(("selections", name))]
+    absent = [name for name in (recipes or known) if not warehouse.lake.info(("selections", name))]
+    if absent:
+        print(f"nothing has been selected yet by {', '.join(absent)}: make run first", file=sys.stderr)
+    if absent and (recipes or len(absent) == len(known)):
+        return 2
+    wanted = [known[name] for name in (recipes or known) if name not in absent]
     columns = (TextColumn("{task.description:44}"), BarColumn(28), MofNCompleteColumn(), TimeElapsedColumn())
     with dg.DagsterInstance.get() as instance, Progress(*columns, console=console, transient=True) as bar:
         tasks = {}
@@ -202,12 +226,11 @@ def try_out(settings: Settings, recipes: Sequence[str]) -> int:
 
         with progress.listen(on_progress):
             outcome = run_on_demand(definitions, wanted, warehouse, instance)
-    for failure in outcome.failures:
-        console.print(f"[bold red]failed[/bold red] {', '.join(failure['assets'])}: {failure['error']}", soft_wrap=True)
+    _failures(console, outcome)
     for asset in wanted:
         if warehouse.lake.info(asset.key):
             said = summary(outcomes(warehouse.lake.scan(asset.key).collect()), asset.key[-1])
-            console.print(f"{asset.key[-1]:26} {said}", soft_wrap=True)
+            console.print(f"{asset.key[-1]:26} {said}", markup=False, soft_wrap=True)
     return 1 if outcome.failures else 0
 
 
@@ -218,14 +241,14 @@ def what_if(settings: Settings, arguments: argparse.Namespace) -> int:
 
     from datasel_assets.defs.resources import Warehouse
     from datasel_assets.defs.rethreshold import rethreshold
-    from datasel_assets.storage.lake import MissingTableError
+    from datasel_assets.storage.lake import MissingTableError, StaleTableError
 
     started = time.time()
     try:
         budget = yaml.safe_load(arguments.budget) if arguments.budget else None
         drop = [yaml.safe_load(rule) for rule in arguments.drop]
         found = rethreshold(Warehouse(settings), arguments.recipe, budget, drop)
-    except (ValueError, TypeError, yaml.YAMLError, MissingTableError) as error:
+    except (ValueError, yaml.YAMLError, MissingTableError, StaleTableError) as error:
         print(error, file=sys.stderr)
         return 2
     selected = found.selection.selected
@@ -246,6 +269,46 @@ def what_if(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def side_by_side(settings: Settings, recipe: str, named: Sequence[str]) -> int:
+    """Print what entered and left between two versions of a recipe, and the figures of both."""
+    from datasel_assets.defs.release_versions import compare_versions, titles
+    from datasel_assets.defs.resources import Warehouse
+    from datasel_assets.storage.lake import MissingTableError, StaleTableError
+    from datasel_assets.storage.release import ReleaseDamagedError
+
+    if len(named) > 2:
+        print("compare takes two versions at most", file=sys.stderr)
+        return 2
+    warehouse = Warehouse(settings)
+    # One name is the earlier version: it is held against the present one.
+    old, new = (*named, None, None)[:2]
+    try:
+        earlier, later = compare_versions(warehouse, recipe, old, new).to_dicts()
+    except (ValueError, ReleaseDamagedError, MissingTableError, StaleTableError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"{recipe} {earlier['version']} -> {later['version']}: {later['entered']:,} rows enter, "
+        f"{later['left']:,} leave, overlap {later['overlap']:.3f}\ndiffers in {later['differs']}"
+    )
+    if gone := earlier["rows_gone"] + later["rows_gone"]:
+        print(f"{gone:,} rows have left the pool: they are in no figure below but rows and mean score")
+    words = titles(warehouse.registry)
+    for name in earlier:
+        if name in ("recipe", "version", "entered", "left", "overlap", "differs"):
+            continue
+        cells = [_figure(side[name]) for side in (earlier, later)]
+        if any(cells):
+            print(f"  {words.get(name, name.replace('_', ' ')):26} {cells[0]:>26} {cells[1]:>26}")
+    return 0
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def prune_warehouse(settings: Settings, *, dry_run: bool) -> int:
     """Delete what no registry file asks for any more."""
     import dagster as dg
@@ -253,10 +316,15 @@ def prune_warehouse(settings: Settings, *, dry_run: bool) -> int:
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.prune import prune
     from datasel_assets.defs.resources import Warehouse
+    from datasel_assets.registry.base import RegistryError
 
     _, assets = assemble(Warehouse(settings))
     with dg.DagsterInstance.get() as instance:
-        removed = prune(settings, assets, instance, dry_run=dry_run)
+        try:
+            removed = prune(settings, assets, instance, dry_run=dry_run)
+        except RegistryError as error:
+            print(error, file=sys.stderr)
+            return 2
     verb = "would delete" if dry_run else "deleted"
     for name in removed:
         print(f"{verb} {name}")

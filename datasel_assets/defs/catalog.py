@@ -13,29 +13,12 @@ from datasel_assets.defs.display import sample_table
 from datasel_assets.defs.op_tags import DUCKDB_POOL
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import Built, Step, TableAsset
-from datasel_assets.storage.catalog import EXAMPLE_QUERIES, build_catalog, runs_frame
+from datasel_assets.storage.catalog import BY_FILE, EXAMPLE_QUERIES, build_catalog, runs_frame
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 
 FILE = "datasel.duckdb"
-PER_SOURCE = (
-    "corpus",
-    "quarantine",
-    "raw_corpus",
-    "embeddings",
-    "representations",
-    "clusters",
-    "categories",
-    "scores",
-    "turn_scores",
-    "minhash",
-    "contamination",
-    "evaluation_neighbours",
-    "tokens",
-    "tags",
-    "tag_candidates",
-)
-PER_RECIPE = ("selections", "decisions", "changes", "proxy_eval")
+PER_SOURCE, PER_RECIPE = BY_FILE["source"], BY_FILE["recipe"]
 
 
 def catalog_asset(deps: Sequence[Key]) -> TableAsset:
@@ -79,6 +62,7 @@ def catalog_asset(deps: Sequence[Key]) -> TableAsset:
         deps=list(deps),
         expect=expect,
         build=build,
+        lenient=True,
         pool=DUCKDB_POOL,
         kinds=frozenset({"duckdb"}),
         code_version=versions.CATALOG,

@@ -57,6 +57,12 @@ def _model(name: str, spec: CategoriesSpec, representation: RepresentationSpec) 
         weights, constants = ridge_classifier(rows, own, len(names), spec.ridge)
         told = leave_one_out(rows, own, len(names), spec.ridge)
         right = told == own
+        if right.mean() <= counts.max() / len(ids):
+            raise ValueError(
+                f"categories/{name}.yaml: of {len(ids)} seeds {right.sum()} are told right by the others, no more than "
+                f"by always saying {names[counts.argmax()]!r}; nothing was published. Write more or clearer examples "
+                f"into target {spec.target!r}, or name another representation"
+            )
         arrays = {"weights": weights, "constants": constants}
         meta = {"categories": names.tolist(), "accuracy": float(right.mean())}
         info = warehouse.lake.write_arrays(step.expected, arrays, meta=meta)

@@ -4,16 +4,15 @@ Belongs here: which inputs the diagnostics get, and that an unchanged selection 
 formula (``diagnostics``), the page (``comparison``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from datasel_assets.defs.pool import score_key
+from datasel_assets.defs.pool import read_pool, score_key
 from datasel_assets.defs.recipe_inputs import PoolInputs
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.table_asset import Step
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.diagnostics.subset import subset_diagnostics
 from datasel_assets.indicators.blend import percentile_rank
@@ -30,13 +29,13 @@ class Measured:
 
     Attributes:
         table: a column ``recipe``, one per measure, and ``basis``: what they were made from.
-        computed: how many recipes were measured anew.
+        computed: the selections that were measured anew.
         targets: the columns of closeness to a target.
         titles: column -> what it is, for a picture.
     """
 
     table: pl.DataFrame
-    computed: int
+    computed: tuple[str, ...]
     targets: tuple[str, ...]
     titles: Mapping[str, str]
 
@@ -47,35 +46,51 @@ def target_measure(target: str) -> Measure:
     return Measure(f"{TARGET}{target}", f"near {target}", "high", doc, "aims", judged=False)
 
 
-def measure(step: Step, pool: pl.DataFrame, chosen: Mapping[str, np.ndarray], basis: Mapping[str, str]) -> Measured:
+def comparison_pool(warehouse: Warehouse) -> pl.DataFrame:
+    """Return the pool with clusters (null where nothing is clustered) and the quality score where there is one."""
+    clustered = warehouse.registry.clustered
+    pool = read_pool(warehouse, clusters=clustered, scores=known_quality(warehouse))
+    return pool if clustered else pool.with_columns(cluster=pl.lit(None, pl.Int32))
+
+
+def measure(
+    warehouse: Warehouse,
+    pool: pl.DataFrame,
+    chosen: Mapping[str, np.ndarray],
+    basis: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Measured:
     """Return the figures of every selection; those whose basis is that of the stored comparison are taken from it.
 
     Args:
-        step: whose warehouse is read, and whose progress is reported.
-        pool: from ``pool.read_pool``, with clusters and the quality score where there are any.
-        chosen: recipe -> row ids.
-        basis: recipe -> what its figures are made from.
+        warehouse: is read.
+        pool: from ``comparison_pool``.
+        chosen: name of a selection -> row ids.
+        basis: name -> what its figures are made from; what is made from the same is measured once. Without it all are
+            measured.
+        progress: gets the selections measured and to be measured.
     """
-    warehouse = step.warehouse
     registry = warehouse.registry
     targets = [target_measure(name) for name in registry.aims] if registry.clustered else []
     columns = [*MEASURES, *EXTRA, *(found.name for found in targets)]
-    stored = _stored(warehouse, columns)
-    made = {name: stored[value] for name, value in basis.items() if value in stored}
-    wanted = [name for name in chosen if name not in made]
+    made = _stored(warehouse, columns) if basis else {}
+    basis = basis or {name: name for name in chosen}
+    wanted = {basis[name]: name for name in reversed(chosen) if basis[name] not in made}
     if wanted:
         inputs = PoolInputs(warehouse, pool)
         ids = pool["row_id"].to_numpy().astype(np.str_)
         shared = _Shared.of(warehouse, pool, inputs)
-        for done, name in enumerate(wanted):
+        for done, (value, name) in enumerate(wanted.items()):
             rows = np.searchsorted(ids, np.sort(chosen[name].astype(np.str_)))
-            made[name] = dict.fromkeys(columns) | shared.figures(ids, rows)
-            step.progress(done + 1, len(wanted))
-    lines = [{"recipe": name, **made[name], "basis": basis[name]} for name in chosen]
+            made[value] = dict.fromkeys(columns) | shared.figures(ids, rows)
+            progress(done + 1, len(wanted))
+    lines = [{"recipe": name, **made[basis[name]], "basis": basis[name]} for name in chosen]
     schema = {"recipe": pl.String, **dict.fromkeys(columns, pl.Float64), "basis": pl.String}
     titles = {m.name: m.title for m in (*EXTRA.values(), *targets)}
     table = pl.DataFrame(lines, schema=schema).with_columns(pl.col(columns).fill_nan(None))
-    return Measured(table, len(wanted), tuple(found.name for found in targets), titles)
+    return Measured(
+        table, tuple(name for name in chosen if basis[name] in wanted), tuple(found.name for found in targets), titles
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +112,10 @@ class _Shared:
         vectors, missing, near = None, np.ones(pool.height, dtype=bool), {}
         if registry.clustered:
             vectors, missing = inputs.vectors(registry.clustered)
+            slug = registry.representations[registry.clustered].encoder.slug
             for name in registry.aims:
+                if not warehouse.lake.info(("target_embeddings", slug, name)):
+                    continue  # a target that cannot be read must not stop the comparison
                 queries = inputs.queries(registry.clustered, name).vectors
                 near[f"{TARGET}{name}"] = _nearest(vectors, missing, np.asarray(queries, dtype=np.float32))
         quality = None
@@ -106,12 +124,13 @@ class _Shared:
             known = ~np.isnan(score)
             quality = np.full(pool.height, np.nan)
             quality[known] = percentile_rank(score[known])
+        tagged = registry.tagged and warehouse.versions("tags", registry.tagged)
         return cls(
             vectors=vectors,
             usable=~missing,
             clusters=pool["cluster"].fill_null(-1).to_numpy() if pool["cluster"].count() else None,
             sources=pool["source"].to_numpy(),
-            tags=inputs.tags(registry.tagged) if registry.tagged else None,
+            tags=inputs.tags(registry.tagged) if tagged else None,
             quality=quality,
             near=near,
             texts=inputs.texts(),
@@ -150,13 +169,13 @@ def contaminated_rows(warehouse: Warehouse) -> np.ndarray:
 
 
 def _stored(warehouse: Warehouse, columns: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """Return the stored figures by their basis."""
-    if not warehouse.lake.info(("comparison",)):
-        return {}
-    table = warehouse.lake.scan(("comparison",)).collect()
-    if not {"basis", *columns} <= set(table.columns):
-        return {}
-    return {row["basis"]: {name: row[name] for name in columns} for row in table.iter_rows(named=True)}
+    """Return the stored figures by their basis, of recipes and of their versions before."""
+    found = {}
+    for key in (("comparison",), ("versions",)):
+        table = warehouse.lake.scan(key).collect() if warehouse.lake.info(key) else pl.DataFrame()
+        if {"basis", *columns} <= set(table.columns):
+            found |= {row["basis"]: {name: row[name] for name in columns} for row in table.iter_rows(named=True)}
+    return found
 
 
 def _nearest(vectors: Vectors, missing: np.ndarray, queries: np.ndarray) -> np.ndarray:

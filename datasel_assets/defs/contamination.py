@@ -170,7 +170,7 @@ def _contamination(evaluations: dict[str, EvaluationSpec]) -> TableAsset:
 
     def build(step: Step) -> Built:
         lake = step.warehouse.lake
-        corpus = lake.scan(("corpus", str(step.source))).select("row_id", "messages", "prompt", "response").collect()
+        corpus = lake.scan(("corpus", str(step.source))).select("row_id", "messages").collect()
         items = pl.concat(
             lake.scan(("evaluations", name)).select(pl.lit(name).alias("evaluation"), "row_id", "item", "text", "form")
             for name in rules
@@ -181,7 +181,7 @@ def _contamination(evaluations: dict[str, EvaluationSpec]) -> TableAsset:
             listed = items.filter(pl.col("form") == COMPARED).select("evaluation", "item", "text")
             index = EvaluationIndex.build([EvaluationItem(*line) for line in listed.iter_rows()], rules)
             texts = corpus["messages"].list.eval(pl.element().struct.field("content")).list.join("\n\n")
-            by_words = find_overlaps(corpus["row_id"], texts.to_list(), index)
+            by_words = find_overlaps(corpus["row_id"], texts, index)
         by_vectors = [_vector_hits(step.warehouse, name, str(step.source), items) for name in near]
         # A row that holds words of an evaluation needs no weaker evidence for it.
         weak = [hits.join(by_words, on=["row_id", "evaluation"], how="anti") for hits in by_vectors]

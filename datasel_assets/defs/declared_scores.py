@@ -20,7 +20,12 @@ from datasel_assets.defs.scores import blend_asset, extreme_rows, score_deps, sc
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.declared import DECLARED, DSIR, PREDICTABILITY, SENSITIVITY
-from datasel_assets.indicators.predictability import PredictabilitySpec, predictability
+from datasel_assets.indicators.predictability import (
+    PredictabilitySpec,
+    adversarial_filter,
+    predictability,
+    removal_score,
+)
 from datasel_assets.indicators.sensitivity import SensitivitySpec, sensitivity
 from datasel_assets.indicators.text.dsir import DsirSpec, Importance, bucket_counts, log_importance
 from datasel_assets.models.drift import drift
@@ -220,16 +225,25 @@ def _predictability(name: str, spec: PredictabilitySpec, registry: Registry) -> 
         else:
             labels = np.unique(pool["source"].to_numpy().astype(np.str_), return_inverse=True)[1]
         ids = pool["row_id"].to_numpy().astype(np.str_)
-        found = predictability(vectors, labels, ids, spec.splits, spec.train_rows, spec.seed)
-        known = np.isfinite(found)
+        splits = {"splits": spec.splits, "train_rows": spec.train_rows, "seed": spec.seed}
+        if spec.remove is None:
+            accuracy, rounds = predictability(vectors, labels, ids, **splits), np.zeros(pool.height, np.int64)
+        else:
+            accuracy, rounds = adversarial_filter(
+                vectors, labels, ids, spec.remove, spec.threshold, spec.leave, **splits
+            )
+        known = np.isfinite(accuracy)
         commonest = np.bincount(labels[known]).max() / known.sum() if known.any() else np.nan
         facts = {
-            "mean_accuracy": float(np.mean(found[known])) if known.any() else float("nan"),
+            "mean_accuracy": float(np.mean(accuracy[known])) if known.any() else float("nan"),
+            "rounds_of_removal": int(rounds.max(initial=0)),
+            "rows_removed": int(np.count_nonzero(rounds)),
             "share_of_the_commonest_label": float(commonest),
             "labels": len(np.unique(labels[labels >= 0])),
             "representation": asset_link("representations", spec.representation),
         }
-        return _publish(step, pool, PREDICTABILITY, name, found, facts)
+        found = removal_score(accuracy, rounds)
+        return _publish(step, pool, PREDICTABILITY, name, found, facts, more={"accuracy": accuracy, "round": rounds})
 
     return TableAsset(
         key=(PREDICTABILITY, name),
@@ -246,7 +260,11 @@ def _predictability(name: str, spec: PredictabilitySpec, registry: Registry) -> 
         checks=SOME_SCORE,
         kinds=frozenset({"parquet", "numpy"}),
         code_version=fingerprint,
-        columns={"score": f"{predictability.summary} Keep: {predictability.keep}."},
+        columns={
+            "score": f"{predictability.summary} Keep: {predictability.keep}.",
+            "accuracy": "The same in the last round that the row took part in; without rounds it is the score.",
+            "round": "The round in which the row was removed; 0: it was not.",
+        },
         lineage={
             "score": [
                 (("representations", spec.representation), "vector"),
@@ -311,11 +329,14 @@ def _publish(
     values: np.ndarray,
     facts: Mapping[str, Any],
     beside: Mapping[str, np.ndarray] | None = None,
+    more: Mapping[str, np.ndarray] | None = None,
 ) -> Built:
-    """Publish one column over the whole pool."""
-    table = pool.select("row_id", "source").with_columns(score=pl.Series(values).cast(pl.Float32))
-    info = step.warehouse.lake.write(step.expected, table)
+    """Publish one column over the whole pool, with ``more`` columns to read, and ``beside`` in its picture."""
     known = int(np.isfinite(values).sum())
+    if not known:
+        raise ValueError(f"scores/{name}.yaml: the score is defined for none of {len(values):,} rows; not published")
+    table = pool.select("row_id", "source").with_columns(score=pl.Series(values).cast(pl.Float32), **dict(more or {}))
+    info = step.warehouse.lake.write(step.expected, table)
     facts = {**facts, **_facts(step, table, family, name, beside or {})}
     return Built(info, table.height, metadata=facts, checks={next(iter(SOME_SCORE)): Check(known > 0, {"rows": known})})
 

@@ -29,7 +29,7 @@ from datasel_assets.defs.scores import (
     with_turns,
     within_bounds,
 )
-from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
+from datasel_assets.defs.table_asset import Built, Step, TableAsset
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.indicators.base import Part
 from datasel_assets.indicators.text import ROLE_OF
@@ -128,11 +128,6 @@ def _word_counts() -> TableAsset:
                 "most_frequent": sample_table(words.table.head(SHOWN), ["ngram", "count"], rows=SHOWN),
                 "corpus": asset_link("corpus"),
             },
-            checks={
-                "every_source_is_counted": Check(
-                    set(found.counted) == set(warehouse.active_sources()), {"sources": len(found.counted)}
-                )
-            },
             rows_total=total,
         )
 
@@ -149,7 +144,6 @@ def _word_counts() -> TableAsset:
         deps=[("corpus",)],
         expect=expect,
         build=build,
-        checks={"every_source_is_counted": "each source of the pool has counts of its own"},
         kinds=frozenset({"parquet", "polars"}),
         code_version=fingerprint,
         columns={

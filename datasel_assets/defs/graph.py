@@ -20,7 +20,8 @@ from datasel_assets.defs.scores import text_scores
 from datasel_assets.defs.selections import selection_asset
 from datasel_assets.defs.sources import source_assets, target_asset
 from datasel_assets.defs.table_asset import TableAsset
-from datasel_assets.defs.tags import tag_assets, tag_scores
+from datasel_assets.defs.tag_scores import tag_scores
+from datasel_assets.defs.tags import tag_assets
 from datasel_assets.registry.load import Registry
 from datasel_assets.registry.score import score_order
 

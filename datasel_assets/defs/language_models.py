@@ -1,5 +1,6 @@
 """Assets of a causal language model: the proxy trained on the pool, token statistics, and the scores made of them."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -27,11 +28,13 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.token_table import TokenStats
 from datasel_assets.indicators.tokens import CHECKPOINT, CHOICES, CONDITIONED, NEEDS, PERTURBED, SUBNET, TOKENS
 from datasel_assets.models.causal_lm import CausalSpec
+from datasel_assets.models.proxy_lm import kept_checkpoints, pool_drift, read_manifest, train_proxy_lm
+from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.models.shape import model_shape
-from datasel_assets.registry.language_model import LanguageModelSpec
+from datasel_assets.registry.language_model import LanguageModelSpec, Retrain
 from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.storage.lake import Expected, Key, StaleTableError
 
 if TYPE_CHECKING:
     from datasel_assets.models.causal_lm import CausalLM
@@ -76,78 +79,85 @@ def proxy_key(name: str) -> Key:
 
 
 def model_folder(warehouse: Warehouse, name: str) -> Path:
-    """Return the folder of the trained proxy."""
+    """Return where the proxy lies, once it is trained."""
     return warehouse.settings.warehouse / "models" / name
 
 
-def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
-    from datasel_assets.models.proxy_lm import ProxySpec
-    from datasel_assets.registry.language_model import Retrain
+def trained_folder(warehouse: Warehouse, name: str) -> Path:
+    """Return the folder of the proxy that its table tells of.
 
+    Raises:
+        MissingTableError: it was never trained.
+        StaleTableError: the folder holds another training.
+    """
+    folder = model_folder(warehouse, name)
+    if warehouse.lake.require(proxy_key(name)).inputs["folder"] != _trained(folder):
+        raise StaleTableError(
+            f"{folder} holds another training than its table tells of: materialise {'/'.join(proxy_key(name))} again"
+        )
+    return folder
+
+
+def _proxy(name: str, spec: LanguageModelSpec) -> TableAsset:
     proxy, retrain = spec.proxy or ProxySpec(), spec.retrain or Retrain()
     fingerprint = digest([versions.PROXY_LM, proxy.model_dump()])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         # The folder is an input too: the table alone, without its model, is no model.
-        there = "yes" if model_folder(warehouse, name).is_dir() else "no"
+        own = {"folder": _trained(model_folder(warehouse, name)), "drift": f"{retrain.drift:g}"}
         kept = {"checkpoints": str(spec.n_checkpoints)} if spec.n_checkpoints else {}
-        return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), "folder": there, **kept})
+        return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), **own, **kept})
 
     def build(step: Step) -> Built:
-        from datasel_assets.models.proxy_lm import kept_checkpoints, pool_drift, train_proxy_lm
-
         warehouse = step.warehouse
         folder = model_folder(warehouse, name)
         rows = _conversations(warehouse)
         stored = warehouse.lake.info(step.expected.key)
-        made = replace(step.expected, inputs={**step.expected.inputs, "folder": "yes"})
-        moved = None
-        if stored and stored.fingerprint == fingerprint and folder.is_dir():
-            picked = hash_sample(rows["row_id"].to_list(), retrain.sample, 0)
+        found = read_manifest(folder)
+        moved = result = None
+        # A run may have been killed when its model was there and this table was not: the folder says what was trained.
+        if stored and stored.fingerprint == fingerprint and found and found["spec"] == proxy.model_dump():
+            picked = hash_sample(rows["row_id"], retrain.sample, 0)
             texts = [m["content"] for messages in rows["messages"].gather(picked) for m in messages]
             moved = pool_drift(folder, texts)
-            lacking = spec.n_checkpoints not in (0, len(kept_checkpoints(folder)))
-            if moved <= retrain.drift and not lacking:
-                kept = warehouse.lake.scan(step.expected.key).collect()
-                info = warehouse.lake.write(
-                    made, kept, data_version=stored.data_version, meta={**stored.meta, "drift": moved}
-                )
-                facts = {"drift_bits": moved, "retrains_at": retrain.drift, "trained": "no: the pool has hardly moved"}
-                return Built(info, 0, kept.height, metadata={**facts, **_proxy_facts(kept, stored.meta)})
-        result = train_proxy_lm(
-            rows["messages"].to_list(),
-            proxy,
-            folder,
-            ids=rows["row_id"].to_list(),
-            checkpoints=spec.n_checkpoints,
-            progress=step.progress,
-            device=warehouse.settings.device,
-        )
-        curve = _curve(result.train_losses, result.held_out_losses)
+        lacking = spec.n_checkpoints not in (0, len(kept_checkpoints(folder)))
+        if moved is None or moved > retrain.drift or lacking:
+            result = train_proxy_lm(
+                rows,
+                proxy,
+                folder,
+                checkpoints=spec.n_checkpoints,
+                progress=step.progress,
+                device=warehouse.settings.device,
+            )
+        training = read_manifest(folder)
+        assert training, "a trained model says how it was trained"
+        curve = _curve(training["train_losses"], training["held_out_losses"])
         meta = {
-            "parameters": result.parameters,
-            "vocabulary": result.vocabulary,
-            "rows": result.rows,
-            "tokens": result.tokens,
-            "steps": result.steps,
-            "best_step": result.best_step,
-            "stopped_early": result.stopped_early,
+            **{fact: training[fact] for fact in ("parameters", "vocabulary", "tokens", "steps")},
+            "rows": training["rows"]["trained"],
+            **{fact: training[fact] for fact in ("best_step", "stopped_early")},
             "weights": _weights(folder),
         }
+        made = replace(step.expected, inputs={**step.expected.inputs, "folder": _trained(folder)})
         info = warehouse.lake.write(made, curve, data_version=digest([fingerprint, meta["weights"]]), meta=meta)
-        why = "first training" if moved is None else f"the pool has moved by {moved:.3f} bits"
-        if moved is not None and moved <= retrain.drift:
-            why = f"{spec.n_checkpoints} checkpoints are asked for"
-        return Built(
-            info,
-            curve.height,
-            metadata={
-                "trained": f"yes: {why}",
-                "resumed_at_step": result.resumed_at,
-                "tokens_per_second": round(result.tokens / max(result.seconds, 1e-9), 1),
-                **_proxy_facts(curve, meta),
-            },
-        )
+        facts: dict[str, Any] = {} if moved is None else {"drift_bits": moved, "retrains_at": retrain.drift}
+        if result:
+            facts["resumed_at_step"] = result.resumed_at
+            facts["tokens_per_second"] = round(result.tokens / max(result.seconds, 1e-9), 1)
+        known = stored is not None and stored.meta.get("weights") == meta["weights"]
+        if moved is None:
+            facts["trained"] = "yes: first training"
+        elif moved > retrain.drift:
+            facts["trained"] = f"yes: the pool has moved by {moved:.3f} bits"
+        elif lacking:
+            facts["trained"] = f"yes: {spec.n_checkpoints} checkpoints are asked for"
+        elif known:
+            facts["trained"] = "no: the pool has hardly moved"
+        else:
+            facts["trained"] = "yes: by a run that ended before it was recorded"
+        new = 0 if known and not result else curve.height
+        return Built(info, new, curve.height - new, metadata={**facts, **_proxy_facts(curve, meta)})
 
     return TableAsset(
         key=proxy_key(name),
@@ -181,22 +191,24 @@ def _tokens(name: str, spec: LanguageModelSpec) -> TableAsset:
         place = dict(zip(rows["row_id"], range(rows.height), strict=True))
         version = _model_version(warehouse, name, spec)
         wanted = _token_versions(spec, version, _checkpoint_versions(warehouse, spec))
+        checkpoints = [f"{CHECKPOINT}_{k}" for k in range(spec.n_checkpoints)]
         facts = {"fallbacks": 0}
 
         def compute(ids: list[str], columns: list[str]) -> pl.DataFrame:
             messages = rows["messages"].gather([place[row] for row in ids]).to_list()
             made = {"row_id": pl.Series(ids, dtype=pl.String)}
-            lm = _load(_causal(warehouse, name, spec), warehouse.settings.device, warehouse.settings.data, version)
+            device, base = warehouse.settings.device, warehouse.settings.data
+            if columns[0] in checkpoints:
+                [context] = columns
+                checkpoint = _checkpoints(warehouse, name, spec)[checkpoints.index(context)]
+                lm = _load(checkpoint, device, base, wanted[context])
+                return pl.DataFrame({**made, context: _column(lm.token_stats(lm.conditioned(messages)))})
+            lm = _load(_causal(warehouse, name, spec), device, base, version)
             for context, stats, fallbacks in _passes(lm, spec, messages, set(columns)):
                 made[context] = _column(stats)
                 facts["fallbacks"] += fallbacks if context == "conditioned" else 0
                 if stats.tokens is not None:
                     made |= _records(stats)
-            checkpoints = [context for context in columns if context.startswith(f"{CHECKPOINT}_")]
-            specs = [_checkpoints(warehouse, name, spec)[int(context.rsplit("_", 1)[1])] for context in checkpoints]
-            device, base = warehouse.settings.device, warehouse.settings.data
-            for context, stats in zip(checkpoints, _checkpoint_passes(specs, messages, device, base), strict=True):
-                made[context] = _column(stats)
             return pl.DataFrame({column: made[column] for column in ("row_id", *columns)})
 
         update = update_columns(
@@ -206,6 +218,7 @@ def _tokens(name: str, spec: LanguageModelSpec) -> TableAsset:
             wanted,
             compute,
             dtypes=types,
+            apart=checkpoints,
             shard_rows=SHARD_ROWS,
             on_shard=step.progress,
         )
@@ -350,12 +363,6 @@ def _passes(
         yield CHOICES, lm.token_stats(lm.choices(messages, orders=spec.choice_orders)), 0
 
 
-def _checkpoint_passes(specs: list[CausalSpec], messages: list[Any], device: str, base: Path) -> Iterator[TokenStats]:
-    from datasel_assets.models.causal_lm import checkpoint_stats
-
-    return checkpoint_stats(specs, messages, device, base=base)
-
-
 def _column(stats: TokenStats) -> pl.Series:
     """Return the turns of each row as a list of structs."""
     columns = stats.columns()
@@ -411,8 +418,7 @@ def _stats(column: pl.Series) -> TokenStats:
 def _causal(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> CausalSpec:
     if not spec.is_local:
         return spec.causal
-    warehouse.lake.require(proxy_key(name))
-    return spec.causal.model_copy(update={"model": str(model_folder(warehouse, name))})
+    return spec.causal.model_copy(update={"model": str(trained_folder(warehouse, name))})
 
 
 def _model_version(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> str:
@@ -428,9 +434,7 @@ def _checkpoints(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> li
             spec.causal.model_copy(update={"model": found.model or spec.causal.model, "revision": found.revision})
             for found in spec.checkpoints
         ]
-    from datasel_assets.models.proxy_lm import kept_checkpoints
-
-    folders = kept_checkpoints(model_folder(warehouse, name))
+    folders = kept_checkpoints(trained_folder(warehouse, name))
     return [spec.causal.model_copy(update={"model": str(folder)}) for folder in folders]
 
 
@@ -454,12 +458,19 @@ def _load(spec: CausalSpec, device: str, base: Path, version: str) -> "CausalLM"
 
 def _conversations(warehouse: Warehouse) -> pl.DataFrame:
     frames = [
-        warehouse.lake.scan(("corpus", source)).select("row_id", "messages") for source in warehouse.active_sources()
+        warehouse.lake.scan(("corpus", source)).select("row_id", "content_hash", "messages")
+        for source in warehouse.active_sources()
     ]
-    return pl.concat(frames).collect().sort("row_id")
+    return pl.concat(frames).collect()
 
 
-def _curve(train: tuple[float, ...], held_out: tuple[tuple[int, float], ...]) -> pl.DataFrame:
+def _trained(folder: Path) -> str:
+    """Return what tells the training of a model in ``folder`` from others."""
+    manifest = read_manifest(folder)
+    return digest(manifest) if manifest else "no"
+
+
+def _curve(train: Sequence[float], held_out: Sequence[tuple[int, float]]) -> pl.DataFrame:
     seen = dict(held_out)
     steps = range(1, len(train) + 1)
     return pl.DataFrame(
@@ -482,8 +493,6 @@ def _proxy_facts(curve: pl.DataFrame, meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _weights(folder: Path) -> str:
-    import hashlib
-
     state = hashlib.blake2b(digest_size=16)
     for file in sorted(folder.glob("*")):
         if file.suffix in (".safetensors", ".json"):

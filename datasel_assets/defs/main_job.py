@@ -5,7 +5,7 @@ The pure part (:func:`phases`, :func:`stale`) decides; :func:`run_main` launches
 and phase, so that each is seen in the UI, retried and re-run like any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.reap import PROCESS_TAG, reap_dead_runs, this_process
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import TableAsset
+from datasel_assets.storage.lake import Key, Lake
 
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
@@ -33,12 +34,15 @@ class Outcome:
     """What the main job did.
 
     Attributes:
-        runs: one entry per launched run: source or None, asset names, success, error text.
+        runs: one entry per launched run, and per asset whose inputs cannot be looked at: source or None, asset names,
+            success, error text.
         checked: number of (asset, source) pairs whose state was looked at.
+        waiting: assets that were not tried, for want of a table that failed and has never been made.
     """
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     checked: int = 0
+    waiting: list[tuple[TableAsset, str | None]] = field(default_factory=list)
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -72,14 +76,27 @@ def phases(assets: Sequence[TableAsset]) -> list[Phase]:
     return found
 
 
-def stale(phase: Phase, warehouse: Warehouse, source: str | None) -> list[TableAsset]:
-    """Return the assets of a phase that are not current, with everything of the phase that reads them."""
+def stale(
+    phase: Phase, warehouse: Warehouse, source: str | None, broken: Collection[tuple[Key, str | None]] = ()
+) -> tuple[list[TableAsset], dict[str, str]]:
+    """Return the assets of a phase that are not current, with everything of the phase that reads them.
+
+    The second value says, by name, why it cannot be told of others: a file that they are made from is not there. Keys
+    with sources that are ``broken`` are left out.
+    """
     found: list[TableAsset] = []
+    unusable: dict[str, str] = {}
     for asset in phase.assets:
-        behind = {other.key for other in found}
-        if behind & set(asset.deps) or not asset.is_current(warehouse, source):
+        if (asset.key, source) in broken:
+            continue
+        try:
+            current = asset.is_current(warehouse, source)
+        except Exception as error:
+            unusable[asset.name] = str(error)
+            continue
+        if not current or {other.key for other in found} & set(asset.deps):
             found.append(asset)
-    return found
+    return found, unusable
 
 
 def run_main(
@@ -93,46 +110,52 @@ def run_main(
 ) -> Outcome:
     """Register the sources, then run every phase over what is stale.
 
-    A source that fails (unreadable file, too many bad rows) keeps its old tables and does not stop the others; its
-    failure is in the outcome.
+    A table that cannot be made (unreadable file, absent model, too many bad rows) stays as it was and stops only what
+    needs it and finds none from before; its failure is in the outcome.
 
     Raises:
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
     reap_dead_runs(instance)
-    warehouse = open_warehouse()
-    wanted = sorted(warehouse.registry.sources)
+    wanted = sorted(open_warehouse().registry.sources)
     missing = set(wanted) - set(instance.get_dynamic_partitions(SOURCES))
     if missing:
         instance.add_dynamic_partitions(SOURCES, sorted(missing))
     outcome = Outcome()
-    failed_sources: set[str] = set()
-    for phase in phases([asset for asset in assets if not asset.on_demand]):
-        for source in wanted if phase.partitioned else [None]:
-            if source in failed_sources:
-                continue
-            broken: set[tuple[str, ...]] = set()
-            while True:
-                todo, error = _plan(phase, open_warehouse(), source)
-                todo = [asset for asset in todo if asset.key not in broken]
-                if not todo and error is None:
-                    break
+    broken: set[tuple[Key, str | None]] = set()
+    regular = {asset.key: asset for asset in assets if not asset.on_demand}
+
+    def lacks(asset: TableAsset, source: str | None, lake: Lake) -> bool:
+        """Tell whether an asset reads a table that failed and has never been made for any source it is read of."""
+        for needed in (regular[key] for key in asset.deps if not asset.lenient):
+            read = [None] if not needed.partitioned else [source] if asset.partitioned else wanted
+            if any((needed.key, s) in broken for s in read) and not any(lake.info(needed.table_key(s)) for s in read):
+                return True
+        return False
+
+    turns = [(p, source) for p in phases(list(regular.values())) for source in (wanted if p.partitioned else [None])]
+    for phase, source in turns:
+        failed = True
+        while failed:
+            warehouse = open_warehouse()
+            for asset in phase.assets:
+                if (asset.key, source) not in broken and lacks(asset, source, warehouse.lake):
+                    broken.add((asset.key, source))
+                    outcome.waiting.append((asset, source))
+            todo, failures = stale(phase, warehouse, source, broken)
+            for name, error in failures.items():
+                outcome.runs.append({"source": source, "assets": [name], "success": False, "error": error})
+            if todo and not failures:
+                on_run("start", source, todo)
+                failures = _launch(definitions, instance, todo, source, quiet)
+                on_run("failed" if failures else "done", source, todo)
+                error = "; ".join(f"{name}: {message}" for name, message in failures.items()) or None
                 names = [asset.name for asset in todo]
-                failures: dict[str, str] = {}
-                if todo:
-                    on_run("start", source, todo)
-                    failures = _launch(definitions, instance, todo, source, quiet)
-                    error = "; ".join(f"{name}: {message}" for name, message in failures.items()) or None
-                    on_run("failed" if failures else "done", source, todo)
-                    broken |= {asset.key for asset in todo if asset.name in failures}
                 outcome.runs.append({"source": source, "assets": names, "success": error is None, "error": error})
-                # A global asset that failed must not keep its siblings' readers (comparison, catalog) from running:
-                # the rest is launched again without it. A source that failed is left out of the later phases.
-                if error is None or source or not any(asset.name in failures for asset in todo):
-                    break
-            if source and error is not None:
-                failed_sources.add(source)
-            outcome.checked += len(phase.assets)
+            # The rest is planned again without what failed, which must not keep its siblings' readers from running.
+            failed = {(asset.key, source) for asset in phase.assets if asset.name in failures}
+            broken |= failed
+        outcome.checked += len(phase.assets)
     return outcome
 
 
@@ -156,14 +179,6 @@ def run_on_demand(
         on_run("failed" if failures else "done", None, [asset])
         outcome.runs.append({"source": None, "assets": [asset.name], "success": error is None, "error": error})
     return outcome
-
-
-def _plan(phase: Phase, warehouse: Warehouse, source: str | None) -> tuple[list[TableAsset], str | None]:
-    """Return what is stale, or why that cannot be told (a source whose files cannot be listed)."""
-    try:
-        return stale(phase, warehouse, source), None
-    except Exception as error:
-        return [], str(error)
 
 
 def _launch(
@@ -195,11 +210,12 @@ def _launch(
                 raise KeyboardInterrupt
             failures[steps.get(event.step_key or "", str(event.step_key))] = _message(event.step_failure_data.error)
     if not result.success and not failures:
-        failures[", ".join(keys)] = "the run failed before its first step; see it in the UI"
+        failures = dict.fromkeys(keys, "the run failed before its first step; see it in the UI")
     return failures
 
 
 def _message(error: Any) -> str:
-    while error is not None and error.cause is not None:
+    """Return what the step itself raised: what Dagster wraps it into is left out, what caused it is not looked for."""
+    while error is not None and error.cause is not None and error.cls_name.startswith(("Dagster", "RetryRequested")):
         error = error.cause
     return error.message.strip() if error is not None else "unknown error"

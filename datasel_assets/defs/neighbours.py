@@ -67,6 +67,7 @@ def neighbours_asset(name: str, registry: Registry) -> TableAsset:
 
     return TableAsset(
         key=("scores", "neighbours"),
+        table=NEIGHBOURS_TABLE,
         description=(
             f"The nearest rows of every row by the vectors of `{name}`, and what their distances say. When rows come "
             "or go, only these are compared with the pool again. Positions in `neighbours` count from 0 in the order "

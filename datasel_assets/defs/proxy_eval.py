@@ -8,7 +8,7 @@ import polars as pl
 
 from datasel_assets.defs import versions
 from datasel_assets.defs.display import asset_link, picture, sample_table
-from datasel_assets.defs.language_models import model_folder, proxy_key
+from datasel_assets.defs.language_models import proxy_key, trained_folder
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
@@ -55,7 +55,7 @@ def proxy_eval_asset(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequ
                 **cost,
                 "selection": asset_link("selections", recipe),
             },
-            checks={"random_arm": Check("random" in losses["arm"], {"arms": ", ".join(sorted(set(losses["arm"])))})},
+            checks={"held_out_is_unseen": Check(cost["held_out_rows_in_training"] == 0)},
         )
 
     return TableAsset(
@@ -69,7 +69,7 @@ def proxy_eval_asset(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequ
         deps=[("corpus",), ("selections", recipe), proxy_key(model), *(("targets", name) for name in targets)],
         expect=expect,
         build=build,
-        checks={"random_arm": "random rows of equal tokens are among the arms"},
+        checks={"held_out_is_unseen": "no arm may train on a copy of a held-out row"},
         gpu=True,
         on_demand=True,
         kinds=frozenset({"parquet", "pytorch"}),
@@ -92,35 +92,36 @@ def _train(
 
     warehouse = step.warehouse
     pool = pl.concat(
-        warehouse.lake.scan(("corpus", source)).select("row_id", "source", "messages")
+        warehouse.lake.scan(("corpus", source)).select("row_id", "source", "content_hash", "messages")
         for source in warehouse.active_sources()
-    ).collect()
-    place = dict(zip(pool["row_id"], range(pool.height), strict=True))
-    start = ProxyStart(model_folder(warehouse, model), warehouse.settings.device)
-    training, unseen = start.sides(pool["messages"].to_list(), pool["row_id"].to_list())
-    held_out = _held_out(warehouse, pool, unseen, spec.held_out_rows, targets)
-    selected = set(warehouse.lake.scan(("selections", recipe)).collect()["row_id"])
-    arms = {recipe: [row for row in training if row in selected]}
-    if not arms[recipe]:
+    )
+    pool = pool.collect().rechunk()
+    start = ProxyStart(trained_folder(warehouse, model), warehouse.settings.device)
+    training, unseen = start.sides(pool)
+    held_out = _held_out(warehouse, pool[unseen], spec.held_out_rows, targets)
+    copies = pool["content_hash"].gather(unseen).is_in(pool["content_hash"].gather(training).implode())
+    selected = warehouse.lake.scan(("selections", recipe)).select("row_id").collect()["row_id"]
+    chosen = training[pool["row_id"].is_in(selected.implode()).to_numpy()[training]]
+    if not len(chosen):
         raise ValueError(f"all {len(selected):,} rows that {recipe} selected are held out: nothing to train on")
 
-    def messages(ids: Sequence[str]) -> list[Any]:
-        return pool["messages"].gather([place[row] for row in ids]).to_list()
+    def count(rows: np.ndarray) -> np.ndarray:
+        return start.row_tokens(pool["messages"].gather(rows))
 
-    once = int(start.row_tokens(messages(arms[recipe])).sum())
+    once = int(count(chosen).sum())
     settings = FineTuneSpec.model_validate(spec.model_dump(include=set(FineTuneSpec.model_fields)))
     tokens = training_tokens(once, spec.epochs)
     runs = [("start", 0), *((arm, seed) for seed in range(spec.seeds) for arm in _arms(recipe, spec))]
     rows, seconds = [], dict.fromkeys(["start", *_arms(recipe, spec)], 0.0)
     for done, (arm, seed) in enumerate(runs):
         if arm == "start":
-            ids: Sequence[str] = []
+            rows_of_arm = training[:0]
         elif arm == recipe:
-            ids = arms[recipe]
+            rows_of_arm = chosen
         else:
-            drawn = np.random.default_rng(seed).permutation(training).tolist()
-            ids = _enough(drawn, once if arm == "random" else tokens, lambda rows: start.row_tokens(messages(rows)))
-        result = start.measure(messages(ids), ids, tokens, settings, seed, held_out)
+            drawn = np.random.default_rng(seed).permutation(training)
+            rows_of_arm = _enough(drawn, once if arm == "random" else tokens, count)
+        result = start.measure(pool[rows_of_arm], tokens, settings, seed, held_out)
         for s in range(spec.seeds) if arm == "start" else [seed]:
             rows += [(name, arm, s, loss, result.tokens[name]) for name, loss in result.losses.items()]
         seconds[arm] += result.seconds
@@ -128,9 +129,10 @@ def _train(
     schema = {"set": pl.String, "arm": pl.String, "seed": pl.Int32, "loss": pl.Float64, "tokens": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row"), {
         "training_tokens": tokens,
-        "selected_rows_trained_on": len(arms[recipe]),
-        "selected_rows_held_out": len(selected) - len(arms[recipe]),
+        "selected_rows_trained_on": len(chosen),
+        "selected_rows_held_out": len(selected) - len(chosen),
         "held_out_rows": sum(len(found) for found in held_out.values()),
+        "held_out_rows_in_training": int(copies.sum()),
         **{f"seconds: {arm}": round(value, 1) for arm, value in seconds.items()},
     }
 
@@ -141,23 +143,20 @@ def _arms(recipe: str, spec: ProxyEvalSpec) -> list[str]:
     return [recipe, *(name for name in others if name != recipe)]
 
 
-def _enough(ids: Sequence[str], wanted: int, count: Callable[[Sequence[str]], np.ndarray]) -> Sequence[str]:
-    """Return the first ids that hold ``wanted`` tokens together, or all of them."""
+def _enough(rows: np.ndarray, wanted: int, count: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the first rows that hold ``wanted`` tokens together, or all of them."""
     taken = total = 0
-    while taken < len(ids):
-        sums = total + np.cumsum(count(ids[taken : taken + COUNTED_ROWS]))
+    while taken < len(rows):
+        sums = total + np.cumsum(count(rows[taken : taken + COUNTED_ROWS]))
         if sums[-1] >= wanted:
-            return ids[: taken + int(np.searchsorted(sums, wanted)) + 1]
+            return rows[: taken + int(np.searchsorted(sums, wanted)) + 1]
         taken, total = taken + len(sums), int(sums[-1])
-    return ids
+    return rows
 
 
-def _held_out(
-    warehouse: Warehouse, pool: pl.DataFrame, unseen: Sequence[str], most: int, targets: Sequence[str]
-) -> dict[str, list[Any]]:
-    """Return the held-out conversations by set: sources, small ones together, and targets."""
-    order = pl.DataFrame({"row_id": unseen}, schema={"row_id": pl.String}).with_row_index("order")
-    rows = order.join(pool, on="row_id").sort("order").group_by("source", maintain_order=True).head(most)
+def _held_out(warehouse: Warehouse, unseen: pl.DataFrame, most: int, targets: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the held-out conversations by set: the first of each source, small ones together, and targets."""
+    rows = unseen.group_by("source", maintain_order=True).head(most)
     sizes = rows.group_by("source").len()
     small = sizes.filter(pl.col("len") < SMALLEST_SET)["source"].implode()
     other = pl.col("source").is_in(small)

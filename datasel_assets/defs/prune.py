@@ -2,51 +2,67 @@
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 import dagster as dg
 
+from datasel_assets.defs.item_neighbours import STATE as SEEN_ITEMS
+from datasel_assets.defs.label_graphs import VECTORS as LABEL_VECTORS
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.table_asset import TableAsset
-from datasel_assets.defs.tags import VECTORS as LABEL_VECTORS
+from datasel_assets.defs.table_asset import TableAsset, note_path
+from datasel_assets.registry.base import RegistryError
 from datasel_assets.settings import Settings
 from datasel_assets.storage.lake import Key
 
-COMPANIONS = {"corpus": ("quarantine",), "selections": ("decisions", "changes"), "scores": ("turn_scores",)}
+COMPANIONS = {
+    "corpus": ("quarantine",),
+    "selections": ("decisions", "changes"),
+    "scores": ("turn_scores",),
+    "comparison": ("versions",),
+}
 """Tables that an asset writes beside the one that bears its name."""
+
+HIDDEN = {"label_graph": LABEL_VECTORS, "evaluation_neighbours": SEEN_ITEMS}
+"""Where an asset keeps what it needs to go on from, for those that keep any."""
+
+CACHES = {"targets": "_targets", "evaluations": "_evaluations"}
+"""Where the files of what is no source are kept."""
 
 
 def prune(
     settings: Settings, assets: Sequence[TableAsset], instance: dg.DagsterInstance, *, dry_run: bool
 ) -> list[str]:
-    """Delete every table that no valid registry file accounts for, and the partitions of retired sources.
+    """Delete every table that no registry file accounts for, with all that belongs to it, and retired partitions.
 
-    Nothing else ever deletes a table. Files that cannot be read protect their tables: a typo must not cost data.
-    Releases are never touched.
+    Nothing else ever deletes a table. Releases are never touched.
+
+    Raises:
+        RegistryError: a file cannot be read. Nobody knows then what it accounts for, and a typo must not cost data.
     """
     warehouse = Warehouse(settings)
     registry = warehouse.registry
-    protected = {Path(file).stem for file in registry.errors}
-    if registry.duplicates is None:
-        protected |= {"minhash", "near_duplicates", "semantic_duplicates"}
+    if registry.errors:
+        raise RegistryError("nothing is deleted while a file cannot be read:\n" + "\n".join(registry.errors.values()))
     keep: set[Key] = set()
     for asset in assets:
-        for source in sorted(registry.source_names) if asset.partitioned else [None]:
-            key = (*asset.key, source) if source else asset.expect(warehouse, None).key
+        for source in sorted(registry.sources) if asset.partitioned else [None]:
+            key = asset.table_key(source)
             keep.add(key)
             keep |= {(companion, *key[1:]) for companion in COMPANIONS.get(key[0], ())}
-    removed = [key for key in warehouse.lake.tables() if key not in keep and not protected & set(key)]
+    removed = [key for key in warehouse.lake.tables() if key not in keep]
     if not dry_run:
+        cache = settings.warehouse / "_cache"
         for key in removed:
             warehouse.lake.delete(key)
             warehouse.lake.clear_shards(key)
-            if key[0] == "label_graph":
-                warehouse.lake.delete((LABEL_VECTORS, key[1]))
+            note_path(warehouse.lake, key).unlink(missing_ok=True)
+            if key[0] in HIDDEN:
+                warehouse.lake.delete((HIDDEN[key[0]], *key[1:]))
+            if key[0] in CACHES:
+                shutil.rmtree(cache / CACHES[key[0]] / key[1], ignore_errors=True)
             if key[0] == "proxy_lm":
                 shutil.rmtree(settings.warehouse / "models" / key[1], ignore_errors=True)
-        gone = set(instance.get_dynamic_partitions(SOURCES)) - registry.source_names
-        for source in sorted(gone):
+        for source in sorted(set(instance.get_dynamic_partitions(SOURCES)) - set(registry.sources)):
             instance.delete_dynamic_partition(SOURCES, source)
-            shutil.rmtree(settings.warehouse / "_cache" / source, ignore_errors=True)
+            shutil.rmtree(cache / source, ignore_errors=True)
     return ["/".join(key) for key in removed]

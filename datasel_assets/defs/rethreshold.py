@@ -12,10 +12,11 @@ import polars as pl
 
 from datasel_assets.defs.recipe_inputs import PoolInputs
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.selections import candidate_pool
+from datasel_assets.defs.selections import candidate_pool, previous_rows
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import changes
+from datasel_assets.registry.base import parse
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +54,16 @@ def rethreshold(
         raise ValueError(f"there is no recipe {name!r}; there are: {', '.join(sorted(recipes))}")
     raw = recipes[name].model_dump(mode="json")
     if budget is not None:
-        raw["budget"] = {**budget, "per_source": raw["budget"]["per_source"]}
+        bounds = {"per_source": raw["budget"]["per_source"]}
+        raw["budget"] = {**budget, **bounds} if isinstance(budget, Mapping) else budget
     raw["drop"] = [*raw["drop"], *drop]
-    spec = RecipeSpec.model_validate(raw)
+    spec = parse(raw, RecipeSpec)
     missing = sorted(spec.requires().scores - set(warehouse.registry.score_keep()))
     if missing:
         raise ValueError(f"there is no score {missing[0]!r}")
     pool = candidate_pool(warehouse, spec)
-    selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), warehouse.registry.score_keep())
+    held = previous_rows(warehouse, name, spec)
+    selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), warehouse.registry.score_keep(), held)
     stored = ("decisions", name)
     before = warehouse.lake.scan(stored).collect() if warehouse.lake.info(stored) else None
     return Rethreshold(spec, selection, changes(before, selection.decisions))

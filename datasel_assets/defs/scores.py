@@ -139,8 +139,10 @@ def blend_asset(name: str, spec: BlendSpec, keep: Mapping[str, str]) -> TableAss
         values = {score: numbers(pool, score) for score in inputs}
         fit = fit_outcomes(spec, _outcomes(warehouse, spec)) if spec.outcomes else None
         made = blend(spec, values, signs, pool["source"].to_numpy().astype(np.str_), fit)
-        table = pool.select("row_id", "source").with_columns(score=pl.Series(made).cast(pl.Float32))
         known = np.isfinite(made)
+        if not known.any():
+            raise ValueError(f"scores/{name}.yaml: the blend is defined for none of {len(made):,} rows; not published")
+        table = pool.select("row_id", "source").with_columns(score=pl.Series(made).cast(pl.Float32))
         info = warehouse.lake.write(step.expected, table)
         shown = {f"{BLENDS}.{name}": made, **values}
         return Built(

@@ -18,6 +18,7 @@ from datasel_assets.defs.recipe_inputs import PoolInputs
 from datasel_assets.defs.representations import basis_fingerprint
 from datasel_assets.defs.resources import Warehouse
 from datasel_assets.defs.scores import score_deps, score_inputs
+from datasel_assets.defs.sources import licences
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.report import html_report
@@ -46,6 +47,8 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
         ("target_embeddings", *key)
         for key in sorted({(registry.representations[name].encoder.slug, target) for name, target in needs.targets})
     ]
+    # The examples as well as their vectors: a task that is named anew leaves the vectors as they were.
+    deps += [("targets", name) for name in sorted({name for _, name in needs.targets})]
     deps += [("representation_basis", name) for name in sorted({name for name, _ in needs.targets})]
     deps += [("categories", name) for name in sorted(needs.categories)]
     for tagged in sorted(needs.tags):
@@ -69,6 +72,7 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = score_inputs(warehouse, needs.scores)
+        inputs |= {f"licence/{source}": licence for source, licence in licences(warehouse).items()}
         for dep in deps:
             if dep in scored:
                 continue
@@ -79,9 +83,8 @@ def selection_asset(name: str, spec: RecipeSpec, registry: Registry) -> TableAss
     def build(step: Step) -> Built:
         warehouse = step.warehouse
         pool = candidate_pool(warehouse, spec)
-        before = _stored(warehouse, ("selections", name)) if spec.churn < 1 else None
-        previous = None if before is None else before.sort("rank")["row_id"].to_list()
-        selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep(), previous)
+        held = previous_rows(warehouse, name, spec)
+        selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep(), held)
         _check(selection, pool)
         leaks = pool.filter(pl.col("contaminated").is_not_null())["row_id"]
         pictures = _pictures(warehouse, pool, selection, clustered)
@@ -171,10 +174,11 @@ def _release(
         on="row_id",
         how="left",
     )
+    specs = warehouse.registry.sources
     sources = {
-        source: {"licence": known.licence, "uri": ", ".join(known.uris), "doc": known.doc}
-        for source in warehouse.active_sources()
-        if (known := warehouse.registry.sources.get(source))
+        source: {"licence": licence}
+        | ({"uri": ", ".join(specs[source].uris), "doc": specs[source].doc} if source in specs else {})
+        for source, licence in licences(warehouse).items()
     }
     return write_release(
         warehouse.settings.releases,
@@ -243,6 +247,12 @@ def candidate_pool(warehouse: Warehouse, spec: RecipeSpec) -> pl.DataFrame:
     if registry.evaluations:
         return pool.join(blocked_rows(warehouse), on="row_id", how="left", maintain_order="left")
     return pool.with_columns(contaminated=pl.lit(None, pl.String))
+
+
+def previous_rows(warehouse: Warehouse, name: str, spec: RecipeSpec) -> list[str] | None:
+    """Return the row ids, by rank, that bounded churn holds on to; None where nothing bounds it."""
+    before = _stored(warehouse, ("selections", name)) if spec.churn < 1 else None
+    return None if before is None else before.sort("rank")["row_id"].to_list()
 
 
 def _stored(warehouse: Warehouse, key: Key) -> pl.DataFrame | None:

@@ -92,7 +92,7 @@ def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
         partitions = set(context.instance.get_dynamic_partitions(SOURCES))
         # `make run` has just brought up to date what this sensor sees for the first time: no runs for that.
         unseen = partitions & set(listing) - set(seen)
-        current = {name: listing[name] for name in unseen if not stale(first, opened, name)}
+        current = {name: listing[name] for name in unseen if not stale(first, opened, name)[0]}
         changes = source_changes(listing, partitions, seen | current)
         retired = [name for name in changes.retired if name not in kept]
         requests = [

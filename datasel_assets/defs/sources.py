@@ -31,6 +31,7 @@ from datasel_assets.registry.target import TargetSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Lake
 from datasel_assets.storage.readers import Snapshot, SourceError, read_rows, snapshot
+from datasel_assets.storage.release.licences import UNKNOWN
 
 TOKENIZER = "sentence-transformers/all-MiniLM-L6-v2"
 """Counts tokens of the corpus. One tokenizer for all sources, so that token budgets mean the same everywhere."""
@@ -65,6 +66,12 @@ def take_snapshot(warehouse: Warehouse, source: str) -> tuple[SourceSpec, Snapsh
     return spec, snapshot(spec, source, warehouse.settings.data, cache)
 
 
+def licences(warehouse: Warehouse) -> dict[str, str]:
+    """Return active source -> licence, as its file said it when it could last be read."""
+    found = {name: warehouse.lake.info(("raw_corpus", name)) for name in warehouse.active_sources()}
+    return {name: info.inputs.get("licence", UNKNOWN) for name, info in found.items() if info}
+
+
 @lru_cache(maxsize=1)
 def token_counter() -> TokenCounter:
     """Return the token counter of the corpus, loaded once per process."""
@@ -73,14 +80,17 @@ def token_counter() -> TokenCounter:
 
 def _raw_corpus() -> TableAsset:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        _, found = take_snapshot(warehouse, str(source))
-        return Expected(("raw_corpus", str(source)), digest([versions.READERS]), {"content": found.fingerprint})
+        spec, found = take_snapshot(warehouse, str(source))
+        inputs = {"content": found.fingerprint, "licence": spec.licence or UNKNOWN}
+        return Expected(("raw_corpus", str(source)), digest([versions.READERS]), inputs)
 
     def build(step: Step) -> Built:
         spec, found = take_snapshot(step.warehouse, str(step.source))
         rows = [(f.uri, str(f.path), f.bytes, f.digest) for f in found.files]
         files = pl.DataFrame(rows, schema=RAW_SCHEMA, orient="row")
-        info = step.warehouse.lake.write(step.expected, files)
+        # What reads the rows is not made anew for another licence; releases look for it with :func:`licences`.
+        version = digest([step.expected.fingerprint, {"content": found.fingerprint}])
+        info = step.warehouse.lake.write(step.expected, files, data_version=version)
         notes = [file.note for file in found.files if file.note]
         return Built(
             info,
@@ -246,7 +256,8 @@ def target_asset(name: str) -> TableAsset:
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         spec, found = _target(warehouse, name)
-        identity = [versions.CORPUS, _ingest_identity(spec), spec.rows, spec.seed, token_counter().identity]
+        drawn = [spec.rows, spec.seed, spec.task_key]
+        identity = [versions.CORPUS, _ingest_identity(spec), drawn, token_counter().identity]
         return Expected(("targets", name), digest(identity), {"content": found.fingerprint})
 
     def build(step: Step) -> Built:
@@ -262,6 +273,9 @@ def target_asset(name: str) -> TableAsset:
             raise SourceError(f"target {name}: none of its {result.summary.rows_in} rows can be used: {reasons}")
         if spec.rows:
             rows = rows[np.sort(hash_sample(rows["row_id"].to_list(), spec.rows, spec.seed))]
+        named = zip(rows["row_id"], rows["extra"], strict=True)
+        tasks = [str(json.loads(extra).get(spec.task_key, row)) for row, extra in named]
+        rows = rows.with_columns(task=pl.Series(tasks, dtype=pl.String))
         info = lake.write(step.expected, rows, meta={"ids": ids_digest(rows["row_id"])})
         return Built(
             info,
@@ -281,16 +295,16 @@ def target_asset(name: str) -> TableAsset:
         build=build,
         kinds=frozenset({"parquet", "polars"}),
         code_version=versions.CORPUS,
+        columns={"task": "The task that the example names, for task_round_robin and categories; else its row id."},
     )
 
 
 def query_names(warehouse: Warehouse, name: str, row_ids: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return (task, label) of each example of a target; one that names no task is a task of its own."""
-    spec = warehouse.registry.targets[name]
-    rows = warehouse.lake.scan(("targets", name)).select("row_id", "position", "prompt", "extra").collect()
+    rows = warehouse.lake.scan(("targets", name)).select("row_id", "position", "prompt", "task").collect()
     tasks, labels = {}, {}
-    for row, position, prompt, extra in rows.iter_rows():
-        tasks[row] = str(json.loads(extra).get(spec.task_key, row))
+    for row, position, prompt, task in rows.iter_rows():
+        tasks[row] = task
         labels[row] = f"{name} {position}: {clean(prompt, 60)}"
     return [tasks[row] for row in row_ids], [labels[row] for row in row_ids]
 

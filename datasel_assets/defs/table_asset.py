@@ -25,7 +25,7 @@ from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import Warehouse, WarehouseResource
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.increment import Update
-from datasel_assets.storage.lake import Expected, TableInfo
+from datasel_assets.storage.lake import Expected, Key, Lake, TableInfo
 
 OWNERS = ["team:data-selection"]
 UNCHANGED = "nothing to do; the facts shown are those of the last computation"
@@ -50,6 +50,8 @@ class Built:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
     rows_total: int | None = None
+    observed: Mapping[tuple[str, ...], Mapping[str, float]] = field(default_factory=dict)
+    """Figures about other assets, recorded on their pages as observations."""
 
     @classmethod
     def of(
@@ -88,6 +90,7 @@ class TableAsset:
 
     Attributes:
         key: asset key parts; also the name of the stage in ``runs.jsonl``.
+        table: key of the table in the lake (before the source), where it is another.
         description: shown in the UI (Markdown).
         group: UI group. The graph labels a node with the last part of its key, so what kind of table it is must be
             readable from the group: one group per kind.
@@ -97,13 +100,15 @@ class TableAsset:
         checks: names of the in-asset checks with their descriptions; each must be in ``Built.checks``.
         partitioned: one table per source.
         gpu: runs a model.
+        lenient: makes do with those of its inputs that are there: one that could not be made does not stop it.
         on_demand: made only when somebody asks for it: not by the main job, a sensor or a schedule.
         code_version: version of the producer.
         columns: what columns mean, where ``columns.DESCRIPTIONS`` does not say it.
         lineage: column -> the (asset key, column) pairs it is made from, shown as column lineage.
     """
 
-    key: tuple[str, ...]
+    key: Key
+    table: Key | None = None
     description: str
     group: str
     deps: Sequence[tuple[str, ...]] = ()
@@ -112,6 +117,7 @@ class TableAsset:
     checks: Mapping[str, str] = field(default_factory=dict)
     partitioned: bool = False
     gpu: bool = False
+    lenient: bool = False
     on_demand: bool = False
     pool: str | None = None
     kinds: frozenset[str] = frozenset({"parquet"})
@@ -125,6 +131,11 @@ class TableAsset:
     def name(self) -> str:
         """Return the key as one string."""
         return "/".join(self.key)
+
+    def table_key(self, source: str | None) -> Key:
+        """Return the key of its table, of one source where it is partitioned; says nothing about whether it exists."""
+        key = self.table or self.key
+        return (*key, source) if source else key
 
     def is_current(self, warehouse: Warehouse, source: str | None) -> bool:
         """Tell whether the table is what it would be if it were made now."""
@@ -170,7 +181,7 @@ class TableAsset:
         """Make the table unless it is current, and report either way."""
         source = context.partition_key if self.partitioned else None
         expected = self.expect(warehouse, source)
-        note = warehouse.lake.root.joinpath("_notes", *expected.key[:-1], expected.key[-1] + ".json")
+        note = note_path(warehouse.lake, expected.key)
         info = warehouse.lake.info(expected.key)
         if info and info.fingerprint == expected.fingerprint and info.inputs == dict(expected.inputs):
             context.log.info(f"{self.name} {source or ''}: nothing to do, its inputs and code are unchanged")
@@ -200,6 +211,9 @@ class TableAsset:
             **cost,
         )
         _remember(note, built)
+        for key, figures in built.observed.items():
+            shown = {name: _short(value) for name, value in figures.items()}
+            context.log_event(dg.AssetObservation(dg.AssetKey(list(key)), metadata=shown))
         rate = {"rows_per_second": round(built.rows_new / max(cost["seconds"], 1e-3), 1)} if built.rows_new else {}
         return self._result(built, {**cost, **rate})
 
@@ -229,6 +243,11 @@ class TableAsset:
                 for name, c in built.checks.items()
             ],
         )
+
+
+def note_path(lake: Lake, key: Key) -> Path:
+    """Return where it is kept what the page of a table shows."""
+    return lake.path(("_notes", *key), ".json")
 
 
 def column_schema(path: Path, texts: Mapping[str, str]) -> dg.TableSchema:

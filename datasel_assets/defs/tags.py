@@ -1,41 +1,26 @@
 """Assets of tags: what each row may be tagged with, the labels in use, the tags of each row, and the label graph."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.corpus import phrases, tag_lists
-from datasel_assets.corpus.label_graph import label_graph
 from datasel_assets.defs import versions
-from datasel_assets.defs.display import asset_link, counts_table, picture, sample_table
-from datasel_assets.defs.embeddings import encoder_fingerprint, layer_column, load_encoder
-from datasel_assets.defs.pool import vector_array, vector_block, vector_type
+from datasel_assets.defs.display import asset_link, counts_table, sample_table
+from datasel_assets.defs.label_graphs import label_graph_asset
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.scores import (
-    SCORE_CHECKS,
-    column_texts,
-    column_versions,
-    score_checks,
-    score_facts,
-    within_bounds,
-)
 from datasel_assets.defs.table_asset import Built, Check, Step, TableAsset
-from datasel_assets.diagnostics import plots
-from datasel_assets.indicators.tags import FAMILY, tag_indicators
 from datasel_assets.models.drift import drift
 from datasel_assets.models.shape import model_shape
 from datasel_assets.models.tagger import TaggerSpec
-from datasel_assets.registry.tags import GraphSpec, TagsSpec
-from datasel_assets.storage.columns import columns_fingerprint, update_columns
+from datasel_assets.registry.tags import TagsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import update_table
-from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.storage.lake import Expected
 
 if TYPE_CHECKING:
     from datasel_assets.models.tagger import Tagger
@@ -47,12 +32,11 @@ SHARD_ROWS = 16_384
 TAGGER_SHARD_ROWS = 512
 SHOWN = 20
 LISTS = pa.schema([("row_id", pa.string()), ("tags", pa.list_(pa.string()))])
-VECTORS = "_label_vectors"
 
 
 def tag_assets(name: str, spec: TagsSpec) -> list[TableAsset]:
     """Return the assets of one file in ``tags/``, upstream first."""
-    return [_candidates(name, spec), _vocabulary(name, spec), _tags(name, spec), _graph(name, spec.graph)]
+    return [_candidates(name, spec), _vocabulary(name, spec), _tags(name, spec), label_graph_asset(name, spec.graph)]
 
 
 def _candidates(name: str, spec: TagsSpec) -> TableAsset:
@@ -98,9 +82,10 @@ def _candidates(name: str, spec: TagsSpec) -> TableAsset:
             update, facts, {"covers_corpus": Check(update.info.rows == corpus.height, {"rows": corpus.height})}
         )
 
+    again = "All are read again when their source changes." if spec.column else "Old rows are never read again."
     return TableAsset(
         key=("tag_candidates", name),
-        description=f"What each row may be tagged with: {_said(spec)}. Old rows are never read again.",
+        description=f"What each row may be tagged with: {_said(spec)}. {again}",
         group="tags",
         deps=[("corpus",)],
         expect=expect,
@@ -122,7 +107,7 @@ def _vocabulary(name: str, spec: TagsSpec) -> TableAsset:
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         # The tables' fingerprints tell of another tagger or column, where the rows are still the same.
-        inputs = warehouse.versions("tag_candidates", name)
+        inputs = {**warehouse.versions("tag_candidates", name), "drift": f"{spec.drift:g}"}
         return Expected(("tag_vocabulary", name), fingerprint, inputs)
 
     def build(step: Step) -> Built:
@@ -245,113 +230,6 @@ def _tags(name: str, spec: TagsSpec) -> TableAsset:
     )
 
 
-def _graph(name: str, spec: GraphSpec) -> TableAsset:
-    code = digest([versions.TAGS, spec.encoder.identity(), spec.threshold])
-
-    def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        fingerprint = digest([code, encoder_fingerprint(warehouse, spec.encoder)])
-        return Expected(
-            ("label_graph", name), fingerprint, {"labels": warehouse.lake.version(("tag_vocabulary", name))}
-        )
-
-    def build(step: Step) -> Built:
-        vocabulary = step.warehouse.lake.scan(("tag_vocabulary", name)).filter(pl.col("kind") == "label")
-        labels = vocabulary.group_by("label").agg(pl.col("rows").sum()).sort("label").collect()
-        vectors, encoded = _label_vectors(step, name, spec, labels["label"])
-        table = label_graph(labels["label"], labels["rows"], vectors, spec.threshold)
-        info = step.warehouse.lake.write(step.expected, table)
-        return Built(
-            info,
-            encoded,
-            table.height - encoded,
-            metadata=_graph_facts(table, spec.threshold) | {"vocabulary": asset_link("tag_vocabulary", name)},
-            checks=_graph_checks(table, spec.threshold),
-        )
-
-    return TableAsset(
-        key=("label_graph", name),
-        description=(
-            f"Labels whose vectors by `{spec.encoder.model}` have a cosine of at least {spec.threshold:g}: along these "
-            "edges information travels in MIG. Only labels that are new are encoded."
-        ),
-        group="tags",
-        deps=[("tag_vocabulary", name)],
-        expect=expect,
-        build=build,
-        checks={
-            "symmetric": "a label is a neighbour of its neighbours, equally similar",
-            "similar_enough": "every pair reaches the threshold",
-        },
-        gpu=True,
-        kinds=frozenset({"parquet", "pytorch", "huggingface"}),
-        code_version=code,
-        columns={
-            "label": "Label; its number is its place in this table.",
-            "rows": "Rows that have it, in the sample that labels were chosen on.",
-            "degree": "How many neighbours it has.",
-            "neighbours": "Labels above the threshold, most similar first.",
-            "similarities": "Cosine of each of them.",
-        },
-        lineage={column: [(("tag_vocabulary", name), "label")] for column in ("label", "neighbours", "similarities")},
-    )
-
-
-def tag_scores(names: Iterable[str]) -> TableAsset:
-    """Return the asset of the scores that are made of tags; ``names``: the files in ``tags/``."""
-    names = sorted(names)
-    family = tag_indicators(names)
-
-    def wanted(warehouse: Warehouse, source: str | None) -> dict[str, str]:
-        found = {}
-        for name in names:
-            info = warehouse.lake.info(("tags", name, str(source)))
-            one = tag_indicators([name])
-            found |= column_versions(one, info.fingerprint if info else "missing")
-        return found
-
-    def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        info = warehouse.lake.info(("corpus", str(source)))
-        rows = info.meta["ids"] if info else "missing"
-        fingerprint = columns_fingerprint(wanted(warehouse, source))
-        return Expected(("scores", FAMILY, str(source)), fingerprint, {"rows": rows})
-
-    def build(step: Step) -> Built:
-        lake = step.warehouse.lake
-        ids = lake.scan(("corpus", str(step.source))).select("row_id").collect()
-        table = ids
-        for name in names:
-            counts = lake.scan(("tags", name, str(step.source))).select(
-                "row_id", pl.col("tags").list.len().cast(pl.Float64).fill_null(float("nan")).alias(f"{name}_count")
-            )
-            table = table.join(counts.collect(), on="row_id", how="left", maintain_order="left")
-        place = dict(zip(table["row_id"], range(table.height), strict=True))
-
-        def compute(rows: list[str], columns: list[str]) -> pl.DataFrame:
-            part = table[[place[row] for row in rows]]
-            made = {column: family[column](part[column].to_numpy()).astype(np.float32) for column in columns}
-            return within_bounds(pl.DataFrame({"row_id": rows, **made}), family)
-
-        update = update_columns(
-            lake, step.expected, ids["row_id"].to_list(), wanted(step.warehouse, step.source), compute
-        )
-        return Built.of(update, score_facts(step, family), score_checks(step, ids.height, family))
-
-    return TableAsset(
-        key=("scores", FAMILY),
-        description="What the tags of a row say about it: how many there are (complexity in the sense of InsTag).",
-        group="scores",
-        deps=[("corpus",), *(("tags", name) for name in names)],
-        expect=expect,
-        build=build,
-        checks=SCORE_CHECKS,
-        partitioned=True,
-        kinds=frozenset({"parquet", "numpy"}),
-        code_version=digest(column_versions(family)),
-        columns=column_texts(family),
-        lineage={f"{name}_count": [(("tags", name), "tags")] for name in names},
-    )
-
-
 def _source(spec: TagsSpec) -> list[object]:
     """Return what decides the candidates."""
     if spec.model:
@@ -452,69 +330,3 @@ def _examples(step: Step, table: pl.DataFrame) -> Any:
         text=pl.when(pl.col("prompt") == "").then("response").otherwise("prompt"),
     )
     return sample_table(shown, {"text": "instruction", "tags": "tags"})
-
-
-def _label_vectors(step: Step, name: str, spec: GraphSpec, labels: pl.Series) -> tuple[np.ndarray, int]:
-    """Return the vectors (m, d) of the labels and how many were encoded; those of old labels are kept."""
-    warehouse = step.warehouse
-    key: Key = (VECTORS, name)
-    last = warehouse.shape(spec.encoder).layers(spec.encoder)[-1]
-    encoder_spec = spec.encoder.model_copy(update={"layers": (last,)})
-    dim = warehouse.shape(spec.encoder).width
-    schema = pa.schema([("row_id", pa.string()), (layer_column(last), vector_type(dim))])
-    fingerprint = digest([encoder_fingerprint(warehouse, spec.encoder), last])
-
-    def compute(ids: list[str]) -> pa.Table:
-        encoder = load_encoder(encoder_spec, warehouse.settings.device, warehouse.settings.data)
-        made = encoder.encode([[{"role": "user", "content": label}] for label in ids], dtype=np.float16)
-        return pa.table([pa.array(ids), vector_array(made.layers[last])], names=schema.names)
-
-    expected = Expected(key, fingerprint)
-    update = update_table(warehouse.lake, expected, labels.to_list(), compute, schema=schema, shard_rows=SHARD_ROWS)
-    vectors = np.zeros((len(labels), dim), np.float32)
-    place = dict(zip(labels, range(len(labels)), strict=True))
-    for batch in warehouse.lake.read_batches(key, schema.names):
-        vectors[[place[label] for label in batch.column(0).to_pylist()]] = vector_block(batch.column(1))
-    return vectors, len(update.increment.new)
-
-
-def _graph_facts(table: pl.DataFrame, threshold: float) -> dict[str, Any]:
-    labels, degree = table.height, table["degree"]
-    edges = int(degree.sum()) // 2
-    pairs = labels * (labels - 1) / 2
-    cut = {f"degree_{int(100 * q)}": float(degree.quantile(q, "nearest") or 0.0) for q in (0.5, 0.9, 0.99, 1.0)}
-    shown = table.sort(["degree", "label"], descending=[True, False]).head(SHOWN)
-    shown = shown.with_columns(pl.col("neighbours").list.head(6).list.join(", "))
-    png = plots.label_neighbourhoods(
-        table["label"].to_list(),
-        table["rows"].to_numpy(),
-        table["neighbours"].to_list(),
-        table["similarities"].to_list(),
-        threshold,
-    )
-    return {
-        "threshold": threshold,
-        "labels": labels,
-        "edges": edges,
-        "sparsity": float(1 - edges / pairs) if pairs else 1.0,
-        "mean_degree": float(degree.mean() or 0.0),  # type: ignore[arg-type]  # of numbers
-        **cut,
-        "labels_without_neighbours": int((degree == 0).sum()),
-        "plot: neighbourhoods": picture(png, "labels and their neighbours"),
-        "most_connected": sample_table(shown, ["label", "rows", "degree", "neighbours"], rows=SHOWN),
-    }
-
-
-def _graph_checks(table: pl.DataFrame, threshold: float) -> dict[str, Check]:
-    edges = (
-        table.filter(pl.col("degree") > 0)
-        .explode("neighbours", "similarities")
-        .select("label", "neighbours", "similarities")
-    )
-    turned = edges.select(label="neighbours", neighbours="label", similarities="similarities")
-    alone = edges.join(turned, on=["label", "neighbours", "similarities"], how="anti").height
-    least = float(edges["similarities"].min() or 1.0)  # type: ignore[arg-type]  # of numbers
-    return {
-        "symmetric": Check(alone == 0, {"one_sided": alone}),
-        "similar_enough": Check(least >= threshold - 1e-6, {"least": least}),
-    }

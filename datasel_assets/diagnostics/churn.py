@@ -35,6 +35,12 @@ class Churn:
         """Share of the earlier rows that left; NaN when there were none."""
         return len(self.left) / self.before if self.before else float("nan")
 
+    @property
+    def overlap(self) -> float:
+        """Jaccard overlap of the earlier and the later rows; two empty selections are equal, hence 1."""
+        either = self.before + len(self.entered)
+        return self.kept / either if either else 1.0
+
 
 def churn(before: Sequence[str] | np.ndarray, after: Sequence[str] | np.ndarray) -> Churn:
     """Return what changed between two selections, each without repeats.

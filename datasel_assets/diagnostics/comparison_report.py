@@ -3,7 +3,8 @@
 How text is made safe and what a table looks like stands in ``page``; every figure and picture is made elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,10 @@ def comparison_html(
     overlap: tuple[Sequence[str], np.ndarray] | None = None,
     pictures: Sequence[tuple[bytes, str]] = (),
     churns: Mapping[str, Churn] | None = None,
+    versions: pl.DataFrame | None = None,
     examples: Mapping[str, pl.DataFrame] | None = None,
     random: str = "random",
+    aims: Mapping[str, Collection[str]] = MappingProxyType({}),
     footer: str = "",
 ) -> str:
     """Return recipes side by side as one HTML page that needs nothing else, below 2 MB.
@@ -52,8 +55,10 @@ def comparison_html(
         overlap: recipes and their Jaccard matrix; the 20 pairs most alike are listed.
         pictures: (PNG bytes, caption), some sixteen of 60 KB fit.
         churns: recipe -> what changed since its earlier version.
+        versions: figures of both versions of those recipes, each two lines, under the headings to be shown.
         examples: recipe -> rows that entered or left, with the columns worth showing; the first 12 of 20 recipes.
         random: the recipe all others are held against.
+        aims: recipe -> measures that only recipes with that aim are judged by.
         footer: versions, or where to read more.
 
     Raises:
@@ -62,12 +67,12 @@ def comparison_html(
     if "recipe" not in figures.columns:
         raise ValueError("the figures lack the column 'recipe': one row per recipe is compared")
     measures = {**MEASURES, **{measure.name: measure for measure in extra}}
-    verdicts = against_random(figures, measures, random)
+    verdicts = against_random(figures, measures, random, aims)
     head = [fact_list(facts)] if facts else []
     head += _against_random(verdicts, measures, random)
-    head += _tables(figures, measures, verdicts, random)
     if pictures:
         head += [heading("Pictures"), gallery(pictures, wide=True)]
+    head += _tables(figures, measures, verdicts, random)
     if overlap is not None and len(overlap[0]) > 1:
         pairs = overlap_pairs(*overlap, limit=_PAIRS).with_columns((pl.col("overlap") * 100).round(1))
         head += section(
@@ -77,7 +82,7 @@ def comparison_html(
         )
     tail = _meanings(figures, measures)
     for shown in (examples or {}, {}):
-        page = html_page(title, summary, [*head, *_changes(churns or {}, shown), *tail], footer)
+        page = html_page(title, summary, [*head, *_changes(churns or {}, versions, shown), *tail], footer)
         if len(page.encode()) <= MAX_BYTES:
             return page
     raise ValueError(
@@ -140,7 +145,9 @@ def _tables(
     return parts
 
 
-def _changes(churns: Mapping[str, Churn], examples: Mapping[str, pl.DataFrame]) -> list[str]:
+def _changes(
+    churns: Mapping[str, Churn], versions: pl.DataFrame | None, examples: Mapping[str, pl.DataFrame]
+) -> list[str]:
     if not churns:
         return []
     rows = [
@@ -156,6 +163,9 @@ def _changes(churns: Mapping[str, Churn], examples: Mapping[str, pl.DataFrame]) 
         for name, change in churns.items()
     ]
     parts = section("What changed since the last version", "churn = rows that left / rows before", pl.DataFrame(rows))
+    if versions is not None and versions.height:
+        remark = "Both measured over the pool as it is now; rows gone = rows that have left the pool, in no figure."
+        parts += [note(remark), table(versions)]
     for name in [name for name in churns if name in examples][:_SHOWN_CHURNS]:
         parts += [note(f"{name}: some of the rows that entered or left"), table(examples[name].head(_EXAMPLES))]
     return parts

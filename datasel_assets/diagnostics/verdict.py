@@ -1,7 +1,8 @@
 """Recipes against the random arm. Belongs here: on which measures a recipe is better than rows drawn at random."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,10 @@ class Verdict:
 
 
 def against_random(
-    figures: pl.DataFrame, measures: Mapping[str, Measure] = MEASURES, random: str = "random"
+    figures: pl.DataFrame,
+    measures: Mapping[str, Measure] = MEASURES,
+    random: str = "random",
+    aims: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Verdict]:
     """Return a verdict for every recipe but the random arm, over the measures that are judged and have a better side.
 
@@ -43,6 +47,7 @@ def against_random(
         figures: a column ``recipe`` and one per measure; a column ``rows`` where known.
         measures: what may be judged.
         random: the recipe all others are held against.
+        aims: recipe -> measures that are not judged in general but are what it selects for; they come first.
 
     Returns:
         In the order of the frame; empty where there is no random arm.
@@ -54,9 +59,10 @@ def against_random(
     found = []
     for row in figures.filter(pl.col("recipe") != random).iter_rows(named=True):
         beats, behind = [], []
-        for name, measure in measures.items():
+        own = aims.get(row["recipe"], ())
+        for name, measure in sorted(measures.items(), key=lambda item: item[0] not in own):
             gain = _number(row.get(name)) - _number(base.get(name))
-            if measure.better is None or not measure.judged or np.isnan(gain):
+            if measure.better is None or not (measure.judged or name in own) or np.isnan(gain):
                 continue
             better = gain > 0 if measure.better == "high" else gain < 0
             (beats if better else behind).append(name)

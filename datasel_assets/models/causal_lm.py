@@ -9,7 +9,7 @@ import gc
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -304,23 +304,3 @@ class CausalLM:
         free, _ = torch.cuda.mem_get_info(self.device)
         room = GPU_SHARE * free - 12 * GPU_LOGITS
         return int(max(self.spec.max_tokens, min(GPU_BUDGET, room / token_bytes)))
-
-
-def checkpoint_stats(
-    specs: Iterable[CausalSpec],
-    conversations: Sequence[Conversation],
-    device: str = "auto",
-    *,
-    base: Path | None = None,
-) -> Iterator[TokenStats]:
-    """Yield the conditioned statistics under each checkpoint of one model; one of them is in memory at a time.
-
-    Args:
-        specs: the checkpoints.
-        conversations: n conversations.
-        device: as of :class:`CausalLM`.
-        base: folder that a relative model path starts from.
-    """
-    for spec in specs:
-        with CausalLM(spec, device, base=base) as lm:
-            yield lm.token_stats(lm.conditioned(conversations))

@@ -7,23 +7,25 @@ Belongs here: the short training, the loss on held-out conversations. Not: the p
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import polars as pl
 from pydantic import Field
 
 from datasel_assets.diagnostics.outcomes import token_loss
 from datasel_assets.models.causal_lm import CausalLM, CausalSpec
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.proxy_lm import MANIFEST, Conversation, ProxySpec, Trainer, blocks_of, draw_rows, split_rows
+from datasel_assets.models.proxy_lm import MANIFEST
+from datasel_assets.models.proxy_rows import BATCH_ROWS, Conversation, blocks_of, draw_rows, split_rows
+from datasel_assets.models.proxy_spec import ProxySpec
+from datasel_assets.models.proxy_training import Progress, Trainer
 from datasel_assets.models.tokens import valid_text
 from datasel_assets.schema import StrictModel
-
-Progress = Callable[[int, int], None]
 
 
 class FineTuneSpec(StrictModel):
@@ -65,7 +67,8 @@ class ProxyStart:
     """A trained proxy as the common start of several short trainings.
 
     >>> start = ProxyStart(Path("models/proxy_lm"), "cpu")  # doctest: +SKIP
-    >>> start.measure(start.rows(conversations, ids), 50_000, FineTuneSpec(), 0, {"code": held_out})  # doctest: +SKIP
+    >>> training, held_out = start.sides(pool)  # doctest: +SKIP
+    >>> start.measure(pool[training], 50_000, FineTuneSpec(), 0, {"code": unseen})  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
@@ -82,21 +85,27 @@ class ProxyStart:
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self.renderer = DialogueRenderer(self.tokenizer, "chat")
 
-    def sides(self, conversations: Sequence[Conversation], ids: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return the ids that the proxy may train on and those it holds out, each in the order of their hash."""
-        training, held_out = split_rows(draw_rows(conversations, ids, self.spec), self.spec)
-        return [row.row_id for row in training], [row.row_id for row in held_out]
+    def sides(self, pool: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return which rows of a pool (as in ``proxy_rows``) the proxy may train on, and which it holds out.
 
-    def row_tokens(self, conversations: Sequence[Conversation]) -> np.ndarray:
-        """Return (n,) the training tokens of each row."""
-        texts = [valid_text(self.renderer.render(messages).text) for messages in conversations]
-        encoded = self.tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return np.array([len(encoding) for encoding in encoded], dtype=np.int64)
+        Numbers of rows, each side in the order of a hash. All copies of a conversation are on one side.
+        """
+        training, held_out = split_rows(draw_rows(pool, self.spec), self.spec)
+        return training["place"].to_numpy(), held_out["place"].to_numpy()
+
+    def row_tokens(self, messages: pl.Series) -> np.ndarray:
+        """Return (n,) the training tokens of each row; ``messages``: (n,) of a pool."""
+        lengths: list[int] = []
+        for start in range(0, len(messages), BATCH_ROWS):
+            rows = messages[start : start + BATCH_ROWS].to_list()
+            texts = [valid_text(self.renderer.render(row).text) for row in rows]
+            encoded = self.tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            lengths += map(len, encoded)
+        return np.array(lengths, dtype=np.int64)
 
     def measure(
         self,
-        conversations: Sequence[Conversation],
-        ids: Sequence[str],
+        rows: pl.DataFrame,
         tokens: int,
         spec: FineTuneSpec,
         seed: int,
@@ -109,8 +118,7 @@ class ProxyStart:
         proxy's own training. The loss is that of response tokens given what stands before them.
 
         Args:
-            conversations: rows to train on; none of them: the proxy as it is.
-            ids: of the rows.
+            rows: to train on, of a pool; none of them: the proxy as it is.
             tokens: training tokens, repetitions counted.
             spec: rates and batch.
             seed: of the order.
@@ -125,12 +133,12 @@ class ProxyStart:
         steps = step_tokens = 0
         with TemporaryDirectory() as scratch:
             folder = self.folder
-            if conversations:
+            if rows.height:
                 where = pick_device(self.device)
                 changed = {"token_budget": tokens, "seed": seed, **spec.model_dump(exclude={"epochs"})}
                 settings = self.spec.model_copy(update=changed)
-                drawn = draw_rows(conversations, ids, settings)
-                blocks, _ = blocks_of(self.tokenizer, self.renderer, drawn, 2**62, settings)
+                drawn = draw_rows(rows, settings)
+                blocks, _ = blocks_of(self.tokenizer, self.renderer, rows["messages"], drawn, 2**62, settings)
                 config = AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
                 model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).to(where)
                 model.load_state_dict(load_file(self.folder / "model.safetensors", device=str(where)))

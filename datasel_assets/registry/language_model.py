@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from datasel_assets.indicators.tokens import CHECKPOINT, CONDITIONED, NEEDS, TOKENS
 from datasel_assets.models.causal_lm import CausalSpec
-from datasel_assets.models.proxy_lm import ProxySpec
+from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.schema import StrictModel
 
 LOCAL = "local:proxy_lm"

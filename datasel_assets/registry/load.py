@@ -1,6 +1,6 @@
 """Read all registry folders of one data folder. Belongs here: what must agree across files. Not: single files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from datasel_assets.registry.language_model import LanguageModelSpec
 from datasel_assets.registry.proxy_eval import FILE as PROXY_EVAL_FILE
 from datasel_assets.registry.proxy_eval import ProxyEvalSpec, load_proxy_eval
 from datasel_assets.registry.representation import RepresentationSpec
-from datasel_assets.registry.score import RESERVED, score_errors, score_keep, spec_model, unknown_score
+from datasel_assets.registry.score import RESERVED, score_errors, score_keep, spec_model, unreadable
 from datasel_assets.registry.source import SourceSpec
 from datasel_assets.registry.tags import TagsSpec
 from datasel_assets.registry.target import TargetSpec
@@ -184,7 +184,7 @@ def load_registry(data: Path) -> Registry:
         errors[f"scores/{name}.yaml"] = f"scores/{name}.yaml: {broken[name]}"
         del declared[name]
     by = duplicates.near.score if duplicates else None
-    if by and (message := _unreadable((by,), known, score_keep(declared, models, known_tags))):
+    if by and (message := unreadable((by,), known, score_keep(declared, models, known_tags))):
         errors[DUPLICATES_FILE], duplicates = f"{DUPLICATES_FILE}: near.score: {message}", None
     good = {}
     every_score = score_keep(declared, models, known_tags)
@@ -284,15 +284,4 @@ def _dangling(
         return f"it drops {needs.duplicates[0]}s, but {DUPLICATES_FILE} cannot be read"
     if "semantic_duplicate" in needs.duplicates and not clustered:
         return "it drops semantic duplicates, but no file in representations/ has a 'clusters:' block"
-    return _unreadable(needs.scores, representations, scores)
-
-
-def _unreadable(
-    wanted: Iterable[str], representations: Mapping[str, RepresentationSpec], scores: Mapping[str, str]
-) -> str | None:
-    """Return why some of these scores cannot be had, in words."""
-    wanted = sorted(wanted)
-    neighboured = any(r.neighbours for r in representations.values())
-    if any(score.startswith("neighbours.") for score in wanted) and not neighboured:
-        return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
-    return unknown_score(wanted, scores)
+    return unreadable(needs.scores, representations, scores)

@@ -62,9 +62,14 @@ def score_keep(
     return columns | {f"{family_of(spec)}.{name}": keep_of(spec) for name, spec in declared.items()}
 
 
-def unknown_score(names: Iterable[str], known: Mapping[str, str]) -> str | None:
-    """Return what to say about the first name that is not a score, or None."""
+def unreadable(
+    names: Iterable[str], representations: Mapping[str, RepresentationSpec], known: Mapping[str, str]
+) -> str | None:
+    """Return what to say about the first name that is not a score of this data folder, or None."""
+    neighboured = any(found.neighbours for found in representations.values())
     for name in sorted(names):
+        if name.startswith("neighbours.") and not neighboured:
+            return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
         if "." in name and name not in known:
             family = name.split(".")[0]
             siblings = [other for other in known if other.startswith(f"{family}.")]
@@ -87,7 +92,7 @@ def score_errors(
     known = score_keep(declared, language_models, tags)
     errors = {}
     for name, spec in declared.items():
-        message = _absent(spec, representations, set(targets)) or unknown_score(scores_read(spec), known)
+        message = _absent(spec, representations, set(targets)) or unreadable(scores_read(spec), representations, known)
         if message:
             errors[name] = message
     try:

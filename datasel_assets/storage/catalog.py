@@ -70,14 +70,13 @@ EXAMPLE_QUERIES = {
 }
 """Question -> SQL, ready to paste; each runs on any catalog that has corpus, selections, decisions and runs."""
 
-_BY_FILE = {
+BY_FILE = {
     "source": (
-        *("raw_corpus", "corpus", "quarantine", "contamination"),
-        *("embeddings", "representations", "scores", "turn_scores", "clusters", "tokens", "tags"),
-        "tag_candidates",
-        "categories",
+        *("raw_corpus", "corpus", "quarantine", "minhash", "contamination", "evaluation_neighbours"),
+        *("embeddings", "representations", "clusters", "categories", "scores", "turn_scores", "dsir"),
+        *("tokens", "tag_candidates", "tags"),
     ),
-    "recipe": ("selections", "decisions"),
+    "recipe": ("selections", "decisions", "changes", "proxy_eval"),
 }
 """Column -> views (and prefixes of views) with one file per source or recipe, whose name fills that column."""
 
@@ -278,7 +277,7 @@ def _select(view: str, file: Path) -> str:
 
 def _label(view: str) -> str | None:
     """Return the column that the names of the files of ``view`` fill, if any."""
-    for column, prefixes in _BY_FILE.items():
+    for column, prefixes in BY_FILE.items():
         if any(view == prefix or view.startswith(f"{prefix}_") for prefix in prefixes):
             return column
     return None

@@ -5,8 +5,9 @@ second table that the same computation fills, with several lines per row (``line
 Does not belong here: what a column means. Whole rows that come and go together: ``increment``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import polars as pl
@@ -79,6 +80,7 @@ def update_columns(
     *,
     dtypes: Mapping[str, pl.DataType | type[pl.DataType]] | None = None,
     lines: Lines | None = None,
+    apart: Sequence[str] = (),
     shard_rows: int = 8192,
     meta: Mapping[str, Any] | None = None,
     on_shard: Callable[[int, int], None] = lambda done, total: None,
@@ -97,6 +99,8 @@ def update_columns(
         dtypes: type of a column where it is not float32.
         lines: a second table that ``compute`` fills too, published just before the first with the same rows and
             columns.
+        apart: columns that ``compute`` is asked for one at a time, each for all rows before the next, so that what one
+            of them needs is loaded once; not together with ``lines``.
         shard_rows: rows per shard.
         meta: deterministic facts for the footer.
         on_shard: progress callback with rows done and rows to do.
@@ -107,13 +111,16 @@ def update_columns(
     plan = plan_columns(lake, expected, upstream, versions, lines)
     types = {name: (dtypes or {}).get(name, pl.Float32) for name in sorted(versions)}
     reused = plan.increment.reused if plan.kept else []
-    jobs = [(ids, sorted(versions)) for ids in _blocks(plan.increment.new, shard_rows)]
-    if plan.changed:
-        jobs += [(ids, plan.changed) for ids in _blocks(sorted(reused), shard_rows)]
-    total, done, resumed = sum(len(ids) for ids, _ in jobs), 0, 0
-    parts: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+    assert not (apart and lines), "columns that share a table of lines are computed together"
+    jobs: list[tuple[bool, list[str], list[str]]] = []
+    for group in (sorted(set(versions) - set(apart)), *([name] for name in apart)):
+        changed = [name for name in group if name in plan.changed]
+        for is_new, rows, names in ((True, plan.increment.new, group), (False, sorted(reused), changed)):
+            jobs += [(is_new, ids, names) for ids in _blocks(rows, shard_rows) if names]
+    total, done, resumed = sum(len(ids) for _, ids, _ in jobs), 0, 0
+    parts: dict[bool, dict[tuple[str, ...], list[pl.DataFrame]]] = {True: {}, False: {}}
     line_parts: dict[tuple[str, ...], list[pl.DataFrame]] = {}
-    for ids, names in jobs:
+    for is_new, ids, names in jobs:
         what = [ids, {name: versions[name] for name in names}, *([] if lines is None else [list(lines.key)])]
         shard = lake.shard_folder(expected) / f"{digest(what)}.parquet"
         if shard.is_file():
@@ -128,12 +135,12 @@ def update_columns(
             found = _checked(expected, made, ids, {name: types[name] for name in names})
             with atomic_path(shard) as temporary:
                 found.write_parquet(temporary, compression="uncompressed")
-        parts.setdefault(tuple(names), []).append(pl.read_parquet(shard, glob=False))
+        parts[is_new].setdefault(tuple(names), []).append(pl.read_parquet(shard, glob=False))
         if lines is not None:
             line_parts.setdefault(tuple(names), []).append(read_lines(shard))
         done += len(ids)
         on_shard(done, total)
-    table = _merged(lake, expected, plan, reused, parts, types)
+    table = _merged(lake, expected, plan, reused, parts[True], parts[False], types)
     ids_version = ids_digest(upstream)
     facts = {"ids": ids_version, "columns": dict(versions)}
     data_version = digest([ids_version, expected.fingerprint])
@@ -168,18 +175,20 @@ def _merged(
     expected: Expected,
     plan: ColumnPlan,
     reused: Sequence[str],
-    parts: Mapping[tuple[str, ...], Sequence[pl.DataFrame]],
+    new: Mapping[tuple[str, ...], Sequence[pl.DataFrame]],
+    changed: Mapping[tuple[str, ...], Sequence[pl.DataFrame]],
     types: Mapping[str, pl.DataType | type[pl.DataType]],
 ) -> pl.DataFrame:
-    """Return the whole table by row_id."""
-    # When every column changed nothing is reused, so the parts with all columns are exactly the new rows.
-    pieces = list(parts.get(tuple(types), []))
+    """Return the whole table by row_id; ``new`` and ``changed`` hold blocks of new and of reused rows by column."""
+    pieces = [pl.DataFrame(schema={"row_id": pl.String, **types})]
+    if new:
+        pieces.append(_side_by_side(map(pl.concat, new.values())))
     if reused:
         stored = lake.scan(expected.key).select("row_id", *plan.kept).collect()
         old = stored.filter(pl.col("row_id").is_in(pl.Series(reused).implode()))
-        if plan.changed:
-            old = old.join(pl.concat(parts[tuple(plan.changed)]), on="row_id", how="left")
-        pieces.append(old.select("row_id", *types))
-    if not pieces:
-        return pl.DataFrame(schema={"row_id": pl.String, **types})
+        pieces.append(_side_by_side([old, *map(pl.concat, changed.values())]))
     return pl.concat([piece.select("row_id", *types) for piece in pieces]).sort("row_id")
+
+
+def _side_by_side(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    return reduce(lambda left, right: left.join(right, on="row_id", how="left"), tables)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import random
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -230,6 +231,17 @@ def test_several_texts_of_one_item_give_one_hit_the_strongest():
     index = EvaluationIndex.build([EvaluationItem("e", "7", text) for text in texts])
     assert hits([LONG, f"{LONG} {MIDDLE}"], index) == [("r0", "e", "7", "exact", 1.0), ("r1", "e", "7", "exact", 1.0)]
     assert index.summary.select("items", "texts").row(0) == (1, 3)
+
+
+def test_a_series_of_texts_never_becomes_a_list_as_a_whole():
+    texts = pl.Series([f"row {i} says nothing of note" * 9 for i in range(100_000)])
+    index = indexed(LONG)
+    find_overlaps(["warm"], [LONG], index)
+    tracemalloc.start()
+    find_overlaps([""] * len(texts), texts, index, block_chars=100_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * texts.estimated_size()
 
 
 def test_nothing_to_compare_gives_an_empty_table_with_its_columns():

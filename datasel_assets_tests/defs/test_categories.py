@@ -1,5 +1,7 @@
 """Categories as assets: the classifier, the table per source, what an increment costs, and a selection by them."""
 
+import json
+
 import polars as pl
 import pytest
 
@@ -98,3 +100,29 @@ def test_seeds_without_a_category_are_refused_by_name(project: Project):
     write_yaml(project.data / "categories" / "kinds.yaml", {"representation": "rds_plus", "target": "kinds_seeds"})
     with pytest.raises(ValueError, match=r"1 of them with one example \(fruit\)"):
         refresh(project)
+
+
+def test_a_classifier_that_only_guesses_is_refused_and_the_old_one_stays(sorted_pool: Project):
+    lake = sorted_pool.warehouse.lake
+    before = lake.version(("category_models", "kinds")), lake.version(("categories", "kinds", "code"))
+    examples = [
+        {"prompt": row["instruction"], "response": row["output"], "task": task}
+        for topic in TOPICS
+        for row in rows(topic, 2, start=700)
+        for task in ("left", "right")
+    ]
+    write_yaml(sorted_pool.data / "targets" / "kinds_seeds.yaml", {"doc": "kinds", "examples": examples})
+    with pytest.raises(ValueError, match=r"categories/kinds.yaml: of 12 seeds \d+ are told right .* nothing was publ"):
+        refresh(sorted_pool)
+    assert before == (lake.version(("category_models", "kinds")), lake.version(("categories", "kinds", "code")))
+
+
+def test_another_column_of_categories_makes_the_classifier_anew(sorted_pool: Project):
+    examples = [row | {"task": topic, "kind": topic.upper()} for topic in TOPICS for row in rows(topic, 4, start=500)]
+    (sorted_pool.data / "seeds.jsonl").write_text("\n".join(map(json.dumps, examples)), "utf-8")
+    path = sorted_pool.data / "targets" / "kinds_seeds.yaml"
+    write_yaml(path, {"doc": "kinds", "uri": "seeds.jsonl"})
+    refresh(sorted_pool)
+    write_yaml(path, {"doc": "kinds", "uri": "seeds.jsonl", "task_column": "kind"})
+    assert ("category_models/kinds", None) in refresh(sorted_pool)
+    assert "FRUIT" in table(sorted_pool, "fruit")["category"].to_list()

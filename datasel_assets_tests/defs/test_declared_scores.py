@@ -12,7 +12,7 @@ from data_selection.hashed_ngram_dsir import get_ngram_counts
 
 from datasel_assets.defs.declared_scores import declared_assets
 from datasel_assets.defs.pool import read_pool, read_vectors
-from datasel_assets.indicators.predictability import predictability
+from datasel_assets.indicators.predictability import adversarial_filter, predictability, removal_score
 from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
@@ -23,6 +23,7 @@ SCORES = {
     "near": {"how": "dsir", "target": "adding", "buckets": 500},
     "told": {"how": "predictability", "representation": "white", "splits": 12},
     "topic": {"how": "predictability", "representation": "rds_plus", "label": "cluster", "splits": 4, "seed": 3},
+    "kept": {"how": "predictability", "representation": "white", "splits": 6, "remove": 15, "leave": 40},
     "felt": {"how": "sensitivity", "representation": "white", "loss": "proxy_lm.nll", "distance_weight": 2.0},
 }
 RECIPES = {
@@ -100,6 +101,20 @@ def test_predictability_is_of_the_source_or_of_the_cluster(looked_at: Project):
         expected = predictability(numbers, labels, ids, **how)
         found = pool[f"predictability.{name}"].fill_null(float("nan")).to_numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_rows_that_are_told_too_well_are_removed_in_rounds(looked_at: Project):
+    pool = pool_of(looked_at, "predictability.kept")
+    ids = pool["row_id"].to_numpy().astype(np.str_)
+    labels = np.unique(pool["source"].to_numpy().astype(np.str_), return_inverse=True)[1]
+    vectors = read_vectors(looked_at.warehouse, "white", pool).vectors.take(np.arange(pool.height))
+    p, rounds = adversarial_filter(vectors, labels, ids, 15, leave=40, splits=6)
+    table = looked_at.warehouse.lake.scan(("predictability", "kept")).collect()
+    found = pool.select("row_id").join(table, on="row_id", how="left", maintain_order="left")
+    assert rounds.max() > 1
+    assert found["round"].to_list() == rounds.tolist()
+    np.testing.assert_allclose(found["accuracy"], p)
+    np.testing.assert_allclose(pool["predictability.kept"].fill_null(float("nan")), removal_score(p, rounds), rtol=1e-6)
 
 
 def test_sensitivity_is_the_loss_at_the_centre_and_a_squared_distance(looked_at: Project):

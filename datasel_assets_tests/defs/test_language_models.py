@@ -1,6 +1,7 @@
 """A proxy model trained on the pool, its token statistics and the scores made of them, as assets."""
 
 import shutil
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -8,7 +9,11 @@ import polars as pl
 import pytest
 
 from datasel_assets.definitions import assemble
+from datasel_assets.defs import language_models
+from datasel_assets.defs.language_models import trained_folder
 from datasel_assets.defs.prune import prune
+from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.storage.lake import Expected, Lake, StaleTableError
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
@@ -25,13 +30,14 @@ TINY = {
     "eval_steps": 2,
 }
 CAUSAL = {"model": "local:proxy_lm", "max_tokens": 64, "precision": "float32"}
+CONTEXTS = ["unconditioned_bare", "unconditioned_header"]
+CHINESE = [{"instruction": f"词 {i} 是什么意思？", "output": "这是一个很长的中文回答，" * 30} for i in range(150)]
 
 
 @pytest.fixture
 def read(settled: Project) -> Project:
     """The small pool, read by a tiny model of its own, with a recipe that ranks by it."""
-    contexts = ["unconditioned_bare", "unconditioned_header"]
-    spec = {"causal": CAUSAL, "contexts": contexts, "proxy": TINY, "retrain": {"drift": 0.3}}
+    spec = {"causal": CAUSAL, "contexts": CONTEXTS, "proxy": TINY, "retrain": {"drift": 0.3}}
     write_yaml(settled.data / "language_models" / "tiny.yaml", spec)
     write_yaml(
         settled.data / "recipes" / "hardest.yaml",
@@ -85,14 +91,48 @@ def test_appended_rows_are_scored_alone_and_the_model_is_kept_when_the_pool_has_
 
 def test_a_pool_that_has_moved_trains_the_model_again_and_scores_every_row_again(read: Project):
     before = scores(read, "code")
-    other = [{"instruction": f"词 {i} 是什么意思？", "output": "这是一个很长的中文回答，" * 30} for i in range(150)]
-    add_source(read.data, "chinese", other)
+    add_source(read.data, "chinese", CHINESE)
     outcome, runs = read.run()
     assert outcome.failures == []
     done = {(run["stage"], run["source"]): run for run in runs}
     assert done["proxy_lm/tiny", None]["rows_new"] > 0
     assert done["tokens/tiny", "code"]["rows_new"] == 40
     assert not scores(read, "code").equals(before), "the scores are those of the new model"
+
+
+def test_a_bound_of_drift_that_is_lowered_trains_a_model_that_was_kept(read: Project):
+    def refreshed(drift: float) -> dict:
+        spec = {"causal": CAUSAL, "contexts": CONTEXTS, "proxy": TINY, "retrain": {"drift": drift}}
+        write_yaml(read.data / "language_models" / "tiny.yaml", spec)
+        return read.refresh(lambda asset: asset.key[0] in ("raw_corpus", "corpus", "proxy_lm"))
+
+    add_source(read.data, "chinese", CHINESE)
+    assert refreshed(1.0)["proxy_lm/tiny", None].rows_new == 0
+    assert refreshed(0.3)["proxy_lm/tiny", None].rows_new > 0
+
+
+def test_a_model_that_was_trained_but_not_recorded_counts_and_scores_every_row_again(read: Project, monkeypatch):
+    before, write = scores(read, "code"), Lake.write
+
+    def killed(lake: Lake, expected: Expected, *args: object, **options: object) -> object:
+        if expected.key == ("proxy_lm", "tiny"):
+            raise OSError("killed")
+        return write(lake, expected, *args, **options)
+
+    add_source(read.data, "chinese", CHINESE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "write", killed)
+        assert read.run()[0].failures
+    with pytest.raises(StaleTableError, match="materialise proxy_lm/tiny again"):
+        trained_folder(read.warehouse, "tiny")
+    outcome, runs = read.run()
+    assert outcome.failures == []
+    assert {(run["stage"], run["source"]): run for run in runs}["tokens/tiny", "code"]["rows_new"] == 40
+    assert not scores(read, "code").equals(before)
+    event = read.instance.get_latest_materialization_event(dg.AssetKey(["proxy_lm", "tiny"]))
+    said = event.asset_materialization.metadata["trained"].value
+    assert said == "yes: by a run that ended before it was recorded"
+    assert trained_folder(read.warehouse, "tiny").is_dir()
 
 
 def test_a_model_whose_folder_was_deleted_is_trained_again(read: Project):
@@ -121,7 +161,13 @@ def test_the_page_of_the_model_shows_its_loss(read: Project):
 
 
 def test_another_context_reads_the_pool_again_but_trains_nothing(read: Project):
-    spec = {"causal": CAUSAL, "contexts": ["subnet"], "subnet_rates": [0.2, 0.4], "proxy": TINY}
+    spec = {
+        "causal": CAUSAL,
+        "contexts": ["subnet"],
+        "subnet_rates": [0.2, 0.4],
+        "proxy": TINY,
+        "retrain": {"drift": 0.3},
+    }
     write_yaml(read.data / "language_models" / "tiny.yaml", spec)
     (read.data / "recipes" / "hardest.yaml").unlink()
     outcome, runs = read.run()
@@ -169,6 +215,30 @@ def test_records_checkpoints_and_choices_are_added_without_scoring_the_other_col
     with duckdb.connect(str(read.settings.warehouse / "datasel.duckdb"), read_only=True) as catalog:
         query = "SELECT source, count(*) FROM (SELECT source, unnest(token_top1) FROM tokens_tiny) GROUP BY 1"
         assert dict(catalog.sql(query).fetchall())["sums"] == wide["token"].list.len().sum()
+
+
+def test_a_checkpoint_is_loaded_once_however_many_shards_it_reads(read: Project, monkeypatch):
+    loaded, load = [], CausalLM.__init__
+
+    def counted(lm: CausalLM, spec: CausalSpec, *args: Any, **options: Any) -> None:
+        loaded.append(spec.model.rsplit("/", 1)[1])
+        load(lm, spec, *args, **options)
+
+    def refreshed() -> list[str]:
+        loaded.clear()
+        read.refresh(lambda asset: asset.key[0] in ("raw_corpus", "corpus", "proxy_lm", "tokens"))
+        return sorted(loaded)
+
+    monkeypatch.setattr(language_models, "SHARD_ROWS", 8)
+    monkeypatch.setattr(CausalLM, "__init__", counted)
+    spec = {"causal": CAUSAL, "contexts": CONTEXTS, "proxy": TINY, "retrain": {"drift": 0.3}, "checkpoints": 2}
+    write_yaml(read.data / "language_models" / "tiny.yaml", spec)
+    assert refreshed() == ["0"] * 3 + ["1"] * 3
+    add_source(read.data, "sums", rows("sums", 60))
+    assert refreshed() == ["0", "1", "tiny"]
+    table = read.warehouse.lake.scan(("tokens", "tiny", "sums")).collect()
+    assert table.null_count().transpose().to_series().sum() == 0
+    assert not table["checkpoint_0"].equals(table["checkpoint_1"])
 
 
 def tokens_agree_with_their_sums(wide: pl.DataFrame) -> None:

@@ -2,16 +2,27 @@
 
 import json
 import shutil
+from dataclasses import replace
 
+import dagster as dg
 import polars as pl
 import pytest
 from dagster import DagsterEventType
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.main_job import phases, stale
+from datasel_assets.defs.comparison import report_path
+from datasel_assets.defs.jobs import asset_jobs
+from datasel_assets.defs.main_job import phases, run_main, stale
 from datasel_assets.defs.prune import prune
+from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.defs.table_asset import Built, Step, TableAsset
+from datasel_assets.registry.base import RegistryError
+from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.storage.lake import Expected
 from datasel_assets_tests.defs.conftest import Project
-from datasel_assets_tests.pools import ENCODER, add_source, rows, write_yaml
+from datasel_assets_tests.pools import ENCODER, add_source, rows, write_jsonl, write_yaml
+
+ENCODER_SLUG = EncoderSpec.model_validate(ENCODER).slug
 
 
 def stages(runs: list[dict]) -> set[str]:
@@ -186,6 +197,42 @@ def test_prune_deletes_retired_tables_and_nothing_else(settled: Project):
     assert list((settled.settings.releases / "spread").iterdir())
 
 
+def test_prune_takes_all_that_belongs_to_a_table(project: Project):
+    warehouse = project.warehouse
+    root = warehouse.lake.root
+    kept = {("corpus", "sums"), ("neighbours",), ("embeddings", ENCODER_SLUG, "sums")}
+    gone = {
+        ("evaluations", "old"),
+        ("evaluation_neighbours", "old", "sums"),
+        ("label_graph", "old"),
+        ("targets", "old"),
+    }
+    beside = {("_evaluation_neighbours", "old", "sums"), ("_label_vectors", "old")}
+    for key in kept | gone | beside:
+        warehouse.lake.write(Expected(key, "1"), pl.DataFrame({"n": [1]}))
+        write_yaml(root.joinpath("_notes", *key).with_suffix(".json"), {})
+    for cache in ("_evaluations/old", "_targets/old", "sums"):
+        write_jsonl(root / "_cache" / cache / "digests.json", [])
+    write_yaml(project.data / "evaluations" / "new.yaml", {"uri": "files/no_such_file.jsonl"})
+    _, assets = assemble(project.warehouse)
+    removed = prune(project.settings, assets, project.instance, dry_run=False)
+    assert removed == sorted("/".join(key) for key in gone)
+    left = {path.relative_to(root).with_suffix("").parts for path in root.rglob("*") if path.is_file()}
+    assert {parts for parts in left if parts[0] not in ("_notes", "_cache")} == kept
+    assert {parts[1:] for parts in left if parts[0] == "_notes"} == kept | beside
+    assert {parts[1:] for parts in left if parts[0] == "_cache"} == {("sums", "digests")}
+
+
+@pytest.mark.parametrize("folder", ["representations", "tags", "evaluations", "sources"])
+def test_while_a_file_has_a_typo_nothing_is_pruned(project: Project, folder: str):
+    project.warehouse.lake.write(Expected(("embeddings", "dear", "sums"), "1"), pl.DataFrame({"n": [1]}))
+    write_yaml(project.data / folder / "typo.yaml", {"nonsense": 1})
+    _, assets = assemble(project.warehouse)
+    with pytest.raises(RegistryError, match=rf"{folder}/typo.yaml"):
+        prune(project.settings, assets, project.instance, dry_run=False)
+    assert project.warehouse.lake.info(("embeddings", "dear", "sums"))
+
+
 def test_a_source_file_with_a_typo_keeps_its_rows_in_the_pool(settled: Project):
     path = settled.data / "sources" / "fruit.yaml"
     path.write_text("urii: files/fruit.jsonl\n")
@@ -215,6 +262,76 @@ def test_a_recipe_that_cannot_be_met_fails_alone(settled: Project):
     assert stages(runs) == {"selections/small", "comparison", "catalog"}
 
 
+def test_files_that_name_what_is_not_there_stop_only_what_needs_it(settled: Project):
+    write_yaml(settled.data / "tags" / "absent.yaml", {"model": {"model": "models/no_such_tagger"}})
+    write_yaml(settled.data / "targets" / "gone.yaml", {"uri": "files/no_such_file.jsonl"})
+    recipe = {"paper": "baseline", "budget": {"rows": 3}}
+    write_yaml(settled.data / "recipes" / "small.yaml", {**recipe, "select": {"sampler": "random"}})
+    toward = {"sampler": "round_robin", "representation": "white", "target": "gone"}
+    write_yaml(settled.data / "recipes" / "toward_gone.yaml", {**recipe, "select": toward})
+    outcome, runs = settled.run()
+    failed = {(name, failure["source"]) for failure in outcome.failures for name in failure["assets"]}
+    assert failed == {*(("tag_candidates/absent", s) for s in ("code", "fruit", "sums")), ("targets/gone", None)}
+    assert any("no_such_tagger" in failure["error"] for failure in outcome.failures)
+    assert any("no_such_file.jsonl" in failure["error"] for failure in outcome.failures)
+    assert stages(runs) == {"selections/small", "comparison", "catalog"}
+    waiting = {asset.name for asset, _ in outcome.waiting}
+    assert {"tag_vocabulary/absent", "tags/absent", "selections/toward_gone"} <= waiting
+    assert not waiting & {"selections/small", "comparison", "catalog", "duplicates"}
+    again, runs = settled.run()
+    assert [run["error"] for run in again.runs] == [failure["error"] for failure in outcome.failures]
+    assert runs == []
+
+
+def test_rows_of_an_evaluation_that_was_never_read_may_be_in_the_pool_so_nothing_is_released(settled: Project):
+    write_yaml(settled.data / "evaluations" / "exam.yaml", {"uri": "files/no_such_file.jsonl", "embedding": False})
+    outcome, runs = settled.run()
+    assert [failure["assets"] for failure in outcome.failures] == [["evaluations/exam"]]
+    waiting = {asset.name for asset, _ in outcome.waiting}
+    assert {"contamination", *(f"selections/{name}" for name in settled.warehouse.registry.recipes)} <= waiting
+    assert stages(runs) <= {"comparison", "catalog"}
+
+
+def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project: Project):
+    def fail(step: Step) -> Built:
+        try:
+            raise OSError("name or service not known")
+        except OSError as error:
+            raise ValueError("models/x is not a folder: download it first") from error
+
+    toy = TableAsset(
+        key=("toy",),
+        description="",
+        group="toys",
+        expect=lambda warehouse, source: Expected(("toy",), "1"),
+        build=fail,
+        retry=dg.RetryPolicy(max_retries=0),
+    )
+    partitioned = replace(toy, key=("other_toy",), partitioned=True)
+    assets = [toy, partitioned]
+    definitions = dg.Definitions(
+        assets=[asset.to_dagster() for asset in assets],
+        jobs=asset_jobs(assets),
+        resources={"warehouse": WarehouseResource(data=str(project.data))},
+    )
+    outcome = run_main(definitions, assets, lambda: project.warehouse, project.instance)
+    (*_, failure) = outcome.failures
+    assert "download it first" in failure["error"]
+    assert "service not known" not in failure["error"]
+    assert len(outcome.failures) == 4, "one for the pool, one for each source"
+
+
+def test_a_selection_with_rows_that_have_left_the_pool_is_left_out_of_the_comparison(settled: Project):
+    lake = settled.warehouse.lake
+    info = lake.require(("selections", "spread"))
+    rows = lake.scan(info.key).collect().with_columns(pl.col("row_id").replace_strict({}, default="gone"))
+    lake.write(Expected(info.key, info.fingerprint, info.inputs), rows, data_version="old", meta=info.meta)
+    built = settled.refresh(lambda asset: asset.key == ("comparison",))["comparison", None]
+    assert built.metadata["left_out"] == "spread"
+    assert set(lake.scan(("comparison",)).collect()["recipe"]) == {"random", "longest", "richest", "toward_adding"}
+    assert "left out, not selected from the pool as it is now" in report_path(settled.warehouse).read_text("utf-8")
+
+
 def test_phases_alternate_and_respect_every_dependency(project: Project):
     _, assets = assemble(project.warehouse)
     done: set = set()
@@ -230,7 +347,7 @@ def test_phases_alternate_and_respect_every_dependency(project: Project):
 def test_what_reads_a_stale_table_is_stale_too(settled: Project):
     _, assets = assemble(settled.warehouse)
     settled.warehouse.lake.delete(("corpus", "sums"))
-    names = {asset.name for asset in stale(phases(assets)[0], settled.warehouse, "sums")}
+    names = {asset.name for asset in stale(phases(assets)[0], settled.warehouse, "sums")[0]}
     assert {"corpus", "representation_moments/white"} <= names
 
 

@@ -1,13 +1,20 @@
 """Selections tried out by training a small model on them, as assets made on request."""
 
+import runpy
+from io import StringIO
+
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
+from benchmarks import harness
+from benchmarks.evidence import evidence_rows
 from datasel_assets import __main__ as command
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_on_demand
 from datasel_assets.defs.proxy_eval import COUNTED_ROWS, _enough
+from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
 from datasel_assets_tests.pools import write_yaml
@@ -69,6 +76,59 @@ def test_the_command_names_a_recipe_that_is_not_there(read: Project, capsys, mon
     monkeypatch.setenv("DATASEL_DATA", str(read.data))
     assert command.main(["evidence", "no_such"]) == 2
     assert "there is no recipe 'no_such' to try out" in capsys.readouterr().err
+
+
+def test_the_command_says_what_it_lacks(project: Project, capsys, monkeypatch):
+    monkeypatch.setenv("DATASEL_DATA", str(project.data))
+    assert command.main(["evidence", "random"]) == 2
+    assert "no file in language_models/ says 'causal: {model: local:proxy_lm}'" in capsys.readouterr().err
+    write_yaml(project.data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": TINY})
+    for named in (["random"], []):
+        assert command.main(["evidence", *named]) == 2
+        assert "random" in (said := capsys.readouterr().err)
+        assert "make run first" in said
+    write_yaml(project.data / "proxy_eval.yaml", {"model": "nothing"})
+    assert command.main(["evidence"]) == 2
+    assert "'nothing' is not a proxy" in capsys.readouterr().err
+
+
+def test_the_message_of_a_failure_is_shown_to_the_letter():
+    console = Console(file=StringIO(), width=200)
+    message = "select: [/red] is not allowed; use list[str] or [bold]"
+    command._failures(console, Outcome([{"source": None, "assets": ["toy"], "success": False, "error": message}]))
+    assert message in console.file.getvalue()
+
+
+def test_what_came_of_it_is_recorded_for_the_gallery_and_only_for_the_recipe_as_it_is(
+    read: Project, tmp_path, monkeypatch
+):
+    assert evidence_rows(read.warehouse, "longest") == []
+    try_out(read, "longest")
+    losses = read.warehouse.lake.scan(("proxy_eval", "longest")).collect()
+    means = {key: part["loss"].mean() for key, part in losses.group_by("set", "arm")}
+    rows = evidence_rows(read.warehouse, "longest")
+    assert {row.extra["set"]: row.objective for row in rows} == pytest.approx(
+        {name: means[name, "longest"] - means[name, "random"] for name in losses["set"].unique()}
+    )
+    assert all(row.extra["low"] <= row.objective <= row.extra["high"] for row in rows)
+    assert rows[0].n == 12
+    assert rows[0].measured.cpu_s > 0
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    harness.report("evidence", rows)
+    gallery = runpy.run_path(str(REPOSITORY / "docs" / "recipes.py"))
+    lines = gallery["recorded"](tmp_path, "evidence")
+    assert {line["implementation"] for line in lines} == {"longest"}
+    assert lines[0]["method"] == read.warehouse.registry.recipes["longest"].method()
+    assert (
+        gallery["evidence"](lines).count(" ± ") + sum(row.extra["verdict"] == "no difference shown" for row in rows)
+        == 4
+    )
+    write_yaml(
+        read.data / "recipes" / "longest.yaml",
+        {"paper": "baseline", "select": {"sampler": "longest"}, "budget": {"rows": 20}},
+    )
+    read.run()
+    assert evidence_rows(read.warehouse, "longest") == []
 
 
 @pytest.mark.parametrize(("wanted", "rows"), [(1, 1), (10, 1), (11, 2), (10 * COUNTED_ROWS + 1, COUNTED_ROWS + 1)])

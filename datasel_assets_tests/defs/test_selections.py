@@ -6,6 +6,7 @@ import yaml
 
 from datasel_assets import __main__ as command
 from datasel_assets.defs.rethreshold import rethreshold
+from datasel_assets.storage.release import list_releases, read_manifest
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
@@ -45,6 +46,54 @@ def test_another_budget_needs_no_run_and_publishes_nothing(settled: Project):
     assert {key: warehouse.lake.version(key) for key in warehouse.lake.tables()} == versions
 
 
+def test_another_budget_holds_on_to_the_rows_that_bounded_churn_will_hold_on_to(settled: Project):
+    longer = [{"instruction": f"Explain {i}.", "output": "word " * (90 + i)} for i in range(60)]
+    add_source(settled.data, "sums", rows("sums", 40) + longer)
+    recipe(settled, "longest", churn=0.2, budget={"rows": 20})
+    settled.refresh(lambda asset: asset.key[0] in {"raw_corpus", "corpus", "duplicates"})
+    foretold = rethreshold(settled.warehouse, "longest", {"rows": 24}).selection.selected["row_id"]
+    recipe(settled, "longest", churn=0.2, budget={"rows": 24})
+    settled.refresh(lambda asset: asset.key == ("selections", "longest"))
+    assert set(foretold) == chosen(settled, "longest")
+
+
+def test_a_task_that_is_named_anew_is_selected_for_anew(settled: Project):
+    path = settled.data / "recipes" / "by_task.yaml"
+    target = next((settled.data / "targets").glob("*.yaml"))
+    named = yaml.safe_load(target.read_text("utf-8"))
+    select = {"sampler": "round_robin", "rule": "task_round_robin", "representation": "rds_plus", "target": target.stem}
+    write_yaml(path, {"doc": "x", "paper": "baseline", "select": select, "budget": {"rows": 8}})
+
+    def made() -> set[str]:
+        wanted = {("targets", target.stem), ("selections", "by_task")}
+        return {key for key, _ in settled.refresh(lambda asset: asset.key in wanted)}
+
+    assert made() == {"selections/by_task"}
+    assert made() == set()
+    for i, example in enumerate(named["examples"]):
+        example["task"] = f"task {i % 2}"
+    write_yaml(target, named)
+    assert made() == {f"targets/{target.stem}", "selections/by_task"}
+
+
+def test_another_licence_of_a_source_is_in_the_next_release_and_a_typo_in_its_file_is_not(settled: Project):
+    def licences() -> dict[str, str]:
+        manifest = read_manifest(list_releases(settled.settings.releases, "longest")[-1].path)
+        return {name: share["licence"] for name, share in manifest["sources"].items()}
+
+    def made(*stages: str) -> set[str]:
+        return {name for name, _ in settled.refresh(lambda asset: asset.name in stages)}
+
+    path = settled.data / "sources" / "fruit.yaml"
+    told = path.read_text("utf-8")
+    assert licences()["fruit"] == "CC0-1.0"
+    path.write_text("nonsense: 1\n")
+    assert made("selections/longest") == set()
+    path.write_text(told.replace("CC0-1.0", "CC-BY-NC-4.0"))
+    assert made("raw_corpus", "corpus", "selections/longest") == {"raw_corpus", "selections/longest"}
+    assert licences()["fruit"] == "CC-BY-NC-4.0"
+
+
 def test_the_command_says_what_would_change_and_writes_the_rows(settled: Project, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("DATASEL_DATA", str(settled.data))
     out = tmp_path / "rows.parquet"
@@ -62,9 +111,17 @@ def test_the_command_says_what_would_change_and_writes_the_rows(settled: Project
         (["longest", "--budget", "rows: none"], "rows"),
         (["longest", "--drop", "{score: text.nothing, below: 1}"], "there is no score 'text.nothing'"),
         (["longest", "--budget", "{"], "expected"),
+        (
+            ["longest", "--budget", "0.05"],
+            "budget: must be a valid dictionary or instance of BudgetSpec",
+        ),
+        (["longest", "--drop", "foo"], "drop[0]: must be a valid dictionary or instance of DropRule, but it is 'foo'"),
+        (["longest", "--drop", "{score: n_tokens, abov: 1}"], "did you mean 'above'?"),
     ],
 )
-def test_the_command_refuses_what_it_cannot_do(settled: Project, capsys, monkeypatch, arguments, message):
-    monkeypatch.setenv("DATASEL_DATA", str(settled.data))
+def test_the_command_refuses_what_it_cannot_do(project: Project, capsys, monkeypatch, arguments, message):
+    monkeypatch.setenv("DATASEL_DATA", str(project.data))
     assert command.main(["rethreshold", *arguments]) == 2
-    assert message in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert message in said
+    assert "pydantic" not in said

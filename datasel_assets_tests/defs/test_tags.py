@@ -90,6 +90,16 @@ def test_labels_are_chosen_anew_when_the_pool_has_moved_and_only_new_ones_are_en
     assert read_label_graph(tags_only.warehouse, "phrases").shape == (len(after), len(after))
 
 
+def test_a_bound_of_drift_that_is_lowered_chooses_labels_that_were_kept_anew(project: Project):
+    phrases(project, drift=1.0)
+    refresh(project)
+    add_source(project.data, "tales", [{"instruction": f"Tell of dragons {i}.", "output": "Once."} for i in range(60)])
+    assert refresh(project)["tag_vocabulary/phrases", None].rows_new == 0
+    phrases(project, drift=0.01)
+    assert refresh(project)["tag_vocabulary/phrases", None].rows_new > 0
+    assert "dragons" in read_labels(project.warehouse, "phrases")
+
+
 def test_tables_of_other_labels_are_refused(tags_only: Project):
     lake = tags_only.warehouse.lake
     key = ("tag_vocabulary", "phrases")

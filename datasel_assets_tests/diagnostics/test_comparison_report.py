@@ -13,7 +13,7 @@ from datasel_assets.diagnostics.churn import Churn, churn
 from datasel_assets.diagnostics.comparison_report import MAX_BYTES, comparison_html
 from datasel_assets.diagnostics.growth import fit_growth
 from datasel_assets.diagnostics.measures import MEASURES, Measure
-from datasel_assets.diagnostics.overlap import overlap_pairs
+from datasel_assets.diagnostics.overlap import jaccard, overlap_pairs
 from datasel_assets.diagnostics.pareto import pareto_front
 from datasel_assets.diagnostics.verdict import against_random
 from datasel_assets_tests.diagnostics.test_report import ALLOWED, Page
@@ -46,6 +46,14 @@ def test_a_recipe_is_behind_where_it_is_not_better_than_random_rows():
     assert against_random(FIGURES.filter(pl.col("recipe") != "random")) == []
     unknown = FIGURES.with_columns(vendi=None, self_bleu=None).drop("rows")
     assert [(v.beats, v.behind, v.rows, v.comparable) for v in against_random(unknown)] == [((), (), None, True)] * 2
+
+
+def test_what_only_one_recipe_aims_at_is_held_against_that_one_first_and_against_no_other():
+    near = Measure("near_code", "near code", "high", "cosine", "aims", judged=False)
+    figures = FIGURES.with_columns(near_code=pl.Series([0.1, 0.5, 0.9]))
+    deita, mig = against_random(figures, {**MEASURES, "near_code": near}, aims={"mig": {"near_code"}})
+    assert mig.beats == ("near_code", "vendi")
+    assert "near_code" not in (*deita.beats, *deita.behind)
 
 
 def test_the_page_says_plainly_what_does_not_beat_random_rows():
@@ -90,6 +98,15 @@ def test_pairs_churn_and_examples_are_shown():
         assert expected in shown
 
 
+def test_both_versions_of_a_recipe_stand_below_what_changed():
+    sides = pl.DataFrame({"recipe": ["mig"] * 2, "version": ["0a", "1b"], "rows": [4, 3], "coverage": [0.5, None]})
+    text = page(churns={"mig": churn(["a", "b", "c", "d"], ["c", "b", "e"])}, versions=sides)
+    shown = "|".join(Page(text).texts)
+    assert "recipe|version|rows|coverage|mig|0a|4|0.5|mig|1b|3|–" in shown
+    assert shown.index("What changed since the last version") < shown.index("0a") < shown.index("What the figures say")
+    assert page(versions=sides.clear()) == page()
+
+
 def test_the_page_needs_nothing_else_and_is_the_same_for_the_same_inputs():
     text = page(pictures=[(b"png", "a picture")], churns={"deita": churn(["a"], ["b"])})
     made = Page(text)
@@ -115,6 +132,7 @@ def test_hostile_text_in_any_place_adds_no_tag_and_no_attribute(hostile):
                 overlap=([text, "b"], np.eye(2)),
                 pictures=[(b"png", text)],
                 churns={text: churn(["a"], ["b"])},
+                versions=pl.DataFrame({f"v{text[:9]}": [text]}),
                 examples={text: pl.DataFrame({f"p{text[:9]}": [text]})},
                 footer=text,
             )
@@ -155,6 +173,7 @@ def test_churn_is_what_sets_say(before, after):
     assert found.left.tolist() == [row for row in before if row not in after]
     assert (found.before, found.after) == (len(before), len(after))
     assert found.rate == pytest.approx(len(found.left) / len(before), nan_ok=True) if before else math.isnan(found.rate)
+    assert found.overlap == pytest.approx(jaccard(before, after))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12))

@@ -39,13 +39,15 @@ def test_the_main_job_launched_in_the_ui_fills_the_graph_and_the_pages(ui, page)
     for group in ("sources", "embeddings", "representations", "selections"):
         page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
 
-    page.goto(f"{base}/assets/selections/toward_adding?view=events")
+    page.goto(f"{base}/assets/selections/toward_adding")
     page.get_by_text("rows_total").first.wait_for(timeout=60_000)
     assert "12 of 12 rows used" in page.inner_text("body")
     page.get_by_text("Show Markdown").first.click()
     picture = page.locator("img[src^='data:image/png']").first
     picture.wait_for(timeout=60_000)
     assert picture.evaluate("image => image.naturalWidth") > 100
+    page.goto(f"{base}/assets/selections/toward_adding?view=events")
+    page.get_by_text("facility_location").first.wait_for(timeout=60_000)  # observed by the comparison
 
     page.goto(f"{base}/assets/comparison?view=events")
     page.get_by_text("overlap random").first.wait_for(timeout=60_000)

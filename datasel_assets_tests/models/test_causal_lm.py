@@ -18,7 +18,7 @@ from datasel_assets.indicators.token_table import (
 )
 from datasel_assets.indicators.tokens import TOKENS
 from datasel_assets.models import causal_lm
-from datasel_assets.models.causal_lm import CausalLM, CausalSpec, checkpoint_stats
+from datasel_assets.models.causal_lm import CausalLM, CausalSpec
 from datasel_assets.models.encoder import DeviceMemoryError
 from datasel_assets.models.hooked import UnsupportedModelError
 from datasel_assets.models.resolve import ModelIntegrityError
@@ -326,20 +326,6 @@ def test_dropped_words_change_the_probability_of_the_answer(tmp_path):
     found = TOKENS["prompt_uncertainty"](contexts)
     assert 0 < found[0] < 1
     assert np.isnan(found[1])
-
-
-def test_checkpoints_are_scored_one_after_the_other(tmp_path):
-    specs = []
-    for step in (1, 2):
-        folder = tmp_path / f"step-{step}"
-        folder.mkdir()
-        save_table_lm(folder, random_table(step))
-        specs.append(CausalSpec(model=str(folder), max_tokens=16, precision="float32", template="plain"))
-    rows = [talk("x", "a b"), talk("y", "c")]
-    found = list(checkpoint_stats(specs, rows, "cpu"))
-    for spec, stats in zip(specs, found, strict=True):
-        np.testing.assert_array_equal(stats.nll, conditioned(spec.model, rows, max_tokens=16).nll)
-    assert (found[0].nll != found[1].nll).all()
 
 
 MULTIPLE_CHOICE = [

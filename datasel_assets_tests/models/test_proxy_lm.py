@@ -6,31 +6,32 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 
-from datasel_assets.models.causal_lm import CausalLM, CausalSpec, checkpoint_stats
-from datasel_assets.models.proxy_lm import (
-    ProxyResult,
-    ProxySpec,
-    _new_model,
-    _Row,
-    kept_checkpoints,
-    learning_rate,
-    pool_drift,
-    split_rows,
-    train_proxy_lm,
-)
+from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.models.fine_tune import ProxyStart
+from datasel_assets.models.proxy_lm import ProxyResult, _new_model, kept_checkpoints, pool_drift, train_proxy_lm
+from datasel_assets.models.proxy_rows import BATCH_ROWS, draw_rows, pool_of, split_rows
+from datasel_assets.models.proxy_spec import ProxySpec
+from datasel_assets.models.proxy_training import learning_rate
 
 torch = pytest.importorskip("torch")
 
 NAMES = ["apples", "pears", "plums", "figs", "nuts"]
-ROWS = [
-    [
-        {"role": "user", "content": f"how many {NAMES[i % 5]} are left when {i} of {i + 7} are eaten?"},
-        {"role": "assistant", "content": f"there are 7 {NAMES[i % 5]} left."},
+
+
+def conversations(n: int) -> list[list[dict[str, str]]]:
+    return [
+        [
+            {"role": "user", "content": f"how many {NAMES[i % 5]} are left when {i} of {i + 7} are eaten?"},
+            {"role": "assistant", "content": f"there are 7 {NAMES[i % 5]} left."},
+        ]
+        for i in range(n)
     ]
-    for i in range(60)
-]
+
+
+ROWS = conversations(60)
 MICRO = {
     "vocabulary": 300,
     "hidden": 32,
@@ -54,10 +55,10 @@ FILES = {
 }
 
 
-def train(folder: Path, rows=ROWS, progress=None, ids=None, checkpoints: int = 0, **options: object) -> ProxyResult:
+def train(folder: Path, rows=ROWS, progress=None, checkpoints: int = 0, **options: object) -> ProxyResult:
     spec = ProxySpec(**{**MICRO, **options})
     return train_proxy_lm(
-        rows, spec, folder, ids=ids, checkpoints=checkpoints, progress=progress, device="cpu", precision="float32"
+        rows, spec, folder, checkpoints=checkpoints, progress=progress, device="cpu", precision="float32"
     )
 
 
@@ -160,9 +161,11 @@ def test_checkpoints_are_kept_at_even_distances_and_the_model_is_the_same(traine
     for name, content in contents(trained.folder).items():
         assert (trained_with_checkpoints.folder / name).read_bytes() == content
     assert (folders[2] / "model.safetensors").read_bytes() == contents(trained.folder)["model.safetensors"]
-    specs = [CausalSpec(model=str(folder), max_tokens=64, precision="float32") for folder in folders]
-    early, middle, late = (float(stats.nll.mean()) for stats in checkpoint_stats(specs, ROWS, "cpu"))
-    assert early > middle > late
+    losses = []
+    for folder in folders:
+        with CausalLM(CausalSpec(model=str(folder), max_tokens=64, precision="float32"), "cpu") as lm:
+            losses.append(lm.token_stats(lm.conditioned(ROWS)).nll.mean())
+    assert losses[0] > losses[1] > losses[2]
 
 
 def test_a_killed_training_with_checkpoints_goes_on_to_the_same_bytes(trained_with_checkpoints, tmp_path):
@@ -236,16 +239,38 @@ def test_rows_without_content_do_not_make_a_model(tmp_path):
 
 
 def test_both_sides_of_the_split_have_rows_and_equal_rows_share_one():
-    def rows(*sides: float) -> list[_Row]:
-        return [_Row(str(side), (), 0.5, side, 0.5) for side in sides]
+    def rows(*sides: float) -> pl.DataFrame:
+        return pl.DataFrame({"side": sides})
 
     for sides in ((0.5, 0.9), (0.001, 0.002), (0.3, 0.3, 0.4)):
         training, held_out = split_rows(rows(*sides), ProxySpec(held_out=0.02))
-        assert training
-        assert held_out
-        assert not {row.row_id for row in training} & {row.row_id for row in held_out}
+        assert training.height
+        assert held_out.height
+        assert not set(training["side"]) & set(held_out["side"])
     training, held_out = split_rows(rows(*np.linspace(0, 0.999, 1000)), ProxySpec(held_out=0.02))
     assert len(held_out) == 20
+
+
+def test_no_held_out_conversation_has_a_copy_that_is_trained_on(trained):
+    once, spec = pool_of(ROWS), ProxySpec(**MICRO)
+    pool = pl.concat([once, once.with_columns(row_id=pl.col("row_id").str.reverse())])
+    drawn = [side["place"] for side in split_rows(draw_rows(pool, spec), spec)]
+    for training, held_out in (drawn, ProxyStart(trained.folder, "cpu").sides(pool)):
+        seen, unseen = pool["content_hash"].gather(training), pool["content_hash"].gather(held_out)
+        assert len(seen) + len(unseen) == 120
+        assert not set(seen) & set(unseen)
+        assert set(unseen.value_counts()["count"]) == {2}
+
+
+def test_rows_that_the_budgets_do_not_reach_are_not_read(tmp_path):
+    options = {"token_budget": 256, "eval_steps": 1, "tokenizer_chars": 400, "held_out_tokens": 40}
+    pool, spec = pool_of(conversations(4 * BATCH_ROWS)), ProxySpec(**{**MICRO, **options})
+    reached = pl.concat(side["place"][:BATCH_ROWS] for side in split_rows(draw_rows(pool, spec), spec))
+    known = pl.Series(range(pool.height)).is_in(reached.implode())
+    assert known.sum() < pool.height / 2
+    train(tmp_path / "whole", pool, **options)
+    train(tmp_path / "part", pool.with_columns(pl.when(known).then("messages")), **options)
+    assert contents(tmp_path / "part") == contents(tmp_path / "whole")
 
 
 def test_the_learning_rate_rises_and_falls():

@@ -103,6 +103,8 @@ def test_each_kind_of_file_is_a_score_of_its_own_family_with_its_keep_sign(data)
         ("how: dsir\ntarget: code\nbuckets: 0\n", "buckets: must be greater than or equal to 2"),
         ("how: predictability\nrepresentation: x\n", "representations/x.yaml is absent or broken; there are: bare"),
         ("how: predictability\nrepresentation: bare\nlabel: cluster\n", "label: cluster needs a file in"),
+        ("how: predictability\nrepresentation: bare\nleave: 9\n", "'leave' goes with 'remove'"),
+        ("how: sum\ninputs: [{score: neighbours.knn_distance}]\n", "in representations/ says 'neighbours: true'"),
         ("how: sensitivity\nrepresentation: bare\nloss: n_chars\n", "has no 'clusters:' block; those with one: none"),
     ],
 )

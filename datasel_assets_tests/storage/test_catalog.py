@@ -140,6 +140,15 @@ class TestViews:
         assert ask(path, "SELECT DISTINCT recipe FROM decisions ORDER BY ALL") == [("longest",), ("random",)]
         assert ask(path, "SELECT * FROM duplicates") == [("a2", "a0")]
 
+    @pytest.mark.parametrize(
+        ("view", "label"),
+        [("changes", "recipe"), ("proxy_eval", "recipe"), ("minhash", "source"), ("dsir_x", "source")],
+    )
+    def test_rows_of_different_files_can_be_told_apart(self, view, label, tmp_path):
+        files = [save(tmp_path / f"{name}.parquet", pa.table({"row_id": ["a"]})) for name in ("one", "two")]
+        build_catalog(tmp_path / "c.duckdb", {view: files}, {})
+        assert ask(tmp_path / "c.duckdb", f"SELECT {label} FROM {view} ORDER BY ALL") == [("one",), ("two",)]
+
     def test_a_table_that_is_one_file_for_all_sources_gets_no_source(self, tmp_path):
         file = save(tmp_path / "arithmetic.parquet", pa.table({"n": [1]}))
         build_catalog(tmp_path / "c.duckdb", {"comparison": [file], "targets_x": [file]}, {})

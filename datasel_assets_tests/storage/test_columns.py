@@ -71,6 +71,21 @@ def test_a_column_with_another_version_is_computed_again_and_the_others_are_kept
     assert producer.asked == [(["a", "b"], ["x"])]
 
 
+def test_columns_apart_are_computed_one_after_the_other_each_for_all_rows(tmp_path):
+    lake, versions = Lake(tmp_path), {"x": "1", "y": "1", "z": "1"}
+    options = {"apart": ["y", "z"], "shard_rows": 2}
+    with pytest.raises(RuntimeError, match="killed"):
+        update(lake, ["a", "b", "c"], versions, Producer(fail_after=3), **options)
+    producer = Producer()
+    assert update(lake, ["a", "b", "c"], versions, producer, **options).shards_resumed == 3
+    assert producer.asked == [(["c"], ["y"]), (["a", "b"], ["z"]), (["c"], ["z"])]
+    producer = Producer()
+    update(lake, ["a", "c", "d"], {**versions, "z": "2"}, producer, **options)
+    assert producer.asked == [(["d"], ["x"]), (["d"], ["y"]), (["d"], ["z"]), (["a", "c"], ["z"])]
+    expected = {"row_id": ["a", "c", "d"], **{name: [float(hash_of(i + name)) for i in "acd"] for name in "xyz"}}
+    assert stored(lake).to_dict(as_series=False) == expected
+
+
 def test_a_column_that_nobody_wants_any_more_leaves_and_nothing_is_computed(tmp_path):
     lake = Lake(tmp_path)
     update(lake, ["a", "b"], {"x": "1", "y": "1"}, Producer())

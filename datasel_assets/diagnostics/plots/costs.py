@@ -8,7 +8,7 @@ from datasel_assets.diagnostics.growth import fit_growth
 from datasel_assets.diagnostics.plots import canvas
 
 _RECIPES = 40
-_CURVES = 8
+_CURVES = 12
 
 
 def cost_bars(
@@ -60,7 +60,8 @@ def growth(times: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: s
     """Draw seconds against rows on doubly logarithmic axes, with the exponent of the fitted power law at each line.
 
     Args:
-        times: operation -> (rows, seconds); the first eight are drawn. What is not positive is left out.
+        times: operation -> (rows, seconds); the first twelve are drawn, those after the eighth with dashes and hollow
+            marks. What is not positive is left out.
         unit: what is counted.
 
     Returns:
@@ -81,14 +82,16 @@ def growth(times: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: s
         return canvas.to_png(fig)
     ends = []
     for k, (name, (rows, took)) in enumerate(curves.items()):
-        law = fit_growth(rows, took)
-        axes.plot(rows, took, "o", color=canvas.CYCLE[k], markersize=5, markeredgecolor="white", zorder=3)
-        written = canvas.label(name, 30)
+        law, again = fit_growth(rows, took), k >= len(canvas.CYCLE)
+        colour = canvas.CYCLE[k % len(canvas.CYCLE)]
+        inside, edge = ("white", colour) if again else (colour, "white")
+        axes.plot(rows, took, "o", color=inside, markersize=5, markeredgecolor=edge, zorder=3)
+        written = ("\u25cb " if again else "") + canvas.label(name, 30)
         if np.isfinite(law.exponent):
             line = np.array([rows[0], rows[-1]])
-            axes.plot(line, law.seconds(line), color=canvas.CYCLE[k], linewidth=1.6)
+            axes.plot(line, law.seconds(line), "--" if again else "-", color=colour, linewidth=1.3)
             written += f"  {law.exponent:.2f}"
-        ends.append((float(took[-1]), float(rows[-1]), written, canvas.CYCLE[k]))
+        ends.append((float(took[-1]), float(rows[-1]), written, colour))
     everything = [np.concatenate([curve[axis] for curve in curves.values()]) for axis in (0, 1)]
     (left, right), (bottom, top) = ((float(v.min()), float(v.max())) for v in everything)
     canvas.log_decades(axes, left / 1.15, max(right * 1.15, left * 2))

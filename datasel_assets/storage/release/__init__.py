@@ -11,6 +11,7 @@ from datasel_assets.storage.release.folder import (
     list_releases,
     read_manifest,
 )
+from datasel_assets.storage.release.read import release_rows
 from datasel_assets.storage.release.write import write_release
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "latest_release",
     "list_releases",
     "read_manifest",
+    "release_rows",
     "write_release",
 ]

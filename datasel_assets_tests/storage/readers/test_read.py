@@ -48,7 +48,7 @@ def test_every_format_is_read_plain_and_compressed(tmp_path: Path, name: str, da
     assert records(read(tmp_path, name + ending, pack(data))) == ROWS
 
 
-@pytest.mark.parametrize("data", [JSONL, ARRAY, gzip.compress(ARRAY), zstd(JSONL)])
+@pytest.mark.parametrize("data", [JSONL, ARRAY, gzip.compress(ARRAY), zstd(JSONL)], ids=["lines", "array", "gz", "zst"])
 def test_json_and_compression_are_known_by_their_first_bytes(tmp_path: Path, data: bytes):
     assert records(read(tmp_path, "no_ending", data)) == ROWS
 

@@ -5,12 +5,18 @@ response, in five manners in turn: verbatim; in capitals with other punctuation 
 words; one word in 20 replaced; the numbers replaced. Items of four words or more are planted. Each implementation
 runs in a process of its own, ``--repeats`` times in turn, and the fastest scan counts; loading compiled code is not
 measured (``warm_up_s``), building the index stands beside (``index_s``). ``objective`` is the recall over all planted
-rows; ``organic`` counts rows without a planted item that are reported: known are the eight that repeat a short question
-(``known``), the others are false.
+rows, ``exact`` that of the tier exact alone, ``long`` and ``short`` those of items of 13 words or more and of fewer;
+``right`` is the share of the rows found that name the planted item. ``organic`` counts rows without a planted item that
+are reported, and ``organic_by`` their hits: known are the seven rows that repeat a short question (``known``), the
+others are false.
 
 - ``13-grams`` is what GPT-3's appendix C and most scripts do: a Python set of the items' word 13-grams (an item of 8 to
   12 words whole), and a row is contaminated when it has one of them. It names no item.
 - ``13-grams by item`` looks for half of an item's words as datasel's tier ngram, with a dictionary and no guards.
+
+``planted``: items of the smaller benchmarks in the same manners among ``--planted`` clean rows, by tier, each with the
+stronger ones: the item at the end of a response (``inside_*``), and as a row of its own (``alone_*``). ``false_alpaca``
+is the share of the clean rows that are listed.
 
 ``reworded``: llm_decontaminator_rephrased, rows without text left out, among ``--clean`` rows of alpaca_52k and half as
 many of gsm8k_train and of code_alpaca_2k each, which are clean but of the kind of two of the three benchmarks that are
@@ -27,9 +33,9 @@ import random
 import re
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +81,12 @@ KNOWN = {
 }
 """Questions of the benchmarks that alpaca_52k holds as they are."""
 
+SMALLER = ("gsm8k_test", "humaneval", "mbpp", "mt_bench_questions", "ifeval", "svamp_test")
+"""Benchmarks whose items the table ``planted`` encodes."""
+
 MANNERS = ("verbatim", "reset", "first 60 %", "5 % words", "numbers")
 SHARE = 0.5
+GRAM = 13
 
 
 def items(folder: Path, *names: str) -> list[EvaluationItem]:
@@ -141,37 +151,44 @@ def words(implementation: str, folder: str) -> dict[str, Any]:
     texts = pool["text"].to_list()
     with measured() as cost:
         hits, evidence = scan(texts)
+    size = {f"{item.evaluation}/{item.item}": len(normalised_words(item.text)) for item in listed}
     recall: dict[str, list[bool]] = defaultdict(list)
-    right = []
+    right, exact = [], []
     for row, (item, manner) in enumerate(pool.select("item", "manner").rows()):
         if manner:
             recall[manner].append(row in hits)
+            recall["long" if size[item] >= GRAM else "short"].append(row in hits)
+            exact.append("exact" in hits.get(row, {}).values())
             if row in hits and "" not in hits[row]:
                 right.append(item in hits[row])
     clean = [row for row in hits if pool["manner"][row] is None]
+    found = Counter(f"{name.split('/')[0]} {tier}" for row in clean for name, tier in hits[row].items() if name)
     return {
         **asdict(cost),
         "index_s": index_s,
         "warm_up_s": warm_up,
         "recall": {name: float(np.mean(found)) for name, found in recall.items()},
-        "all": float(np.mean([hit for found in recall.values() for hit in found])) if recall else None,
+        "all": float(np.mean([*recall["long"], *recall["short"]])) if recall else None,
+        "exact": float(np.mean(exact)) if any(exact) else None,
         "right": float(np.mean(right)) if right else None,
         "organic": len(clean),
-        "known": sum(any(text in evidence.get(row, "") for text in KNOWN) for row in clean),
+        "known": sum(any(text in evidence.get(row, "").lower() for text in KNOWN) for row in clean),
+        "organic_by": dict(sorted(found.items())),
     }
 
 
-Scan = Callable[[list[str]], tuple[dict[int, set[str]], dict[int, str]]]
+Scan = Callable[[list[str]], tuple[dict[int, dict[str, str]], dict[int, str]]]
+"""Text -> for each row that has hits, the tier of each item; and a passage of the row."""
 
 
 def _datasel(listed: list[EvaluationItem]) -> Scan:
     index = EvaluationIndex.build(listed)
 
-    def scan(texts: list[str]) -> tuple[dict[int, set[str]], dict[int, str]]:
+    def scan(texts: list[str]) -> tuple[dict[int, dict[str, str]], dict[int, str]]:
         found = find_overlaps([str(i) for i in range(len(texts))], texts, index)
-        hits: dict[int, set[str]] = defaultdict(set)
-        for row, evaluation, item in found.select("row_id", "evaluation", "item").rows():
-            hits[int(row)].add(f"{evaluation}/{item}")
+        hits: dict[int, dict[str, str]] = defaultdict(dict)
+        for row, evaluation, item, tier in found.select("row_id", "evaluation", "item", "tier").rows():
+            hits[int(row)][f"{evaluation}/{item}"] = tier
         return hits, {int(row): text for row, text in found.select("row_id", "evidence").rows()}
 
     return scan
@@ -180,27 +197,27 @@ def _datasel(listed: list[EvaluationItem]) -> Scan:
 _WORD = re.compile(r"[^\W_]+")
 
 
-def _grams(words: list[str], n: int = 13) -> list[str]:
+def _grams(words: list[str], n: int = GRAM) -> list[str]:
     return [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
 
 
 def _set_of_grams(listed: list[EvaluationItem]) -> Scan:
     wanted: set[str] = set()
-    lengths = {13}
+    lengths = {GRAM}
     for item in listed:
         own = _WORD.findall(item.text.lower())
         if len(own) >= 8:
-            wanted.update(_grams(own, min(13, len(own))))
-            lengths.add(min(13, len(own)))
+            wanted.update(_grams(own, min(GRAM, len(own))))
+            lengths.add(min(GRAM, len(own)))
 
-    def scan(texts: list[str]) -> tuple[dict[int, set[str]], dict[int, str]]:
-        hits: dict[int, set[str]] = {}
+    def scan(texts: list[str]) -> tuple[dict[int, dict[str, str]], dict[int, str]]:
+        hits: dict[int, dict[str, str]] = {}
         evidence = {}
         for row, text in enumerate(texts):
             own = _WORD.findall(text.lower())
             found = next((gram for n in sorted(lengths) for gram in _grams(own, n) if gram in wanted), None)
             if found is not None:
-                hits[row] = {""}
+                hits[row] = {"": "ngram"}
                 evidence[row] = found
         return hits, evidence
 
@@ -210,19 +227,19 @@ def _set_of_grams(listed: list[EvaluationItem]) -> Scan:
 def _grams_by_item(listed: list[EvaluationItem]) -> Scan:
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     total: dict[int, int] = {}
-    lengths = {13}
+    lengths = {GRAM}
     for k, item in enumerate(listed):
         own = _WORD.findall(item.text.lower())
         if len(own) >= 8:
-            n = min(13, len(own))
+            n = min(GRAM, len(own))
             lengths.add(n)
             grams = _grams(own, n)
             total[k] = len(own)
             for i, gram in enumerate(grams):
                 places[gram].append((k, i))
 
-    def scan(texts: list[str]) -> tuple[dict[int, set[str]], dict[int, str]]:
-        hits: dict[int, set[str]] = defaultdict(set)
+    def scan(texts: list[str]) -> tuple[dict[int, dict[str, str]], dict[int, str]]:
+        hits: dict[int, dict[str, str]] = defaultdict(dict)
         evidence = {}
         for row, text in enumerate(texts):
             own = _WORD.findall(text.lower())
@@ -234,7 +251,7 @@ def _grams_by_item(listed: list[EvaluationItem]) -> Scan:
                         evidence[row] = gram
             for k, found in seen.items():
                 if len(found) >= SHARE * total[k]:
-                    hits[row].add(f"{listed[k].evaluation}/{listed[k].item}")
+                    hits[row][f"{listed[k].evaluation}/{listed[k].item}"] = "ngram"
         return hits, evidence
 
     return scan
@@ -245,6 +262,38 @@ _IMPLEMENTED: dict[str, Callable[[list[EvaluationItem]], Scan]] = {
     "13-grams": _set_of_grams,
     "13-grams by item": _grams_by_item,
 }
+
+
+def planted_rows(clean_rows: int, each: int = 100) -> list[Row]:
+    """Recall by tier on ``each`` items in every manner, inside a response and alone, among clean rows of alpaca_52k."""
+    folder, draw = shared_data(), random.Random(0)
+    listed = items(folder, *SMALLER)
+    clean = _clean(folder, "alpaca_52k", clean_rows)
+    rows, own, kinds = [], [], []
+    worth = [item for item in listed if len(normalised_words(item.text)) >= 4]
+    for place in ("inside", "alone"):
+        for manner in MANNERS:
+            for item in draw.sample(worth, each):
+                said = planted(item.text, manner, draw)
+                rows.append(f"{draw.choice(clean)}\n\n{said}" if place == "inside" else said)
+                own.append(item.evaluation)
+                kinds.append(f"{place}_{manner}".replace(" ", "_"))
+    questions = [item.text for item in listed]
+    with measured() as encoding:
+        mine, copies, vectors = _encode([questions, [halved(text) for text in questions], rows + clean])
+    facts = {"items": len(listed), "clean": len(clean), "encode_s": round(encoding.wall_s, 1)}
+    spread, evaluations = ["alpaca"] * len(clean), np.array(own)
+    with measured() as cost:
+        found = find_overlaps([str(i) for i in range(len(vectors))], rows + clean, EvaluationIndex.build(listed))
+    table = []
+    for tier, kept in (("exact", found.filter(pl.col("tier") == "exact")), ("words", found)):
+        hits = {(int(row), evaluation) for row, evaluation in kept.select("row_id", "evaluation").iter_rows()}
+        table.append(Row(f"datasel {tier}", len(vectors), cost, *_quality(hits, evaluations, kinds, spread, facts)))
+    with measured() as cost:
+        named = _Items(np.array([item.evaluation for item in listed]), mine, copies, mine)
+        near, thresholds = named.neighbours(vectors, 0)
+    quality = _quality(hits | near, evaluations, kinds, spread, facts | thresholds)
+    return [*table, Row("datasel words + embedding", len(vectors), cost, *quality)]
 
 
 def reworded(n: int, clean_rows: int) -> list[Row]:
@@ -439,12 +488,17 @@ def _encode(sets: list[list[str]]) -> list[np.ndarray]:
     return np.split(vectors, np.cumsum([len(texts) for texts in sets])[:-1])
 
 
+def _named(table: str, row: Row) -> Row:
+    return replace(row, extra={"table": table, **row.extra})
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run both tables."""
+    """Run the three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=52_002, help="rows of the pool")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--reworded", type=int, default=4_146, help="reworded rows; 0 leaves them and the encoder out")
+    parser.add_argument("--planted", type=int, default=10_000, help="clean rows of the table planted; 0 leaves it out")
+    parser.add_argument("--reworded", type=int, default=4_146, help="reworded rows; 0 leaves that table out")
     parser.add_argument("--clean", type=int, default=2_000, help="clean rows of alpaca_52k among the reworded ones")
     parser.add_argument("--no-record", action="store_true", help="print only")
     options = parser.parse_args(argv)
@@ -465,16 +519,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             "index_s": round(got["index_s"], 2),
             "warm_up_s": round(got["warm_up_s"], 2),
             "right": got["right"],
+            "exact": got["exact"],
             "organic": got["organic"],
             "known": got["known"],
+            "organic_by": got["organic_by"],
             **{manner.replace(" ", "_"): round(share, 3) for manner, share in got["recall"].items()},
         }
         rows.append(Row(name, options.n, cost, got["all"], {k: v for k, v in extra.items() if v is not None}))
+    if options.planted:
+        rows += [_named("planted", row) for row in planted_rows(options.planted)]
     if options.reworded:
-        rows += [
-            Row(r.implementation, r.n, r.measured, r.objective, {"table": "reworded", **r.extra})
-            for r in reworded(options.reworded, options.clean)
-        ]
+        rows += [_named("reworded", row) for row in reworded(options.reworded, options.clean)]
     report("contamination", rows, record=not options.no_record)
     return 0
 

@@ -99,10 +99,19 @@ def measured(interval: float = 0.01):
         result.peak_rss_mb = max(peak, private()) - start_memory
 
 
-def isolated(function: str, **arguments: Any) -> dict[str, Any]:
+def high_water_mb() -> float:
+    """Largest resident size of this process, mapped input included (``ru_maxrss`` would be inherited at fork)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def isolated(function: str, *, limit_s: float | None = None, **arguments: Any) -> dict[str, Any]:
     """Call ``package.module:function(**arguments)`` in a fresh process and return its JSON-able dict.
 
     A fresh process gives every implementation the same cold caches and its own peak memory.
+
+    Raises:
+        subprocess.TimeoutExpired: it ran for ``limit_s`` seconds, and was stopped.
     """
     module, name = function.split(":")
     code = (
@@ -118,6 +127,7 @@ def isolated(function: str, **arguments: Any) -> dict[str, Any]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
+        timeout=limit_s,
     )
     return json.loads(done.stdout.rsplit("@@", 1)[1])
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Measured, Row, isolated, measured, report
+from benchmarks.harness import Measured, Row, high_water_mb, isolated, measured, report
 
 
 def make(folder: Path, n: int, t: int, dim: int, topics: int = 57) -> None:
@@ -45,15 +45,9 @@ def run(implementation: str, folder: str, n: int, k: int) -> dict[str, Any]:
         "wall_s": cost.wall_s,
         "cpu_s": cost.cpu_s,
         "peak_rss_mb": cost.peak_rss_mb,
-        "max_rss_mb": _high_water_mb(),
+        "max_rss_mb": high_water_mb(),
         "picks": picks,
     }
-
-
-def _high_water_mb() -> float:
-    """Largest resident size of this process, mapped input included (``ru_maxrss`` would be inherited at fork)."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def _floor(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:

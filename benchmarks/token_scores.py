@@ -30,7 +30,8 @@ WARM_UP = 64
 
 def build(kind: str, folder: str) -> dict[str, Any]:
     """Write the model ``proxy`` or ``large`` to ``folder``; both have the tokenizer of the proxy."""
-    from datasel_assets.models.proxy_lm import ProxySpec, train_proxy_lm
+    from datasel_assets.models.proxy_lm import train_proxy_lm
+    from datasel_assets.models.proxy_spec import ProxySpec
 
     spec = ProxySpec(token_budget=20_000, max_tokens=MAX_TOKENS, eval_steps=1000, held_out_tokens=1000)
     train_proxy_lm(conversations(2000, POOL), spec, Path(folder))

@@ -218,13 +218,14 @@ def find_overlaps(
     if len(row_ids) != len(texts):
         raise ValueError(f"{len(row_ids)} row ids for {len(texts)} texts; each row needs one of both")
     found: list[tuple[int, int, int, int, str]] = []
-    start = size = 0
-    listed = texts.to_list() if isinstance(texts, pl.Series) else texts
-    for i, text in enumerate(listed):
+    block: list[str | None] = []
+    size = 0
+    for i, text in enumerate(texts):
+        block.append(text)
         size += len(text) if text else 0
-        if size >= block_chars or i + 1 == len(listed):
-            found += _scan(split(listed[start : i + 1]), start, index)
-            start, size = i + 1, 0
+        if size >= block_chars or i + 1 == len(texts):
+            found += _scan(split(block), i + 1 - len(block), index)
+            block, size = [], 0
     return _table(row_ids, found, index)
 
 

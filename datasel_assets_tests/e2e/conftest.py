@@ -76,7 +76,12 @@ class Product:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                self.command(*arguments), env=self.environment, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
+                self.command(*arguments),
+                env=self.environment,
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests may run in the background
             )
 
     def query(self, query: str, **variables: Any) -> dict[str, Any]:

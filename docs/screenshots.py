@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,7 +76,7 @@ def main(data: Path) -> None:
         page = browser.new_page(viewport={"width": 1500, "height": 900})
         graph(page, address)
         materialization(page, address)
-        comparison(page, address)
+        comparison(page, data)
         report = next((data / "releases" / RECIPE).glob("*/report.html"))
         page.set_viewport_size({"width": 1100, "height": 1400})
         open_page(page, report.as_uri(), RECIPE)
@@ -84,9 +85,11 @@ def main(data: Path) -> None:
 
 
 def graph(page: Page, address: str) -> None:
-    """Everything that one selection is made from."""
+    """What one selection is made from, but for the search for items of evaluations by their vectors."""
     page.set_viewport_size({"width": 1500, "height": 960})
-    open_page(page, f"{address}/asset-groups~%2Bkey%3A%22selections%2F{RECIPE}%22/", "selections")
+    hidden = ("group:evaluation_embeddings", "group:evaluation_neighbours", 'key:"*/rds_plus"')
+    query = " and not ".join([f'+key:"selections/{RECIPE}"', *hidden])
+    open_page(page, f"{address}/asset-groups~{urllib.parse.quote(query, safe='')}/", "selections")
     page.get_by_text("Hide navigation").click()
     page.locator(".CodeMirror").first.click()
     page.keyboard.press("Escape")
@@ -103,11 +106,13 @@ def materialization(page: Page, address: str) -> None:
     save(page, "materialization")
 
 
-def comparison(page: Page, address: str) -> None:
-    """The table of all recipes."""
-    page.set_viewport_size({"width": 1500, "height": 1150})
-    open_page(page, f"{address}/assets/comparison?view=events", "rows_total")
-    save(page, "comparison")
+def comparison(page: Page, data: Path) -> None:
+    """Quality against diversity of all recipes, from the page that compares them."""
+    page.set_viewport_size({"width": 1100, "height": 900})
+    open_page(page, (data / "warehouse" / "reports" / "comparison.html").as_uri(), "Recipes side by side")
+    page.get_by_text("Pictures", exact=True).scroll_into_view_if_needed()
+    page.evaluate("[...document.querySelectorAll('h2')].find(h => h.textContent == 'Pictures').scrollIntoView()")
+    save(page, "comparison", x=0, y=0, width=1100, height=820)
 
 
 if __name__ == "__main__":

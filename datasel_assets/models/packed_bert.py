@@ -7,7 +7,7 @@ into the products, and attention works on groups of rows of equal length, which 
 Not here: other architectures and devices, which take :mod:`datasel_assets.models.hooked`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,20 @@ ROW_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """``rows`` consecutive rows of equal ``length``; their tokens start at ``token``."""
 
     rows: int
     token: int
     length: int
+
+    def parts(self, heads: int) -> Iterator[tuple[slice, int]]:
+        """Yield (tokens, rows) of so few rows at a time that their attention scores stay inside the cache."""
+        step = max(1, SCORE_BYTES // (4 * heads * self.length * self.length))
+        for first in range(0, self.rows, step):
+            rows = min(step, self.rows - first)
+            start = self.token + first * self.length
+            yield slice(start, start + rows * self.length), rows
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class PackedBertEngine:
         import torch
 
         with torch.inference_mode():
-            groups = _groups(rows)
+            groups = groups_of(rows)
             x = self._embed(np.concatenate(rows), groups)
             pooled = [self._pool(x, groups)] if 0 in self.layers else []
             for index, block in enumerate(self._blocks, start=1):
@@ -99,7 +107,7 @@ class PackedBertEngine:
                     pooled.append(self._pool(x, groups))
             return [layer.numpy() for layer in pooled]
 
-    def _embed(self, ids: np.ndarray, groups: Sequence[_Group]) -> "torch.Tensor":
+    def _embed(self, ids: np.ndarray, groups: Sequence[Group]) -> "torch.Tensor":
         """Return the embedding output (T, h), T rounded up with rows that nothing reads."""
         import torch
         from torch.nn.functional import layer_norm
@@ -121,7 +129,7 @@ class PackedBertEngine:
         real = ids != self._position_pad
         return np.cumsum(real, axis=1) * real + self._position_pad
 
-    def _apply(self, block: _Block, x: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
+    def _apply(self, block: _Block, x: "torch.Tensor", groups: Sequence[Group]) -> "torch.Tensor":
         from torch.nn.functional import layer_norm
 
         width = x.shape[1:]
@@ -132,11 +140,10 @@ class PackedBertEngine:
         weight, bias, eps = block.down_norm
         return layer_norm(packed_linear_add(inner, *block.down, x), width, weight, bias, eps)
 
-    def _attend(self, qkv: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
+    def _attend(self, qkv: "torch.Tensor", groups: Sequence[Group]) -> "torch.Tensor":
         """Return softmax(q k' / sqrt(d)) v for each row and head, (T, h) from (T, 3 h).
 
-        Explicit products beat ``scaled_dot_product_attention`` here: its CPU kernel is made for long rows. Scores of
-        a few rows at a time stay inside the cache.
+        Explicit products beat ``scaled_dot_product_attention`` here: its CPU kernel is made for long rows.
         """
         import torch
 
@@ -146,11 +153,7 @@ class PackedBertEngine:
         unused = qkv.new_empty(1)
         for group in groups:
             length = group.length
-            step = max(1, SCORE_BYTES // (4 * heads * length * length))
-            for first in range(0, group.rows, step):
-                rows = min(step, group.rows - first)
-                start = group.token + first * length
-                here = slice(start, start + rows * length)
+            for here, rows in group.parts(heads):
                 q, k, v = (
                     qkv[here]
                     .view(rows, length, 3, heads, size)
@@ -163,7 +166,7 @@ class PackedBertEngine:
                 mixed[here].view(rows, length, heads, size).copy_(context.transpose(1, 2))
         return mixed
 
-    def _pool(self, x: "torch.Tensor", groups: Sequence[_Group]) -> "torch.Tensor":
+    def _pool(self, x: "torch.Tensor", groups: Sequence[Group]) -> "torch.Tensor":
         import torch
 
         pooled = []
@@ -174,12 +177,13 @@ class PackedBertEngine:
         return torch.cat(pooled)
 
 
-def _groups(rows: Sequence[np.ndarray]) -> list[_Group]:
+def groups_of(rows: Sequence[np.ndarray]) -> list[Group]:
+    """Return the runs of rows of equal length, in order; ``rows`` are (length,) token ids."""
     groups = []
     token = 0
     for length, members in groupby(map(len, rows)):
         count = sum(1 for _ in members)
-        groups.append(_Group(count, token, length))
+        groups.append(Group(count, token, length))
         token += count * length
     return groups
 

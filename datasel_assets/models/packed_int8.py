@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasel_assets.models.packed_bert import SCORE_BYTES, PackedBertEngine, _Group, _groups
+from datasel_assets.models.packed_bert import Group, PackedBertEngine, groups_of
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +79,7 @@ class PackedInt8Engine(PackedBertEngine):
         from datasel_assets.models import int8_kernels as kernels
 
         with torch.inference_mode():
-            groups = _groups(rows)
+            groups = groups_of(rows)
             x = self._embed(np.concatenate(rows), groups)
             pooled = [self._pool(x, groups)] if 0 in self.layers else []
             if self._blocks:
@@ -100,7 +100,7 @@ class PackedInt8Engine(PackedBertEngine):
         x: "torch.Tensor",
         states: "torch.Tensor",
         scales: np.ndarray,
-        groups: Sequence[_Group],
+        groups: Sequence[Group],
     ) -> None:
         """Replace ``x`` (T, h) by what the block makes of it, and ``states`` and ``scales`` by its rounded form."""
         import torch
@@ -123,7 +123,7 @@ class PackedInt8Engine(PackedBertEngine):
         kernels.add_norm_quantise(sums, inner_scales, *down, x.numpy(), *block.down_norm, *next_input, rounded, scales)
 
     def _mix(
-        self, linear: _Linear, states: "torch.Tensor", scales: np.ndarray, groups: Sequence[_Group]
+        self, linear: _Linear, states: "torch.Tensor", scales: np.ndarray, groups: Sequence[Group]
     ) -> "tuple[torch.Tensor, np.ndarray]":
         """Return softmax(q k') v for each row and head, rounded: (T, h) int8 and (T,) scales."""
         import torch
@@ -135,11 +135,7 @@ class PackedInt8Engine(PackedBertEngine):
         heads, size = self._heads, states.shape[1] // self._heads
         for group in groups:
             length = group.length
-            step = max(1, SCORE_BYTES // (4 * heads * length * length))
-            for first in range(0, group.rows, step):
-                rows = min(step, group.rows - first)
-                start = group.token + first * length
-                here = slice(start, start + rows * length)
+            for here, rows in group.parts(heads):
                 parts = torch.empty((3, rows, heads, length, size), dtype=torch.bfloat16)
                 kernels.split_heads(sums[here], scales[here], linear.scales, linear.bias, _bits(parts))
                 q, k, v = parts.view(3, rows * heads, length, size)

@@ -143,9 +143,9 @@ POOLS: dict[str, Callable[[int, int], Pool]] = {"dolly": dolly, "gsm8k": gsm8k, 
 
 def scored(data: Path, rows: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, str], Measured]:
     """Run the product over one pool; return all scores in the order of the rows, their keep signs, and the cost."""
-    from datasel_assets.defs.pool import read_pool
-    from datasel_assets.defs.resources import Warehouse
     from datasel_assets.settings import Settings
+    from datasel_assets.tables.pool import read_pool
+    from datasel_assets.tables.warehouse import Warehouse
 
     write_yaml(data / "sources" / f"{SOURCE}.yaml", {"uri": "files/pool.jsonl", "format": "alpaca"})
     path = data / "files" / "pool.jsonl"

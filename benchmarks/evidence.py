@@ -16,9 +16,9 @@ import polars as pl
 
 from benchmarks import harness
 from benchmarks.harness import Measured, Row
-from datasel_assets.defs.resources import Warehouse
 from datasel_assets.diagnostics.outcomes import outcomes
 from datasel_assets.settings import REPOSITORY, load_settings
+from datasel_assets.tables.warehouse import Warehouse
 
 OPERATION = "evidence"
 

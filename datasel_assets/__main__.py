@@ -78,7 +78,7 @@ def run(settings: Settings) -> int:
 
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.main_job import run_main
-    from datasel_assets.defs.resources import Warehouse
+    from datasel_assets.tables.warehouse import Warehouse
 
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     warehouse = Warehouse(settings)
@@ -115,7 +115,7 @@ def run(settings: Settings) -> int:
 def _summary(console, settings: Settings, outcome, started: float) -> None:
     from rich.table import Table
 
-    from datasel_assets.defs.resources import Warehouse
+    from datasel_assets.tables.warehouse import Warehouse
 
     warehouse = Warehouse(settings)
     records = [record for record in warehouse.lake.runs() if record["at"] >= started]
@@ -193,8 +193,8 @@ def try_out(settings: Settings, recipes: Sequence[str]) -> int:
     from datasel_assets import progress
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.main_job import run_on_demand
-    from datasel_assets.defs.resources import Warehouse
     from datasel_assets.diagnostics.outcomes import outcomes, summary
+    from datasel_assets.tables.warehouse import Warehouse
 
     console = Console(highlight=False)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -239,9 +239,9 @@ def what_if(settings: Settings, arguments: argparse.Namespace) -> int:
     import polars as pl
     import yaml
 
-    from datasel_assets.defs.resources import Warehouse
-    from datasel_assets.defs.rethreshold import rethreshold
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
+    from datasel_assets.tables.selections.rethreshold import rethreshold
+    from datasel_assets.tables.warehouse import Warehouse
 
     started = time.time()
     try:
@@ -271,10 +271,10 @@ def what_if(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def side_by_side(settings: Settings, recipe: str, named: Sequence[str]) -> int:
     """Print what entered and left between two versions of a recipe, and the figures of both."""
-    from datasel_assets.defs.release_versions import compare_versions, titles
-    from datasel_assets.defs.resources import Warehouse
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
     from datasel_assets.storage.release import ReleaseDamagedError
+    from datasel_assets.tables.selections.release_versions import compare_versions, titles
+    from datasel_assets.tables.warehouse import Warehouse
 
     if len(named) > 2:
         print("compare takes two versions at most", file=sys.stderr)
@@ -315,8 +315,8 @@ def prune_warehouse(settings: Settings, *, dry_run: bool) -> int:
 
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.prune import prune
-    from datasel_assets.defs.resources import Warehouse
     from datasel_assets.registry.base import RegistryError
+    from datasel_assets.tables.warehouse import Warehouse
 
     _, assets = assemble(Warehouse(settings))
     with dg.DagsterInstance.get() as instance:

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from datasel_assets.defs.graph import table_assets
+from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs, main_job
 from datasel_assets.defs.main_job import phases
-from datasel_assets.defs.resources import Warehouse, WarehouseResource
+from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.sensors import automation_sensor, daily_refresh, sources_sensor
-from datasel_assets.defs.table_asset import TableAsset
 from datasel_assets.settings import Settings, load_settings
+from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.table import Table
+from datasel_assets.tables.warehouse import Warehouse
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
@@ -22,14 +24,14 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     return assemble(Warehouse(settings or load_settings()))[0]
 
 
-def assemble(warehouse: Warehouse) -> tuple[dg.Definitions, Sequence[TableAsset]]:
+def assemble(warehouse: Warehouse) -> tuple[dg.Definitions, Sequence[Table]]:
     """Return the definitions for an opened data folder, and the table assets they were made from, upstream first."""
     settings = warehouse.settings
-    assets = table_assets(warehouse.registry)
+    assets = all_tables(warehouse.registry)
     regular = [asset for asset in assets if not asset.on_demand]
     jobs = [*asset_jobs(assets), main_job(assemble)]
     definitions = dg.Definitions(
-        assets=[asset.to_dagster() for asset in assets],
+        assets=[to_asset(asset) for asset in assets],
         jobs=jobs,
         sensors=[sources_sensor(phases(regular)[0], [jobs[0], jobs[-1]]), automation_sensor()],
         schedules=[daily_refresh],

@@ -13,6 +13,7 @@ FLOORS = [
     {"schema", "progress", "settings", "compiled"},
     {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus"},
     {"recipes", "models", "storage", "compute", "registry"},
+    {"tables"},
     {"defs"},
     {"definitions", "__main__"},
 ]

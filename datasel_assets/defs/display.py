@@ -1,62 +1,69 @@
-"""How facts look in the UI: sample rows, plots, histograms as metadata. Text from data is never rendered as markup."""
+"""How what a table shows looks in the Dagster UI: metadata values, column schema, column lineage."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import polars as pl
+import pyarrow.parquet as pq
 
-from datasel_assets.defs.columns import describe
-from datasel_assets.diagnostics.text import clean
-
-SAMPLE_ROWS = 5
-CELL_CHARS = 140
+from datasel_assets.storage.lake import Key
+from datasel_assets.tables.columns import describe
+from datasel_assets.tables.shown import FilePath, Link, Picture, Rows
 
 
-def sample_table(
-    frame: pl.DataFrame, columns: Sequence[str] | Mapping[str, str], rows: int = SAMPLE_ROWS
-) -> dg.TableMetadataValue:
-    """Return the first rows as a table; the UI shows its cells as plain text.
-
-    Args:
-        frame: the rows.
-        columns: the columns to show, or a mapping from them to shorter headings.
-        rows: how many rows at most.
-    """
-    headings = columns if isinstance(columns, Mapping) else {name: name for name in columns}
-    records = [
-        dg.TableRecord({heading: _cell(row[column]) for column, heading in headings.items()})
-        for row in frame.head(rows).select(list(headings)).iter_rows(named=True)
-    ]
-    schema = dg.TableSchema(
-        columns=[dg.TableColumn(heading, description=describe(column)) for column, heading in headings.items()]
-    )
-    return dg.MetadataValue.table(records, schema=schema)
+def metadata(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a page shows as metadata of an event."""
+    return {name: _value(value) for name, value in shown.items()}
 
 
-def counts_table(counts: Mapping[str, Any], name: str, value: str) -> dg.TableMetadataValue:
-    """Return a mapping as a two-column table."""
-    return dg.MetadataValue.table(
-        [dg.TableRecord({name: _cell(key), value: _cell(count)}) for key, count in counts.items()],
-        schema=dg.TableSchema(columns=[dg.TableColumn(name), dg.TableColumn(value)]),
+def short(value: Any) -> Any:
+    """Round a figure for reading; the table keeps all digits."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def column_schema(path: Path, texts: Mapping[str, str]) -> dg.TableSchema:
+    """Return the columns of a Parquet file."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(f.name, _type_name(f.type), texts.get(f.name) or describe(f.name))
+            for f in pq.read_schema(path)
+        ]
     )
 
 
-def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
-    """Return a PNG as embedded Markdown."""
-    from datasel_assets.diagnostics.plots import as_markdown
-
-    return dg.MetadataValue.md(as_markdown(png, alt))
-
-
-def asset_link(*key: str) -> dg.DagsterAssetMetadataValue:
-    """Return a link to another asset."""
-    return dg.MetadataValue.asset(dg.AssetKey(list(key)))
+def column_lineage(lineage: Mapping[str, Sequence[tuple[Key, str]]]) -> dg.TableColumnLineage:
+    """Return which columns of other tables each column is made from."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=dg.AssetKey(list(key)), column_name=name) for key, name in origins]
+            for column, origins in lineage.items()
+        }
+    )
 
 
-def _cell(value: Any) -> str | int | float | bool:
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    return clean("" if value is None else str(value), CELL_CHARS)
+def _value(value: Any) -> Any:
+    match value:
+        case Picture(png, alt):
+            from datasel_assets.diagnostics.plots import as_markdown
+
+            return dg.MetadataValue.md(as_markdown(png, alt))
+        case Rows(columns, cells):
+            return dg.MetadataValue.table(
+                [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in cells],
+                schema=dg.TableSchema(
+                    columns=[dg.TableColumn(name, description=text) for name, text in columns.items()]
+                ),
+            )
+        case Link(key):
+            return dg.MetadataValue.asset(dg.AssetKey(list(key)))
+        case FilePath(path):
+            return dg.MetadataValue.path(str(path))
+    return short(value)
+
+
+def _type_name(type_: Any) -> str:
+    name = str(type_).replace("large_", "").replace("element: ", "")
+    vector = re.fullmatch(r"fixed_size_list<halffloat>\[(\d+)\]", name)
+    return f"float16[{vector[1]}]" if vector else {"float": "float32", "double": "float64"}.get(name, name)

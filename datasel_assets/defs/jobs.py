@@ -6,14 +6,15 @@ import dagster as dg
 
 from datasel_assets.defs.main_job import EVIDENCE, run_main
 from datasel_assets.defs.op_tags import MAX_RUNTIME_TAG
-from datasel_assets.defs.resources import Warehouse, WarehouseResource
-from datasel_assets.defs.table_asset import TableAsset
+from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.tables.table import Table
+from datasel_assets.tables.warehouse import Warehouse
 
 
-def asset_jobs(assets: Sequence[TableAsset]) -> list:
+def asset_jobs(assets: Sequence[Table]) -> list:
     """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), ``evidence`` (on request)."""
-    per_source = [dg.AssetKey(list(a.key)) for a in assets if a.partitioned]
-    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.partitioned and not a.on_demand]
+    per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source]
+    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand]
     evidence = dg.define_asset_job(
         EVIDENCE,
@@ -38,7 +39,7 @@ def asset_jobs(assets: Sequence[TableAsset]) -> list:
     ]
 
 
-def main_job(build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[TableAsset]]]) -> dg.JobDefinition:
+def main_job(build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[Table]]]) -> dg.JobDefinition:
     """Return the job ``main``: the registry as it is at launch, brought up to date by runs of its own.
 
     Args:

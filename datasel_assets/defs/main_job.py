@@ -13,9 +13,9 @@ import dagster as dg
 
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.reap import PROCESS_TAG, reap_dead_runs, this_process
-from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.table_asset import TableAsset
 from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.table import Table
+from datasel_assets.tables.warehouse import Warehouse
 
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
@@ -23,10 +23,10 @@ EVIDENCE = "evidence"
 
 @dataclass(frozen=True)
 class Phase:
-    """Assets that one run (per source, when partitioned) can materialise together, upstream first."""
+    """Assets that one run (per source, when there is one table each) can materialise together, upstream first."""
 
-    partitioned: bool
-    assets: tuple[TableAsset, ...]
+    per_source: bool
+    assets: tuple[Table, ...]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Outcome:
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     checked: int = 0
-    waiting: list[tuple[TableAsset, str | None]] = field(default_factory=list)
+    waiting: list[tuple[Table, str | None]] = field(default_factory=list)
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -50,41 +50,41 @@ class Outcome:
         return [run for run in self.runs if not run["success"]]
 
 
-def phases(assets: Sequence[TableAsset]) -> list[Phase]:
+def phases(assets: Sequence[Table]) -> list[Phase]:
     """Cut the graph into alternating phases of per-source and global assets.
 
     A per-source table may need a global one (the whitening basis) that needs per-source tables (the moments), so no
     single run can hold everything. Each phase takes all assets of its kind whose inputs are ready.
     """
-    waiting, done, found, partitioned = list(assets), set(), [], True
+    waiting, done, found, per_source = list(assets), set(), [], True
     while waiting:
-        chosen: list[TableAsset] = []
+        chosen: list[Table] = []
         progressed = True
         while progressed:
             progressed = False
             for asset in list(waiting):
-                if asset.partitioned == partitioned and set(asset.deps) <= done:
+                if asset.per_source == per_source and set(asset.reads) <= done:
                     chosen.append(asset)
                     waiting.remove(asset)
                     done.add(asset.key)
                     progressed = True
         if chosen:
-            found.append(Phase(partitioned, tuple(chosen)))
-        elif found and found[-1].partitioned != partitioned and not any(set(a.deps) <= done for a in waiting):
+            found.append(Phase(per_source, tuple(chosen)))
+        elif found and found[-1].per_source != per_source and not any(set(a.reads) <= done for a in waiting):
             raise ValueError(f"assets wait for tables that nobody makes: {[a.name for a in waiting]}")
-        partitioned = not partitioned
+        per_source = not per_source
     return found
 
 
 def stale(
     phase: Phase, warehouse: Warehouse, source: str | None, broken: Collection[tuple[Key, str | None]] = ()
-) -> tuple[list[TableAsset], dict[str, str]]:
+) -> tuple[list[Table], dict[str, str]]:
     """Return the assets of a phase that are not current, with everything of the phase that reads them.
 
     The second value says, by name, why it cannot be told of others: a file that they are made from is not there. Keys
     with sources that are ``broken`` are left out.
     """
-    found: list[TableAsset] = []
+    found: list[Table] = []
     unusable: dict[str, str] = {}
     for asset in phase.assets:
         if (asset.key, source) in broken:
@@ -94,18 +94,18 @@ def stale(
         except Exception as error:
             unusable[asset.name] = str(error)
             continue
-        if not current or {other.key for other in found} & set(asset.deps):
+        if not current or {other.key for other in found} & set(asset.reads):
             found.append(asset)
     return found, unusable
 
 
 def run_main(
     definitions: dg.Definitions,
-    assets: Sequence[TableAsset],
+    assets: Sequence[Table],
     open_warehouse: Callable[[], Warehouse],
     instance: dg.DagsterInstance,
     *,
-    on_run: Callable[[str, str | None, Sequence[TableAsset]], None] = lambda state, source, assets: None,
+    on_run: Callable[[str, str | None, Sequence[Table]], None] = lambda state, source, assets: None,
     quiet: bool = True,
 ) -> Outcome:
     """Register the sources, then run every phase over what is stale.
@@ -125,15 +125,15 @@ def run_main(
     broken: set[tuple[Key, str | None]] = set()
     regular = {asset.key: asset for asset in assets if not asset.on_demand}
 
-    def lacks(asset: TableAsset, source: str | None, lake: Lake) -> bool:
+    def lacks(asset: Table, source: str | None, lake: Lake) -> bool:
         """Tell whether an asset reads a table that failed and has never been made for any source it is read of."""
-        for needed in (regular[key] for key in asset.deps if not asset.lenient):
-            read = [None] if not needed.partitioned else [source] if asset.partitioned else wanted
+        for needed in (regular[key] for key in asset.reads if not asset.lenient):
+            read = [None] if not needed.per_source else [source] if asset.per_source else wanted
             if any((needed.key, s) in broken for s in read) and not any(lake.info(needed.table_key(s)) for s in read):
                 return True
         return False
 
-    turns = [(p, source) for p in phases(list(regular.values())) for source in (wanted if p.partitioned else [None])]
+    turns = [(p, source) for p in phases(list(regular.values())) for source in (wanted if p.per_source else [None])]
     for phase, source in turns:
         failed = True
         while failed:
@@ -161,11 +161,11 @@ def run_main(
 
 def run_on_demand(
     definitions: dg.Definitions,
-    assets: Sequence[TableAsset],
+    assets: Sequence[Table],
     warehouse: Warehouse,
     instance: dg.DagsterInstance,
     *,
-    on_run: Callable[[str, str | None, Sequence[TableAsset]], None] = lambda state, source, assets: None,
+    on_run: Callable[[str, str | None, Sequence[Table]], None] = lambda state, source, assets: None,
 ) -> Outcome:
     """Run each of some on-demand assets that is not current, one run per asset."""
     reap_dead_runs(instance)
@@ -184,7 +184,7 @@ def run_on_demand(
 def _launch(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    assets: Sequence[TableAsset],
+    assets: Sequence[Table],
     source: str | None,
     quiet: bool,
     job_name: str | None = None,

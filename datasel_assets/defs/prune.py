@@ -5,14 +5,15 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from datasel_assets.defs.item_neighbours import STATE as SEEN_ITEMS
-from datasel_assets.defs.label_graphs import VECTORS as LABEL_VECTORS
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.table_asset import TableAsset, note_path
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.settings import Settings
 from datasel_assets.storage.lake import Key
+from datasel_assets.tables.contamination.item_neighbours import STATE as SEEN_ITEMS
+from datasel_assets.tables.making import note_path
+from datasel_assets.tables.table import Table
+from datasel_assets.tables.tags.label_graphs import VECTORS as LABEL_VECTORS
+from datasel_assets.tables.warehouse import Warehouse
 
 COMPANIONS = {
     "corpus": ("quarantine",),
@@ -29,9 +30,7 @@ CACHES = {"targets": "_targets", "evaluations": "_evaluations"}
 """Where the files of what is no source are kept."""
 
 
-def prune(
-    settings: Settings, assets: Sequence[TableAsset], instance: dg.DagsterInstance, *, dry_run: bool
-) -> list[str]:
+def prune(settings: Settings, assets: Sequence[Table], instance: dg.DagsterInstance, *, dry_run: bool) -> list[str]:
     """Delete every table that no registry file accounts for, with all that belongs to it, and retired partitions.
 
     Nothing else ever deletes a table. Releases are never touched.
@@ -45,7 +44,7 @@ def prune(
         raise RegistryError("nothing is deleted while a file cannot be read:\n" + "\n".join(registry.errors.values()))
     keep: set[Key] = set()
     for asset in assets:
-        for source in sorted(registry.sources) if asset.partitioned else [None]:
+        for source in sorted(registry.sources) if asset.per_source else [None]:
             key = asset.table_key(source)
             keep.add(key)
             keep |= {(companion, *key[1:]) for companion in COMPANIONS.get(key[0], ())}

@@ -1,56 +1,11 @@
-"""The resource every asset takes: the data folder with its lake and registry, and the device of the models."""
+"""The resource every asset takes: which data folder, and where models run."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
-from datasel_assets.models.shape import ModelShape, model_shape
-from datasel_assets.registry.encoder import EncoderSpec
-from datasel_assets.registry.load import Registry, load_registry
-from datasel_assets.settings import Settings
-from datasel_assets.storage.lake import Lake
-
-
-@dataclass(frozen=True)
-class Warehouse:
-    """One data folder, opened: settings, the tables and the registry files as they are now."""
-
-    settings: Settings
-
-    @cached_property
-    def lake(self) -> Lake:
-        """Return the tables."""
-        return Lake(self.settings.warehouse)
-
-    @cached_property
-    def registry(self) -> Registry:
-        """Return the registry files, read once per opened warehouse."""
-        return load_registry(self.settings.data)
-
-    def active_sources(self) -> list[str]:
-        """Return the sources whose rows are in the pool now, sorted.
-
-        A source counts when its corpus was published and its registry file is there, even if that file cannot be
-        read at the moment: a typo must not throw a source out of the pool.
-        """
-        published = {key[1] for key in self.lake.tables("corpus")}
-        return sorted(published & self.registry.source_names)
-
-    def shape(self, encoder: EncoderSpec) -> ModelShape:
-        """Return layers, width and identity of a model; a relative path starts from the data folder."""
-        return model_shape(encoder.model, encoder.revision, self.settings.data)
-
-    def versions(self, *prefix: str) -> dict[str, str]:
-        """Return the data version of the table ``prefix/<source>`` for every active source that has one."""
-        found = {}
-        for source in self.active_sources():
-            info = self.lake.info((*prefix, source))
-            if info:
-                found["/".join((*prefix, source))] = info.data_version
-        return found
+from datasel_assets.tables.warehouse import Warehouse, open_warehouse
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -64,4 +19,4 @@ class WarehouseResource(dg.ConfigurableResource):
 
     def open(self) -> Warehouse:
         """Return the opened data folder."""
-        return Warehouse(Settings.at(Path(self.data), self.device))
+        return open_warehouse(Path(self.data), self.device)

@@ -11,9 +11,10 @@ import dagster as dg
 
 from datasel_assets.defs.main_job import Phase, stale
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
-from datasel_assets.defs.resources import Warehouse, WarehouseResource
+from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers import snapshot
+from datasel_assets.tables.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import dagster as dg
 import pytest
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.graph import table_assets
 from datasel_assets.defs.main_job import Outcome, run_main
-from datasel_assets.defs.resources import Warehouse
-from datasel_assets.defs.table_asset import Built, Step, TableAsset
 from datasel_assets.diagnostics.plots import canvas
 from datasel_assets.settings import Settings
+from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.table import Built, Step, Table
+from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import small_pool
 
 
@@ -35,12 +35,12 @@ class Project:
         outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
         return outcome, self.warehouse.lake.runs()[before:]
 
-    def refresh(self, wanted: Callable[[TableAsset], bool]) -> dict[tuple[str, str | None], Built]:
+    def refresh(self, wanted: Callable[[Table], bool]) -> dict[tuple[str, str | None], Built]:
         """Make what is not current of the ``wanted`` tables, without an orchestrator; return what was made."""
         warehouse = self.warehouse
         made = {}
-        for asset in filter(wanted, table_assets(warehouse.registry)):
-            for source in sorted(warehouse.registry.source_names) if asset.partitioned else [None]:
+        for asset in filter(wanted, all_tables(warehouse.registry)):
+            for source in sorted(warehouse.registry.source_names) if asset.per_source else [None]:
                 if not asset.is_current(warehouse, source):
                     step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
                     built = made[asset.name, source] = asset.build(step)

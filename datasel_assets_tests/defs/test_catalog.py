@@ -4,11 +4,11 @@ from pathlib import Path
 
 import polars as pl
 
-from datasel_assets.defs.catalog import _views
-from datasel_assets.defs.graph import table_assets
 from datasel_assets.registry.load import load_registry
 from datasel_assets.storage.catalog import BY_FILE
 from datasel_assets.storage.lake import Expected
+from datasel_assets.tables.catalog import _views
+from datasel_assets.tables.graph import all_tables
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import write_yaml
 
@@ -20,8 +20,8 @@ def test_every_table_with_one_file_per_source_or_recipe_is_one_view(project: Pro
     write_yaml(
         project.data / "evaluations" / "exam.yaml", {"uri": "exam.jsonl", "embedding": {"representation": "white"}}
     )
-    assets = [*table_assets(registry), *table_assets(project.warehouse.registry)]
-    by_source = {a.key[0] for a in assets if a.partitioned and "safetensors" not in a.kinds}
+    assets = [*all_tables(registry), *all_tables(project.warehouse.registry)]
+    by_source = {a.key[0] for a in assets if a.per_source and "safetensors" not in a.kinds}
     assert by_source <= set(BY_FILE["source"])
     assert {"dsir", "evaluation_neighbours", "tokens", "tags", "categories"} <= by_source
     by_recipe = {a.key[0] for a in assets if a.key[-1] in registry.recipes}

@@ -5,8 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from datasel_assets.defs.pool import read_pool
-from datasel_assets.defs.table_asset import Built
+from datasel_assets.tables.pool import read_pool
+from datasel_assets.tables.table import Built
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
 

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datasel_assets.defs.contamination_review import LabelsError, read_labels
+from datasel_assets.tables.contamination.review import LabelsError, read_labels
 from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_jsonl, write_yaml
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from data_selection.hashed_ngram_dsir import get_ngram_counts
 
-from datasel_assets.defs.declared_scores import declared_assets
-from datasel_assets.defs.pool import read_pool, read_vectors
 from datasel_assets.indicators.predictability import adversarial_filter, predictability, removal_score
+from datasel_assets.tables.pool import read_pool, read_vectors
+from datasel_assets.tables.scores.declared_scores import declared_assets
 from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY

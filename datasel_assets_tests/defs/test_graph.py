@@ -7,8 +7,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from datasel_assets.definitions import assemble, build_defs
-from datasel_assets.defs.resources import Warehouse
 from datasel_assets.settings import Settings
+from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import small_pool, write_yaml
 
 

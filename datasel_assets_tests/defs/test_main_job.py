@@ -10,15 +10,16 @@ import pytest
 from dagster import DagsterEventType
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.comparison import report_path
+from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs
 from datasel_assets.defs.main_job import phases, run_main, stale
 from datasel_assets.defs.prune import prune
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.defs.table_asset import Built, Step, TableAsset
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.storage.lake import Expected
+from datasel_assets.tables.selections.comparison import report_path
+from datasel_assets.tables.table import Built, Step, Table
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import ENCODER, add_source, rows, write_jsonl, write_yaml
 
@@ -43,7 +44,9 @@ def test_the_main_job_makes_every_table_and_then_finds_nothing_to_do(project: Pr
     assert {r["stage"] for r in runs} >= {"corpus", "duplicates", "comparison", "catalog", "clusters/white"}
 
     # A model that must not be loaded: loading it would fail.
-    monkeypatch.setattr("datasel_assets.defs.embeddings.load_encoder", lambda *a: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(
+        "datasel_assets.tables.vectors.embeddings.load_encoder", lambda *a: pytest.fail("a model was loaded")
+    )
     outcome, runs = project.run()
     assert outcome.runs == []
     assert runs == []
@@ -134,8 +137,8 @@ def test_a_changed_recipe_recomputes_one_selection(settled: Project):
 
 
 def test_another_encoder_setting_is_refused_by_readers_and_then_recomputed(settled: Project):
-    from datasel_assets.defs.embeddings import encoder_fingerprint
     from datasel_assets.storage.lake import StaleTableError
+    from datasel_assets.tables.vectors.embeddings import encoder_fingerprint
 
     before = settled.warehouse.registry.representations["white"].encoder
     changed = before.model_copy(update={"precision": "bfloat16"})
@@ -292,25 +295,26 @@ def test_rows_of_an_evaluation_that_was_never_read_may_be_in_the_pool_so_nothing
     assert stages(runs) <= {"comparison", "catalog"}
 
 
-def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project: Project):
+def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project: Project, monkeypatch):
     def fail(step: Step) -> Built:
         try:
             raise OSError("name or service not known")
         except OSError as error:
             raise ValueError("models/x is not a folder: download it first") from error
 
-    toy = TableAsset(
+    monkeypatch.setattr("datasel_assets.defs.assets.DOWNLOAD_RETRY", dg.RetryPolicy(max_retries=0))
+    toy = Table(
         key=("toy",),
         description="",
         group="toys",
         expect=lambda warehouse, source: Expected(("toy",), "1"),
         build=fail,
-        retry=dg.RetryPolicy(max_retries=0),
+        fetches=True,
     )
-    partitioned = replace(toy, key=("other_toy",), partitioned=True)
+    partitioned = replace(toy, key=("other_toy",), per="source")
     assets = [toy, partitioned]
     definitions = dg.Definitions(
-        assets=[asset.to_dagster() for asset in assets],
+        assets=[to_asset(asset) for asset in assets],
         jobs=asset_jobs(assets),
         resources={"warehouse": WarehouseResource(data=str(project.data))},
     )
@@ -336,10 +340,10 @@ def test_phases_alternate_and_respect_every_dependency(project: Project):
     _, assets = assemble(project.warehouse)
     done: set = set()
     found = phases(assets)
-    assert [phase.partitioned for phase in found] == [i % 2 == 0 for i in range(len(found))]
+    assert [phase.per_source for phase in found] == [i % 2 == 0 for i in range(len(found))]
     for phase in found:
         for asset in phase.assets:
-            assert set(asset.deps) <= done
+            assert set(asset.reads) <= done
             done.add(asset.key)
     assert len(done) == len(assets)
 

@@ -7,10 +7,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datasel_assets.defs.graph import refuse_circles, table_assets
-from datasel_assets.defs.near_duplicates import duplicate_assets
 from datasel_assets.registry.base import RegistryError, parse
 from datasel_assets.registry.duplicates import DuplicatesSpec
+from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
+from datasel_assets.tables.graph import all_tables, refuse_circles
 from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
@@ -135,14 +135,14 @@ def test_a_policy_by_a_score_that_is_not_there_names_the_file_and_what_there_is(
 
 def test_a_score_that_is_made_from_near_duplicates_cannot_rank_them(copied: Project):
     near_spec = {"near": {"keep": "best_score", "score": "blend.rich"}}
-    assets = table_assets(copied.warehouse.registry)
+    assets = all_tables(copied.warehouse.registry)
     made = {
         asset.key: asset for asset in duplicate_assets(parse(near_spec, DuplicatesSpec), None, {"blend.rich": "high"})
     }
     ranked = [made.get(asset.key, asset) for asset in assets]
     refuse_circles(ranked)
     looped = [
-        replace(asset, deps=[*asset.deps, ("near_duplicates",)]) if asset.key == ("scores", "text") else asset
+        replace(asset, deps=[*asset.reads, ("near_duplicates",)]) if asset.key == ("scores", "text") else asset
         for asset in ranked
     ]
     with pytest.raises(

@@ -10,12 +10,12 @@ import yaml
 
 from datasel_assets import __main__ as command
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.comparison import OBSERVED, report_path
 from datasel_assets.defs.prune import prune
-from datasel_assets.defs.release_versions import compare_versions, differences, two_versions
 from datasel_assets.diagnostics.overlap import jaccard
 from datasel_assets.diagnostics.profile import profile
 from datasel_assets.storage.release import list_releases
+from datasel_assets.tables.selections.comparison import OBSERVED, report_path
+from datasel_assets.tables.selections.release_versions import compare_versions, differences, two_versions
 from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 

@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasel_assets.defs.scores import within_bounds
 from datasel_assets.indicators import FAMILIES
+from datasel_assets.tables.scores.scores import within_bounds
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
@@ -108,7 +108,7 @@ def test_the_page_of_a_score_table_shows_pictures_rows_and_where_columns_come_fr
     assert metadata["plot: distributions"].value.startswith("![text scores of ")
     (faces,) = [r.data for r in metadata["rows"].records if r.data["score_name"] == "response_words"]
     assert all(":" in faces[place] for place in ("lowest", "median", "highest"))
-    lineage = metadata["dagster/column_lineage"].value.deps_by_column
+    lineage = metadata["dagster/column_lineage"].value.reads_by_column
     assert lineage["response_mtld"][0].asset_key == dg.AssetKey(["corpus"])
     (schema,) = [c for c in metadata["dagster/column_schema"].schema.columns if c.name == "response_mtld"]
     assert "Keep: high." in schema.description

@@ -1,0 +1,90 @@
+"""How a table becomes a Dagster asset. Belongs here: the one factory. Not: what any table holds (``tables``)."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from datasel_assets.defs import display
+from datasel_assets.defs.automation import upstream_or_code_changed
+from datasel_assets.defs.op_tags import COMPUTE_TAG, CPU_OP_TAGS, GPU_OP_TAGS, GPU_POOL
+from datasel_assets.defs.partitions import sources_partitions
+from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.storage.lake import Key
+from datasel_assets.tables.making import Made, make
+from datasel_assets.tables.table import Table
+
+OWNERS = ["team:data-selection"]
+REFRESHED_DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2))
+DOWNLOAD_RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def asset_key(key: Key) -> dg.AssetKey:
+    """Return the asset key of a table."""
+    return dg.AssetKey(list(key))
+
+
+def to_asset(table: Table) -> dg.AssetsDefinition:
+    """Return the asset of a table."""
+    key = asset_key(table.key)
+    partitions = sources_partitions if table.per_source else None
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(read) for read in table.reads],
+        partitions_def=partitions,
+        description=table.description,
+        group_name=table.group,
+        kinds=set(table.kinds),
+        owners=OWNERS,
+        tags={COMPUTE_TAG: "gpu" if table.runs_model else "cpu"},
+        pool=GPU_POOL if table.runs_model else table.pool,
+        op_tags=GPU_OP_TAGS if table.runs_model else CPU_OP_TAGS,
+        code_version=table.version,
+        automation_condition=None if table.on_demand else upstream_or_code_changed(whole_pool=not table.per_source),
+        freshness_policy=REFRESHED_DAILY if table.refreshed_daily else None,
+        retry_policy=DOWNLOAD_RETRY if table.fetches else None,
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, blocking=True, description=text, partitions_def=partitions)
+            for name, text in table.checks.items()
+        ],
+    )
+    def table_asset(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
+        source = context.partition_key if table.per_source else None
+        made = make(warehouse.open(), table, source, log=context.log, run_id=context.run.run_id)
+        for other, figures in made.built.observed.items() if made.cost else ():
+            context.log_event(dg.AssetObservation(asset_key(other), metadata=display.metadata(figures)))
+        return _result(table, made)
+
+    return table_asset
+
+
+def _result(table: Table, made: Made) -> dg.MaterializeResult:
+    built, cost = made.built, made.cost
+    new = built.rows_new
+    rate = {"rows_per_second": round(new / max(cost["seconds"], 1e-3), 1)} if new and cost else {}
+    facts: dict[str, Any] = {
+        "dagster/partition_row_count" if table.per_source else "dagster/row_count": built.rows,
+        "rows_total": built.rows,
+        "rows_new": new,
+        "rows_reused": built.rows_reused,
+        "rows_removed": built.rows_removed,
+        **display.metadata(built.metadata),
+        **cost,
+        **rate,
+        "path": dg.MetadataValue.path(str(built.info.path)),
+        "size_mb": display.short(built.info.bytes / 1e6),
+        "fingerprint": built.info.fingerprint,
+    }
+    if built.info.path.suffix == ".parquet":
+        facts["dagster/column_schema"] = display.column_schema(built.info.path, table.columns)
+    if table.lineage:
+        facts["dagster/column_lineage"] = display.column_lineage(table.lineage)
+    return dg.MaterializeResult(
+        metadata=facts,
+        data_version=dg.DataVersion(built.info.data_version),
+        check_results=[
+            dg.AssetCheckResult(check_name=name, passed=check.passed, metadata=dict(check.details))
+            for name, check in built.checks.items()
+        ],
+    )

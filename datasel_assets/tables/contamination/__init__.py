@@ -1,0 +1,1 @@
+"""Items of evaluations and the rows that hold them."""

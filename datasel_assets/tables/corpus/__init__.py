@@ -1,0 +1,1 @@
+"""Files to conversations: raw files, corpus, copies, targets."""

@@ -1,0 +1,1 @@
+"""Causal language models: the proxy trained on the pool, token statistics, scores of them."""

@@ -1,0 +1,175 @@
+"""The life of a table that is made: is it current? build, measure the cost, remember what its page shows.
+
+Belongs here: what happens to every table alike. Does not belong here: what any particular one computes (its ``build``),
+and in which order tables are made by the main job (``defs.main_job``).
+"""
+
+import json
+import logging
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+from datasel_assets.storage.atomic import write_json
+from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.shown import from_json, to_json
+from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.warehouse import Warehouse
+
+UNCHANGED = "nothing to do; the facts shown are those of the last computation"
+LOG = logging.getLogger("datasel_assets")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A table that is as it should be.
+
+    Attributes:
+        built: what it holds and what its page shows; of the last computation where there was nothing to do.
+        cost: seconds, CPU seconds and peak memory; empty where there was nothing to do.
+    """
+
+    built: Built
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+
+def make(
+    warehouse: Warehouse,
+    table: Table | str,
+    source: str | None = None,
+    *,
+    upstream: bool = False,
+    log: Logger = LOG,
+    run_id: str = "",
+) -> Made:
+    """Bring one table up to date, or do nothing if it is.
+
+    Args:
+        warehouse: the opened data folder.
+        table: a table, or its name (``"embeddings/minilm"``).
+        source: for which source, where there is one table per source.
+        upstream: bring what it reads up to date first; what is read of all sources, for all of them.
+        log: where it is said what happens.
+        run_id: recorded with the cost.
+
+    Raises:
+        KeyError: there is no table of this name.
+        ValueError: a source is missing or superfluous.
+    """
+    if isinstance(table, str):
+        table = named(warehouse, table)
+    if table.per_source != (source is not None):
+        raise ValueError(f"{table.name} has {'a table per source: name one' if table.per_source else 'no sources'}")
+    for other, of in upstream_of(warehouse, table, source) if upstream else ():
+        _make(warehouse, other, of, log, run_id)
+    return _make(warehouse, table, source, log, run_id)
+
+
+def named(warehouse: Warehouse, name: str) -> Table:
+    """Return the table called ``name``.
+
+    Raises:
+        KeyError: there is none; names those that come near.
+    """
+    from datasel_assets.tables.graph import all_tables
+
+    tables = {table.name: table for table in all_tables(warehouse.registry)}
+    if name not in tables:
+        near = ", ".join(sorted(other for other in tables if other.split("/")[0] == name.split("/")[0])) or "none"
+        raise KeyError(f"there is no table {name!r}; those of this kind: {near}")
+    return tables[name]
+
+
+def upstream_of(warehouse: Warehouse, table: Table, source: str | None) -> Iterator[tuple[Table, str | None]]:
+    """Yield everything that a table is made from, in an order in which it can be made."""
+    from datasel_assets.tables.graph import all_tables
+
+    tables = {other.key: other for other in all_tables(warehouse.registry)}
+    seen: set[tuple[Key, str | None]] = set()
+
+    def visit(wanted: Table, of: str | None) -> Iterator[tuple[Table, str | None]]:
+        for other in (tables[key] for key in wanted.reads):
+            every = sorted(warehouse.registry.sources) if of is None else [of]
+            for one in every if other.per_source else [None]:
+                if (other.key, one) not in seen:
+                    seen.add((other.key, one))
+                    yield from visit(other, one)
+                    yield other, one
+
+    yield from visit(table, source)
+
+
+def note_path(lake: Lake, key: Key) -> Path:
+    """Return where it is kept what the page of a table shows."""
+    return lake.path(("_notes", *key), ".json")
+
+
+def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, run_id: str) -> Made:
+    lake, expected = warehouse.lake, table.expect(warehouse, source)
+    note = note_path(lake, expected.key)
+    if lake.is_current(expected):
+        log.info(f"{table.name} {source or ''}: nothing to do, its inputs and code are unchanged")
+        info = lake.require(expected.key)
+        facts, checks = _recall(note)
+        missing = sorted(set(table.checks) - set(checks))
+        if not missing:
+            return Made(Built(info, 0, info.rows, 0, {**facts, "increment": UNCHANGED}, checks))
+        log.info(f"its checks {missing} have no record: making it again")
+    clock, cpu = time.perf_counter(), time.process_time()
+    _reset_peak()
+    built = table.build(Step(warehouse, expected, source, table.name, log))
+    cost = {
+        "seconds": round(time.perf_counter() - clock, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "peak_rss_mb": round(_peak_mb(), 1),
+    }
+    lake.log_run(
+        stage=table.name,
+        source=source,
+        run_id=run_id,
+        rows_total=built.rows,
+        rows_new=built.rows_new,
+        rows_reused=built.rows_reused,
+        rows_removed=built.rows_removed,
+        **cost,
+    )
+    built = replace(built, checks={name: Check(c.passed, _plain(c.details)) for name, c in built.checks.items()})
+    _remember(note, built)
+    return Made(built, cost)
+
+
+def _plain(details: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(dict(details), default=float))
+
+
+def _remember(note: Path, built: Built) -> None:
+    """Keep what a table's page shows, so that a later step with nothing to do can show it again."""
+    checks = {name: {"passed": c.passed, "details": c.details} for name, c in built.checks.items()}
+    # A list, because the order on the page would be lost in an object with sorted keys.
+    write_json(note, {"checks": checks, "shown": [[name, to_json(value)] for name, value in built.metadata.items()]})
+
+
+def _recall(note: Path) -> tuple[dict[str, Any], dict[str, Check]]:
+    with suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
+        kept = json.loads(note.read_text("utf-8"))
+        shown = {name: from_json(value) for name, value in kept.get("shown", [])}
+        return shown, {name: Check(c["passed"], c["details"]) for name, c in kept["checks"].items()}
+    return {}, {}
+
+
+def _reset_peak() -> None:
+    """Start the peak-memory counter of this process anew, where Linux allows it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_mb() -> float:
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

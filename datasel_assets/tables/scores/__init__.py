@@ -1,0 +1,1 @@
+"""Numbers about rows: families of indicators, blends, declared scores."""

@@ -1,0 +1,1 @@
+"""What recipes select, how selections compare, and whether they train better models."""

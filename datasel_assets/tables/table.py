@@ -1,0 +1,151 @@
+"""What a table says of itself: what it reads, how it is made, what is checked.
+
+Belongs here: the description that every table has, and what its build function gets and hands back. Does not belong
+here: making one (``making``), and what any particular table holds (the folders beside this file).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from logging import Logger
+from typing import Any, Literal
+
+from datasel_assets import progress
+from datasel_assets.storage.increment import Update
+from datasel_assets.storage.lake import Expected, Key, TableInfo
+from datasel_assets.tables.warehouse import Warehouse
+
+Per = Literal["source", "recipe", "pool"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check; ``details`` are shown beside it."""
+
+    passed: bool
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build function hands back after it published its table.
+
+    Attributes:
+        info: the published table.
+        rows_new: rows that were computed.
+        rows_reused: rows that were kept.
+        rows_removed: rows that left.
+        metadata: what the page of the table shows (see ``shown``).
+        checks: outcome by name.
+        rows_total: rows that the page names, where they are not those of the file.
+        observed: figures about other tables, recorded on their pages.
+    """
+
+    info: TableInfo
+    rows_new: int
+    rows_reused: int = 0
+    rows_removed: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    rows_total: int | None = None
+    observed: Mapping[Key, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the table has."""
+        return self.info.rows if self.rows_total is None else self.rows_total
+
+    @classmethod
+    def of(
+        cls, update: Update, metadata: Mapping[str, Any] | None = None, checks: Mapping[str, Check] | None = None
+    ) -> "Built":
+        """Return the result of an increment."""
+        increment = update.increment
+        return cls(
+            update.info,
+            len(increment.new),
+            len(increment.reused),
+            increment.removed,
+            {"increment": increment.reason, "shards_resumed": update.shards_resumed, **(metadata or {})},
+            checks or {},
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a build function gets: the opened warehouse, the table to make, and for which source."""
+
+    warehouse: Warehouse
+    expected: Expected
+    source: str | None
+    stage: str
+    log: Logger
+
+    def progress(self, done: int, total: int) -> None:
+        """Report rows done to whoever listens."""
+        progress.report(f"{self.stage} {self.source}" if self.source else self.stage, done, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table in all, or one per source.
+
+    Attributes:
+        key: its name; also the name of the stage in the log of costs.
+        stored_as: key in the lake (before the source), where it is another.
+        per: what there is one table of. A table per recipe has the recipe's name as the last part of its key.
+        description: Markdown.
+        group: tables of one kind stand in one group.
+        reads: keys of the tables it is made from.
+        expect: says from the present state what the table must be made from. Cheap: footers only.
+        build: makes and publishes the table.
+        checks: names of the checks with their descriptions; each must be in ``Built.checks``.
+        runs_model: a model is run to make it.
+        lenient: makes do with those of its inputs that are there: one that could not be made does not stop it.
+        on_demand: made only when somebody asks for it.
+        pool: name of the limit on how many are made at once.
+        refreshed_daily: out of date when it has not been looked at for days.
+        fetches: reads over a network, so that a failed try is worth another.
+        kinds: formats and libraries, for icons.
+        version: of the code that makes it; another version makes it anew.
+        columns: what columns mean, where ``columns.DESCRIPTIONS`` does not say it.
+        lineage: column -> the (key, column) pairs it is made from.
+    """
+
+    key: Key
+    stored_as: Key | None = None
+    per: Per = "pool"
+    description: str
+    group: str
+    reads: Sequence[Key] = ()
+    expect: Callable[[Warehouse, str | None], Expected]
+    build: Callable[[Step], Built]
+    checks: Mapping[str, str] = field(default_factory=dict)
+    runs_model: bool = False
+    lenient: bool = False
+    on_demand: bool = False
+    pool: str | None = None
+    refreshed_daily: bool = False
+    fetches: bool = False
+    kinds: frozenset[str] = frozenset({"parquet"})
+    version: str = "1"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    lineage: Mapping[str, Sequence[tuple[Key, str]]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the key as one string."""
+        return "/".join(self.key)
+
+    @property
+    def per_source(self) -> bool:
+        """Tell whether there is one table for each source."""
+        return self.per == "source"
+
+    def table_key(self, source: str | None) -> Key:
+        """Return the key of its table in the lake; says nothing about whether it exists."""
+        key = self.stored_as or self.key
+        return (*key, source) if source else key
+
+    def is_current(self, warehouse: Warehouse, source: str | None) -> bool:
+        """Tell whether the table is what it would be if it were made now."""
+        return warehouse.lake.is_current(self.expect(warehouse, source))

@@ -1,0 +1,1 @@
+"""Vectors of conversations and what is fitted on them: embeddings, representations, clusters, categories."""

@@ -1,0 +1,285 @@
+"""Assets that compress embeddings: moments per source, one basis, vectors per source, and how faithful they are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from datasel_assets import representations as maths
+from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.diagnostics import plots
+from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.increment import Update, plan_increment, publish_increment
+from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.tables import versions
+from datasel_assets.tables.pool import vector_array, vector_block, vector_type
+from datasel_assets.tables.shown import picture, table_link
+from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.vectors.embeddings import encoder_code, encoder_fingerprint, layer_column
+from datasel_assets.tables.warehouse import Warehouse
+
+BLOCK_ROWS = 4096
+FIDELITY_ROWS = 4000
+
+
+def representation_assets(name: str, spec: RepresentationSpec) -> list[Table]:
+    """Return the assets of one registry file, upstream first."""
+    assets = [_basis(name, spec), _vectors(name, spec), _fidelity(name, spec)]
+    if maths.needs_fit(spec.compress):
+        assets.insert(0, _moments(name, spec))
+    return assets
+
+
+def basis_fingerprint(spec: RepresentationSpec) -> str:
+    """Return the fingerprint of everything between the stored embeddings and the basis."""
+    compress = spec.compress.model_dump(mode="json")
+    return digest([versions.REPRESENTATIONS, encoder_code(spec.encoder), spec.encoder.layers, compress])
+
+
+def layer_blocks(
+    warehouse: Warehouse, key: Key, spec: RepresentationSpec, rows: int = BLOCK_ROWS
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Stream (row ids, float32 array (n, layers, dim)) of the layers a representation uses."""
+    columns = [layer_column(layer) for layer in warehouse.shape(spec.encoder).layers(spec.encoder)]
+    fingerprint = encoder_fingerprint(warehouse, spec.encoder)
+    for batch in warehouse.lake.read_batches(key, ["row_id", *columns], fingerprint=fingerprint, rows=rows):
+        layers = [vector_block(batch.column(i + 1)) for i in range(len(columns))]
+        yield batch.column(0).to_pylist(), np.stack(layers, axis=1)
+
+
+def read_basis(warehouse: Warehouse, name: str, spec: RepresentationSpec) -> maths.Basis:
+    """Load the basis of a representation; refuses one fitted with other parameters."""
+    key = ("representation_basis", name)
+    arrays = warehouse.lake.read_arrays(key, basis_fingerprint(spec))
+    return maths.Basis.from_arrays(arrays, warehouse.lake.require(key).meta["basis"])
+
+
+def target_vectors(
+    warehouse: Warehouse, name: str, spec: RepresentationSpec, target: str
+) -> tuple[list[str], np.ndarray]:
+    """Return (row ids, (queries, dim) vectors) of a target in a representation; the fit never saw them."""
+    return query_vectors(warehouse, name, spec, ("target_embeddings", spec.encoder.slug, target))
+
+
+def query_vectors(warehouse: Warehouse, name: str, spec: RepresentationSpec, key: Key) -> tuple[list[str], np.ndarray]:
+    """Return (row ids, (rows, dim) vectors) of a table of embeddings that are not those of the pool."""
+    basis = read_basis(warehouse, name, spec)
+    ids, vectors = [], []
+    for block_ids, block in layer_blocks(warehouse, key, spec):
+        ids += block_ids
+        vectors.append(maths.compress(spec.compress, basis, block).vectors)
+    return ids, np.concatenate(vectors)
+
+
+def _embedding_key(spec: RepresentationSpec, source: str | None) -> Key:
+    return ("embeddings", spec.encoder.slug, str(source))
+
+
+def _moments(name: str, spec: RepresentationSpec) -> Table:
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        version = warehouse.lake.version(_embedding_key(spec, source))
+        return Expected(("representation_moments", name, str(source)), basis_fingerprint(spec), {"embeddings": version})
+
+    def build(step: Step) -> Built:
+        lake = step.warehouse.lake
+        corpus = lake.scan(("corpus", str(step.source))).select("row_id", "content_hash").collect()
+        # Copies of one conversation would count as evidence for its direction: each content is counted once.
+        distinct = set(corpus.sort("row_id").unique("content_hash", keep="first")["row_id"])
+        parts = []
+        for ids, block in layer_blocks(step.warehouse, _embedding_key(spec, step.source), spec):
+            keep = np.fromiter((row in distinct for row in ids), bool, len(ids))
+            part = maths.moments(maths.prepare(spec.compress, block[keep]))
+            parts = [maths.Moments.merge(*parts, part)]
+            step.progress(parts[0].n, len(distinct))
+        total = parts[0]
+        info = lake.write_arrays(step.expected, total.to_arrays(), meta={"n": int(total.n)})
+        return Built(
+            info,
+            int(total.n),
+            metadata={"rows_fitted": int(total.n), "dimensions": len(total.mean)},
+            rows_total=int(total.n),
+        )
+
+    return Table(
+        key=("representation_moments", name),
+        description=(
+            "Count, mean and scatter matrix of the layer vectors of one source in fp64 (Chan's exact merge), so that "
+            "a new source adds only its own pass."
+        ),
+        group="representation_moments",
+        reads=[("corpus",), ("embeddings", spec.encoder.slug)],
+        expect=expect,
+        build=build,
+        per="source",
+        kinds=frozenset({"safetensors", "numpy"}),
+        version=basis_fingerprint(spec),
+    )
+
+
+def _basis(name: str, spec: RepresentationSpec) -> Table:
+    fitted = maths.needs_fit(spec.compress)
+
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        inputs = warehouse.versions("representation_moments", name) if fitted else {}
+        return Expected(("representation_basis", name), basis_fingerprint(spec), inputs)
+
+    def build(step: Step) -> Built:
+        lake = step.warehouse.lake
+        keys = [tuple(name.split("/")) for name in step.expected.inputs]
+        parts = [maths.Moments.from_arrays(lake.read_arrays(key, basis_fingerprint(spec))) for key in keys]
+        moments = maths.Moments.merge(*parts) if parts else None
+        shape = step.warehouse.shape(spec.encoder)
+        basis = maths.fit_basis(spec.compress, moments, len(shape.layers(spec.encoder)), shape.width)
+        info = lake.write_arrays(step.expected, basis.arrays, meta={"basis": basis.info})
+        for warning in basis.info["warnings"]:
+            step.log.warning(warning)
+        rows = moments.n if moments else 0
+        error = maths.variance_error(spec.compress, basis, moments) if moments else 0.0
+        shown = {k: v for k, v in basis.info.items() if isinstance(v, int | float | str)}
+        return Built(
+            info,
+            rows,
+            metadata={**shown, "rows_fitted": rows, "warnings": "; ".join(basis.info["warnings"]) or "none"},
+            checks={"moments": Check(error < 1e-6, {"largest_relative_error": error})},
+            rows_total=rows,
+        )
+
+    return Table(
+        key=("representation_basis", name),
+        description=f"The projection of `{name}`: {spec.doc}",
+        group="representation_basis",
+        reads=[("representation_moments", name)] if fitted else [],
+        expect=expect,
+        build=build,
+        checks={"moments": "transforming the fitted moments gives exactly the variances that the method promises"},
+        kinds=frozenset({"safetensors", "numpy"}),
+        version=basis_fingerprint(spec),
+    )
+
+
+def _vectors(name: str, spec: RepresentationSpec) -> Table:
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        embeddings = warehouse.lake.info(_embedding_key(spec, source))
+        basis = warehouse.lake.version(("representation_basis", name))
+        rows = embeddings.meta["ids"] if embeddings else "missing"
+        made_by = embeddings.fingerprint if embeddings else "missing"
+        return Expected(
+            ("representations", name, str(source)), digest([basis_fingerprint(spec), basis, made_by]), {"rows": rows}
+        )
+
+    def build(step: Step) -> Built:
+        lake = step.warehouse.lake
+        basis = read_basis(step.warehouse, name, spec)
+        key = _embedding_key(spec, step.source)
+        ids = lake.scan(key).select("row_id").collect()["row_id"].to_list()
+        dim = int(basis.info["dim_out"])
+        increment = plan_increment(lake, step.expected, ids)
+        new = set(increment.new)
+        schema = pa.schema([("row_id", pa.string()), ("vector", vector_type(dim)), ("is_zero", pa.bool_())])
+        worst, zeros, done = 0.0, 0, 0
+
+        def pieces() -> Iterator[pa.Table]:
+            nonlocal worst, zeros, done
+            for block_ids, block in layer_blocks(step.warehouse, key, spec) if new else ():
+                keep = np.fromiter((row in new for row in block_ids), bool, len(block_ids))
+                made = maths.compress(spec.compress, basis, block[keep])
+                norms = np.linalg.norm(made.vectors[~made.is_zero], axis=1)
+                worst = max(worst, float(np.abs(norms - 1).max(initial=0)))
+                if not worst < 5e-3:
+                    raise ValueError(
+                        f"{name} made vectors that are not of unit norm (off by {worst:.2g}); not published"
+                    )
+                zeros += int(made.is_zero.sum())
+                done += int(keep.sum())
+                step.progress(done, len(new))
+                rows = [row for row in block_ids if row in new]
+                yield pa.table([pa.array(rows), vector_array(made.vectors), pa.array(made.is_zero)], schema=schema)
+
+        info = publish_increment(lake, step.expected, ids, increment, pieces(), schema=schema, meta={"dim": dim})
+        update = Update(info, increment)
+        return Built.of(
+            update,
+            {"dimensions": dim, "zero_rows_new": zeros, "basis": table_link("representation_basis", name)},
+            {
+                "covers_corpus": Check(update.info.rows == len(ids), {"rows": len(ids)}),
+                "unit_norm": Check(worst <= 5e-3, {"largest_deviation": worst}),
+            },
+        )
+
+    return Table(
+        key=("representations", name),
+        description=f"Compressed unit vectors of `{name}`. {spec.doc}",
+        group="representations",
+        reads=[("embeddings", spec.encoder.slug), ("representation_basis", name)],
+        expect=expect,
+        build=build,
+        checks={
+            "covers_corpus": "one vector for every embedded conversation",
+            "unit_norm": "every vector has norm 1 up to float16 rounding, none has NaN; zero rows are flagged",
+        },
+        per="source",
+        kinds=frozenset({"parquet", "numpy"}),
+        version=basis_fingerprint(spec),
+    )
+
+
+def _fidelity(name: str, spec: RepresentationSpec) -> Table:
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        fingerprint = digest([versions.FIDELITY, basis_fingerprint(spec), FIDELITY_ROWS])
+        return Expected(("fidelity", name), fingerprint, warehouse.versions("representations", name))
+
+    def build(step: Step) -> Built:
+        basis = read_basis(step.warehouse, name, spec)
+        layers = _sample_layers(step.warehouse, spec)
+        found = maths.fidelity(spec.compress, basis, layers)
+        kept = float("nan") if found.variance_kept is None else found.variance_kept
+        figures = {
+            "neighbour_recall_at_10": found.neighbour_recall,
+            "selection_overlap": found.selection_overlap,
+            "variance_kept": kept,
+        }
+        wanted = step.warehouse.shape(spec.encoder).layers(spec.encoder)
+        energy = pl.DataFrame({"layer": wanted, "energy_share": found.layer_energy})
+        table = energy.with_columns(pl.lit(value).alias(figure) for figure, value in figures.items())
+        info = step.warehouse.lake.write(step.expected, table)
+        png = plots.layer_energy(found.layer_energy, wanted)
+        return Built(
+            info,
+            found.rows,
+            metadata={
+                **{figure: round(value, 4) for figure, value in figures.items() if not np.isnan(value)},
+                "rows_sampled": found.rows,
+                "plot: layer energy": picture(png, f"share of squared length per layer of {name}"),
+                "note": "agreement with the uncompressed layers; a low figure is the aim of whitening, not its fault",
+            },
+            rows_total=found.rows,
+        )
+
+    return Table(
+        key=("fidelity", name),
+        description=(
+            f"What `{name}` does to neighbourhoods and to a selection, against the uncompressed layers (a hash sample)."
+        ),
+        group="fidelity",
+        reads=[("representations", name)],
+        expect=expect,
+        build=build,
+        kinds=frozenset({"parquet", "numpy"}),
+        version=basis_fingerprint(spec),
+    )
+
+
+def _sample_layers(warehouse: Warehouse, spec: RepresentationSpec) -> np.ndarray:
+    """Return the layers of a hash sample of the pool, (rows, layers, dim) float32."""
+    keys = [_embedding_key(spec, source) for source in warehouse.active_sources()]
+    keys = [key for key in keys if warehouse.lake.info(key)]
+    ids = [row for key in keys for row in warehouse.lake.scan(key).select("row_id").collect()["row_id"]]
+    wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS, seed=0)}
+    picked = []
+    for key in keys:
+        for rows, block in layer_blocks(warehouse, key, spec):
+            keep = np.fromiter((row in wanted for row in rows), bool, len(rows))
+            picked.append(block[keep])
+    return np.concatenate(picked)

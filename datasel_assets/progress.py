@@ -9,6 +9,7 @@ from contextlib import contextmanager
 Listener = Callable[[str, int, int], None]
 
 _listeners: list[Listener] = []
+_units: list[Callable[[int], None]] = []
 
 
 def report(what: str, done: int, total: int) -> None:
@@ -25,3 +26,23 @@ def listen(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def rows_done(done: int) -> None:
+    """Tell how many rows of the running unit of work are finished; in a process that nobody listens to, nothing."""
+    for told in _units:
+        told(done)
+
+
+@contextmanager
+def within(before: int, on_rows: Callable[[int], None]) -> Iterator[None]:
+    """Pass on the rows that a unit of work finishes while the block runs, after ``before`` rows of other units."""
+
+    def told(done: int) -> None:
+        on_rows(before + done)
+
+    _units.append(told)
+    try:
+        yield
+    finally:
+        _units.remove(told)

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from datasel_assets_tests.project import finished, instance, project, settled
+
+__all__ = ["finished", "instance", "project", "settled", "shared_data"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -2,11 +2,17 @@
 
 import contextlib
 import errno
+import glob
 import json
 import os
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+ABANDONED_AFTER = 2 * 86_400
+"""Seconds after which a temporary file of another host counts as left behind."""
 
 
 class StorageFullError(OSError):
@@ -19,20 +25,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary file lies in the same folder because ``os.replace`` is only atomic inside one file system. It is
     flushed to disk before the move, and the folder after it, so that a power cut leaves the old file or the new one.
-    What killed processes left behind under the same name is swept first.
+    What killed processes of this host left behind under the same name is swept first.
 
     Raises:
         StorageFullError: no space (or quota) left; nothing was replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    temporary = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
+    sweep(path)
+    temporary = temporary_beside(path)
     try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-        fsync_folder(path.parent)
+        with storage_errors(path):
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+            fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Say in one clear error that the disk was full while ``path`` was written.
+
+    Raises:
+        StorageFullError: no space (or quota) left.
+    """
+    try:
+        yield
     except OSError as error:
         if is_full(error):
             raise StorageFullError(
@@ -40,8 +60,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 f"no space left while writing {path}: the previous version is intact; free disk space and run again",
             ) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -75,17 +93,27 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
-    for leftover in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
-        owner = leftover.name.removeprefix(f".{path.name}.").split("-", 1)[0]
-        if not (owner.isdigit() and _alive(int(owner))):
+def temporary_beside(path: Path) -> Path:
+    """Return a fresh temporary name beside ``path`` that says which process of which host owns it."""
+    return path.parent / f".{path.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
+
+
+def sweep(path: Path) -> None:
+    """Remove what dead processes of this host left, and what lies there for days.
+
+    Of other hosts a process number says nothing: a file of theirs may be in use.
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        owner = leftover.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
+        host, _, process = owner.rsplit("-", 1)[0].rpartition("-")
+        if host == socket.gethostname():
+            abandoned = not (process.isdigit() and _alive(int(process)))
+        else:
+            abandoned = False
+            with contextlib.suppress(FileNotFoundError):
+                abandoned = time.time() - leftover.stat().st_mtime > ABANDONED_AFTER
+        if abandoned:
             leftover.unlink(missing_ok=True)
-
-
-def _escaped(name: str) -> str:
-    import glob
-
-    return glob.escape(name)
 
 
 def _alive(pid: int) -> bool:

@@ -5,9 +5,10 @@ second table that the same computation fills, with several lines per row (``line
 Does not belong here: what a column means. Whole rows that come and go together: ``increment``.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,7 @@ from datasel_assets.storage.atomic import atomic_path
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.increment import Increment, Update, resolve_increment
 from datasel_assets.storage.lake import Expected, Lake
-from datasel_assets.storage.lines import Lines, merged_lines, read_lines, write_lines
+from datasel_assets.storage.lines import Lines
 
 Compute = Callable[[list[str], list[str]], "pl.DataFrame | tuple[pl.DataFrame, pl.DataFrame]"]
 """Row ids and names of columns -> ``row_id`` and these columns, one line per id, in any order; with ``lines`` also
@@ -192,3 +193,58 @@ def _merged(
 
 def _side_by_side(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return reduce(lambda left, right: left.join(right, on="row_id", how="left"), tables)
+
+
+def write_lines(lines: Lines, shard: Path, found: pl.DataFrame, ids: Collection[str], names: Collection[str]) -> None:
+    """Keep the lines of a shard beside its rows.
+
+    Raises:
+        ValueError: they are of other rows or columns than was asked for.
+    """
+    schema, name = lines.schema(names), "/".join(lines.key)
+    if wrong := set(found.columns) ^ set(schema):
+        raise ValueError(f"the producer of {name} made other columns than it was asked for: {', '.join(sorted(wrong))}")
+    if foreign := set(found["row_id"]) - set(ids):
+        raise ValueError(f"the producer of {name} made lines of rows that were not asked for: {min(foreign)}")
+    with atomic_path(_beside(shard)) as temporary:
+        found.select(pl.col(column).cast(kind) for column, kind in schema.items()).write_parquet(temporary)
+
+
+def read_lines(shard: Path) -> pl.DataFrame:
+    """Return the lines that lie beside a shard of rows."""
+    return pl.read_parquet(_beside(shard), glob=False)
+
+
+def merged_lines(
+    lake: Lake,
+    lines: Lines,
+    names: Sequence[str],
+    kept: Collection[str],
+    reused: Sequence[str],
+    parts: Mapping[tuple[str, ...], Sequence[pl.DataFrame]],
+) -> pl.DataFrame:
+    """Return the whole table, by row_id and index.
+
+    Args:
+        lake: where the stored table lies.
+        lines: the table.
+        names: all columns of the score table, sorted.
+        kept: those that reused rows keep; ``parts`` hold the others.
+        reused: rows whose stored lines stay.
+        parts: names of columns -> lines that were computed with them. Those with all columns are of new rows.
+    """
+    schema = lines.schema(names)
+    pieces = [pl.DataFrame(schema=schema), *parts.get(tuple(names), [])]
+    if reused:
+        stored = lake.scan(lines.key).filter(pl.col("row_id").is_in(pl.Series(reused).implode()))
+        changed = [name for name in names if name not in set(kept)]
+        anew = lines.of(changed)
+        old = stored.select("row_id", *lines.index, *(c for c in lines.of(names) if c not in anew)).collect()
+        if anew:
+            old = old.join(pl.concat(parts[tuple(changed)]), on=["row_id", *lines.index], how="left")
+        pieces.append(old)
+    return pl.concat([piece.select(*schema) for piece in pieces]).sort("row_id", *lines.index)
+
+
+def _beside(shard: Path) -> Path:
+    return shard.with_suffix(".lines.parquet")

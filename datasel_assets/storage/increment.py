@@ -27,13 +27,10 @@ class Increment:
     reason: str
 
 
-@dataclass(frozen=True)
-class Update:
-    """The outcome of one increment."""
+def Update(info, increment, shards_resumed=0):
+    from datasel_assets.tables.table import Update as New
 
-    info: TableInfo
-    increment: Increment
-    shards_resumed: int = 0
+    return New(info, len(increment.new), len(increment.reused), increment.removed, increment.reason, shards_resumed)
 
 
 def resolve_increment(upstream: Sequence[str], stored: Sequence[str] | None, *, compatible: bool) -> Increment:

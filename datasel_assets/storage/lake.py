@@ -20,12 +20,19 @@ import pyarrow.parquet as pq
 
 from datasel_assets.storage.atomic import atomic_path
 from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.parts import (
+    FOOTER,
+    GROUP_ROWS,
+    PART_ROWS,
+    Part,
+    Publication,
+    as_text,
+    read_manifest,
+    read_parts,
+    remove_parts,
+)
 
 Key = tuple[str, ...]
-
-_FOOTER = "datasel"
-_ROW_GROUP = 8192
-_PLAIN_COLUMNS = {"row_id", "content_hash", "duplicate_of", "prompt", "response", "extra", "raw"}
 
 
 class MissingTableError(FileNotFoundError):
@@ -53,7 +60,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What the footer of a published table says."""
+    """What the footer of a published table says.
+
+    ``path`` is its file, or the folder of its parts; ``parts`` are its Parquet files in order (none for arrays).
+    """
 
     key: Key
     path: Path
@@ -63,14 +73,24 @@ class TableInfo:
     data_version: str
     inputs: dict[str, str]
     meta: dict[str, Any]
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the Parquet files, in order."""
+        return [part.path for part in self.parts]
 
 
 class Lake:
     """All tables under one warehouse folder.
 
     Tables are Parquet (zstd); sets of arrays (moments, bases, centroids) are safetensors. Every write goes to a
-    temporary file in the same folder and is moved into place, so a reader sees the old table or the new one.
+    temporary file in the same folder and is moved into place, so a reader sees the old table or the new one. A table of
+    more than ``part_rows`` rows is several files in one folder, published together by a manifest (``parts``).
     """
+
+    group_rows = GROUP_ROWS
+    part_rows = PART_ROWS
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -105,56 +125,65 @@ class Lake:
         """
         if isinstance(data, pl.DataFrame):
             data = data.to_arrow(compat_level=pl.CompatLevel.oldest())
+        stream: Iterable[pa.RecordBatch | pa.Table] = data
         if isinstance(data, pa.Table):
-            stream: Iterable[pa.RecordBatch | pa.Table] = [data]
-            schema = data.schema  # type: ignore[union-attr]  # pyright does not see the narrowing
-        else:
-            stream = data
+            stream, schema = [data], data.schema  # type: ignore[union-attr]  # pyright does not see the narrowing
         if schema is None:
             raise ValueError(f"a stream for table {expected.key} needs a schema")
-        schema = schema.remove_metadata()
-        with (
-            atomic_path(self.path(expected.key)) as temporary,
-            pq.ParquetWriter(
-                temporary,
-                schema,
-                compression="zstd",
-                use_dictionary=_repetitive(schema),  # type: ignore[arg-type]  # a list of columns is accepted
-            ) as writer,
-        ):
-            for piece in _regrouped(stream, schema):
-                writer.write_table(piece, row_group_size=_ROW_GROUP)
+        with self.publication(expected, schema) as out:
+            out.write(stream, part_rows=self.part_rows)
             version = data_version() if callable(data_version) else data_version
-            footer = _footer(expected, version, meta() if callable(meta) else meta)
-            writer.add_key_value_metadata({_FOOTER: footer})
-        info = self.info(expected.key)
-        assert info is not None
-        return info
+            return self.publish(out, expected, version, meta() if callable(meta) else meta)
+
+    def publication(self, expected: Expected, schema: pa.Schema) -> Publication:
+        """Return what writes the table ``expected`` part by part; finish it with :meth:`publish`."""
+        return Publication(self.path(expected.key), self._folder(expected.key), schema, self.group_rows)
+
+    def publish(
+        self, out: Publication, expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None
+    ) -> TableInfo:
+        """Make a written table visible and return what its footer says."""
+        out.publish(_footer(expected, data_version, meta))
+        return self.require(expected.key)
 
     def info(self, key: Key) -> TableInfo | None:
         """Return the footer of a table or set of arrays, or None when it was never published."""
-        path = self.path(key)
-        if path.is_file():
-            metadata = pq.read_metadata(path)
-            raw, rows = (metadata.metadata or {}).get(_FOOTER.encode()), metadata.num_rows
-        else:
-            path = self.path(key, ".safetensors")
-            if not path.is_file():
-                return None
-            raw, rows = _safetensors_footer(path), 0
-        if raw is None:
+        path = self._folder(key)
+        footer, parts = read_manifest(path), read_parts(path)
+        if footer is None:
+            path, footer, parts = self._single(key)
+        if path is None:
+            return None
+        if footer is None:
             raise StaleTableError(f"{path} was not written by this project: move it away and materialise it again")
-        footer = json.loads(raw)
         return TableInfo(
             key=key,
             path=path,
-            rows=rows,
-            bytes=path.stat().st_size,
+            rows=sum(part.rows for part in parts),
+            bytes=sum(part.path.stat().st_size for part in parts) if parts else path.stat().st_size,
             fingerprint=footer["fingerprint"],
             data_version=footer["data_version"],
             inputs=footer["inputs"],
             meta=footer["meta"],
+            parts=tuple(parts),
         )
+
+    def _single(self, key: Key) -> tuple[Path | None, dict[str, Any] | None, list[Part]]:
+        """Return path, footer and rows of a table or set of arrays that is one file."""
+        path = self.path(key)
+        if path.is_file():
+            metadata = pq.read_metadata(path)
+            raw = (metadata.metadata or {}).get(FOOTER.encode())
+            return path, json.loads(raw) if raw else None, [Part(path, metadata.num_rows)]
+        path = self.path(key, ".safetensors")
+        if path.is_file():
+            raw = _safetensors_footer(path)
+            return path, json.loads(raw) if raw else None, []
+        return None, None, []
+
+    def _folder(self, key: Key) -> Path:
+        """Return where the parts of a large table lie."""
+        return self.path(key, ".parts")
 
     def version(self, key: Key) -> str:
         """Return the data version of a table, or ``"missing"``; used to record the inputs of another table."""
@@ -186,15 +215,15 @@ class Lake:
 
     def scan(self, key: Key, fingerprint: str | None = None) -> pl.LazyFrame:
         """Scan a table lazily; refuses a missing table or another fingerprint (see :meth:`require`)."""
-        return pl.scan_parquet(self.require(key, fingerprint).path, glob=False)
+        return pl.scan_parquet(self.require(key, fingerprint).files, glob=False)
 
     def read_batches(
-        self, key: Key, columns: Sequence[str], *, fingerprint: str | None = None, rows: int = _ROW_GROUP
+        self, key: Key, columns: Sequence[str], *, fingerprint: str | None = None, rows: int = GROUP_ROWS
     ) -> Iterator[pa.RecordBatch]:
         """Stream a table as Arrow batches of at most ``rows`` rows."""
-        path = self.require(key, fingerprint).path
-        with pq.ParquetFile(path, memory_map=True) as file:
-            yield from file.iter_batches(batch_size=rows, columns=list(columns))
+        for path in self.require(key, fingerprint).files:
+            with pq.ParquetFile(path, memory_map=True) as file:
+                yield from file.iter_batches(batch_size=rows, columns=list(columns))
 
     # ------------------------------------------------------------------------------------------------ arrays
     def write_arrays(
@@ -208,12 +237,12 @@ class Lake:
         """Publish a set of named arrays as safetensors."""
         from safetensors.numpy import save_file
 
-        footer = _footer(expected, data_version, meta)
+        footer = as_text(_footer(expected, data_version, meta))
         with atomic_path(self.path(expected.key, ".safetensors")) as temporary:
             save_file(
                 {name: np.asarray(array, order="C") for name, array in arrays.items()},
                 temporary,
-                metadata={_FOOTER: footer},
+                metadata={FOOTER: footer},
             )
         info = self.info(expected.key)
         assert info is not None
@@ -232,7 +261,8 @@ class Lake:
         found = []
         for path in folder.rglob("*") if folder.is_dir() else []:
             parts = path.relative_to(self.root).parts
-            if path.suffix in (".parquet", ".safetensors") and not any(p.startswith(("_", ".")) for p in parts):
+            hidden = any(p.startswith(("_", ".")) for p in parts) or path.parent.suffix == ".parts"
+            if path.suffix in (".parquet", ".safetensors", ".parts") and not hidden:
                 found.append((*parts[:-1], path.name.removesuffix(path.suffix)))
         return sorted(set(found))
 
@@ -240,6 +270,7 @@ class Lake:
         """Remove a table or a set of arrays."""
         for suffix in (".parquet", ".safetensors"):
             self.path(key, suffix).unlink(missing_ok=True)
+        remove_parts(self._folder(key))
 
     def shard_folder(self, expected: Expected) -> Path:
         """Return where finished shards of an unfinished table wait for the next attempt."""
@@ -269,43 +300,17 @@ class Lake:
         return records
 
 
-def _repetitive(schema: pa.Schema) -> list[str]:
-    """Return the columns whose values repeat; a dictionary of unique texts or vectors only costs time."""
-    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in _PLAIN_COLUMNS]
-
-
-def _footer(expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None) -> str:
-    return json.dumps(
-        {
-            "fingerprint": expected.fingerprint,
-            "data_version": data_version or digest([expected.fingerprint, dict(expected.inputs)]),
-            "inputs": dict(expected.inputs),
-            "meta": dict(meta or {}),
-        },
-        sort_keys=True,
-        ensure_ascii=False,
-    )
+def _footer(expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "fingerprint": expected.fingerprint,
+        "data_version": data_version or digest([expected.fingerprint, dict(expected.inputs)]),
+        "inputs": dict(expected.inputs),
+        "meta": dict(meta or {}),
+    }
 
 
 def _safetensors_footer(path: Path) -> str | None:
     with path.open("rb") as handle:
         size = int.from_bytes(handle.read(8), "little")
         header = json.loads(handle.read(size))
-    return header.get("__metadata__", {}).get(_FOOTER)
-
-
-def _regrouped(data: Iterable[pa.RecordBatch | pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Merge small pieces into full row groups: bytes must not depend on how a stream was cut."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for piece in data:
-        table = pa.Table.from_batches([piece]) if isinstance(piece, pa.RecordBatch) else piece
-        waiting.append(table.cast(schema))
-        count += table.num_rows
-        while count >= _ROW_GROUP:
-            merged = pa.concat_tables(waiting).combine_chunks()
-            yield merged.slice(0, _ROW_GROUP)
-            rest = merged.slice(_ROW_GROUP)
-            waiting, count = [rest], rest.num_rows
-    if count:
-        yield pa.concat_tables(waiting).combine_chunks()
+    return header.get("__metadata__", {}).get(FOOTER)

@@ -1,17 +1,22 @@
 """A table with any number of lines per row of a score table, filled by the same computation: scores of single turns.
 
 Belongs here: what such a table shares with the score table that it belongs to, its shards, how old lines and new ones
-become one table. Does not: which rows and columns are computed, and when both are published (``columns``).
+become one table. Does not: which rows and columns are computed, and when both are published (``tables.row_table``).
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
-from datasel_assets.storage.atomic import atomic_path
 from datasel_assets.storage.lake import Key, Lake, TableInfo
+from datasel_assets.storage.rows import Computed, Plan, blocks
+from datasel_assets.storage.shards import SortedRun, stored_run, write_shard
+
+PolarsType = pl.DataType | type[pl.DataType]
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,23 @@ class Lines:
     """
 
     key: Key
-    index: Mapping[str, pl.DataType | type[pl.DataType]]
+    index: Mapping[str, PolarsType]
     column: Mapping[str, str]
+
+    def at(self, key: Key) -> "Lines":
+        """Return the same table under the key of one source."""
+        return replace(self, key=key)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the table as plain values, for another process."""
+        types = {name: str(kind) for name, kind in self.index.items()}
+        return {"key": list(self.key), "index": types, "column": dict(self.column)}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> "Lines":
+        """Return the table that :meth:`as_plain` was called on."""
+        index = {name: getattr(pl, kind) for name, kind in plain["index"].items()}
+        return cls(tuple(plain["key"]), index, plain["column"])
 
     def of(self, names: Collection[str]) -> list[str]:
         """Return the columns that these columns of the score table have here, sorted."""
@@ -50,7 +70,7 @@ class Lines:
         changed = set(self.of(set(every) - set(kept)))
         return sorted(name for name in kept if self.column.get(name) not in changed)
 
-    def schema(self, names: Collection[str]) -> dict[str, pl.DataType | type[pl.DataType]]:
+    def schema(self, names: Collection[str]) -> dict[str, PolarsType]:
         """Return the columns of the lines of these columns, with their types."""
         return {"row_id": pl.String, **self.index, **dict.fromkeys(self.of(names), pl.Float32)}
 
@@ -66,45 +86,49 @@ def write_lines(lines: Lines, shard: Path, found: pl.DataFrame, ids: Collection[
         raise ValueError(f"the producer of {name} made other columns than it was asked for: {', '.join(sorted(wrong))}")
     if foreign := set(found["row_id"]) - set(ids):
         raise ValueError(f"the producer of {name} made lines of rows that were not asked for: {min(foreign)}")
-    with atomic_path(_beside(shard)) as temporary:
-        found.select(pl.col(column).cast(kind) for column, kind in schema.items()).write_parquet(temporary)
-
-
-def read_lines(shard: Path) -> pl.DataFrame:
-    """Return the lines that lie beside a shard of rows."""
-    return pl.read_parquet(_beside(shard), glob=False)
+    typed = found.select(pl.col(column).cast(kind) for column, kind in schema.items()).sort("row_id", *lines.index)
+    write_shard(beside(shard), typed.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
 def merged_lines(
-    lake: Lake,
-    lines: Lines,
-    names: Sequence[str],
-    kept: Collection[str],
-    reused: Sequence[str],
-    parts: Mapping[tuple[str, ...], Sequence[pl.DataFrame]],
-) -> pl.DataFrame:
-    """Return the whole table, by row_id and index.
+    lines: Lines, names: Collection[str], plan: Plan, computed: Sequence[Computed], stored: Sequence[Path]
+) -> Iterator[pl.DataFrame]:
+    """Yield the whole table, by row_id and index; memory: some blocks.
 
     Args:
-        lake: where the stored table lies.
         lines: the table.
-        names: all columns of the score table, sorted.
-        kept: those that reused rows keep; ``parts`` hold the others.
-        reused: rows whose stored lines stay.
-        parts: names of columns -> lines that were computed with them. Those with all columns are of new rows.
+        names: all columns of the table of rows.
+        plan: what was to be done for the rows.
+        computed: the shards of rows, whose lines lie beside them.
+        stored: files of the stored table of lines.
     """
     schema = lines.schema(names)
-    pieces = [pl.DataFrame(schema=schema), *parts.get(tuple(names), [])]
-    if reused:
-        stored = lake.scan(lines.key).filter(pl.col("row_id").is_in(pl.Series(reused).implode()))
-        changed = [name for name in names if name not in set(kept)]
-        anew = lines.of(changed)
-        old = stored.select("row_id", *lines.index, *(c for c in lines.of(names) if c not in anew)).collect()
+    new, changed = (
+        [SortedRun.of_shard(beside(path)) for group in computed if group.new is is_new for path in group.shards]
+        for is_new in (True, False)
+    )
+    anew = lines.of(plan.changed)
+    kept = ["row_id", *lines.index, *(name for name in lines.of(names) if name not in anew)]
+    old = stored_run(stored, kept, plan.reused) if plan.kept and len(plan.reused) else []
+    for _, last, _ in blocks(plan):
+        fresh = _frame(new, last, schema)
+        still = _frame(old, last, {name: schema[name] for name in kept})
         if anew:
-            old = old.join(pl.concat(parts[tuple(changed)]), on=["row_id", *lines.index], how="left")
-        pieces.append(old)
-    return pl.concat([piece.select(*schema) for piece in pieces]).sort("row_id", *lines.index)
+            made = _frame(changed, last, lines.schema(plan.changed))
+            still = still.join(made, on=["row_id", *lines.index], how="left")
+        yield pl.concat([fresh.select(*schema), still.select(*schema)]).sort("row_id", *lines.index)
 
 
-def _beside(shard: Path) -> Path:
-    return shard.with_suffix(".lines.parquet")
+def arrow_schema(schema: Mapping[str, PolarsType]) -> pa.Schema:
+    """Return the Arrow schema that a Polars frame with these columns is stored in."""
+    return pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+
+
+def beside(shard: Path) -> Path:
+    """Return where the lines of a shard of rows lie."""
+    return shard.with_suffix(".lines.arrow")
+
+
+def _frame(runs: Sequence[SortedRun], last: str, schema: Mapping[str, PolarsType]) -> pl.DataFrame:
+    pieces = [pl.DataFrame(pl.from_arrow(table)) for run in runs for table in run.upto(last)]
+    return pl.concat([pl.DataFrame(schema=schema), *(piece.select(*schema) for piece in pieces)])

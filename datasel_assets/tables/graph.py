@@ -21,9 +21,9 @@ from datasel_assets.tables.selections.selections import selection_asset
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.tags.tags import tag_assets
 from datasel_assets.tables.vectors.categories import category_assets
-from datasel_assets.tables.vectors.clusters import cluster_assets
-from datasel_assets.tables.vectors.embeddings import embedding_assets
-from datasel_assets.tables.vectors.representations import representation_assets
+from datasel_assets.tables.vectors.clusters import cluster_tables
+from datasel_assets.tables.vectors.embeddings import embedding_tables
+from datasel_assets.tables.vectors.representations import representation_tables
 
 
 def all_tables(registry: Registry) -> list[Table]:
@@ -36,11 +36,11 @@ def all_tables(registry: Registry) -> list[Table]:
         for name, spec in sorted(registry.evaluations.items())
         if spec.embedding
     ]
-    assets += embedding_assets(encoders, sorted(registry.targets), compared)
+    assets += embedding_tables(encoders, sorted(registry.targets), compared)
     for name, spec in sorted(registry.representations.items()):
-        assets += representation_assets(name, spec)
+        assets += representation_tables(name, spec)
         if spec.clusters:
-            assets += cluster_assets(name, spec)
+            assets += cluster_tables(name, spec)
     assets += contamination_assets(registry)
     if registry.duplicates:
         assets += duplicate_assets(registry.duplicates, registry.clustered, registry.score_keep())

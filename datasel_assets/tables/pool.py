@@ -24,10 +24,20 @@ LIGHT_COLUMNS = ("row_id", "source", "n_turns", "n_chars", "n_tokens", "n_respon
 
 
 def vector_block(column: pa.Array | pa.ChunkedArray, dtype: type = np.float32) -> np.ndarray:
-    """Return a fixed-size-list column as an (n, d) array without passing through Python lists."""
+    """Return a fixed-size-list column as an (n, d) array without passing through Python lists; null is all zero."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     width = array.type.list_size
-    return array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width).astype(dtype, copy=False)
+    known = array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width).astype(dtype, copy=False)
+    if not array.null_count:
+        return known
+    found = np.zeros((len(array), width), dtype)
+    found[array.is_valid().to_numpy(zero_copy_only=False)] = known
+    return found
+
+
+def vectors_of(column: pl.Series, dtype: type = np.float32) -> np.ndarray:
+    """Return a column of vectors as an (n, d) array; null is all zero."""
+    return vector_block(column.to_arrow(compat_level=pl.CompatLevel.oldest()), dtype)
 
 
 def vector_array(vectors: np.ndarray) -> pa.FixedSizeListArray:

@@ -10,11 +10,39 @@ from logging import Logger
 from typing import Any, Literal
 
 from datasel_assets import progress
-from datasel_assets.storage.increment import Update
 from datasel_assets.storage.lake import Expected, Key, TableInfo
+from datasel_assets.tables.shown import counts_table
 from datasel_assets.tables.warehouse import Warehouse
 
 Per = Literal["source", "recipe", "pool"]
+
+
+FAILED_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Update:
+    """What bringing a row table up to date did.
+
+    Attributes:
+        info: the published table.
+        new: rows that were computed.
+        reused: rows that were kept; some of their columns may have been computed.
+        removed: rows that left.
+        reason: why, in words.
+        resumed: shards that an earlier attempt had finished.
+        failed: row id -> reason of rows that could not be computed.
+        facts: figures of what was computed, added up.
+    """
+
+    info: TableInfo
+    new: int
+    reused: int
+    removed: int
+    reason: str
+    resumed: int
+    failed: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,16 +86,12 @@ class Built:
     def of(
         cls, update: Update, metadata: Mapping[str, Any] | None = None, checks: Mapping[str, Check] | None = None
     ) -> "Built":
-        """Return the result of an increment."""
-        increment = update.increment
-        return cls(
-            update.info,
-            len(increment.new),
-            len(increment.reused),
-            increment.removed,
-            {"increment": increment.reason, "shards_resumed": update.shards_resumed, **(metadata or {})},
-            checks or {},
-        )
+        """Return the result of an update of a row table."""
+        facts: dict[str, Any] = {"increment": update.reason, "shards_resumed": update.resumed, **(metadata or {})}
+        if update.failed:
+            facts["rows_failed"] = len(update.failed)
+            facts["failed"] = counts_table(dict(list(update.failed.items())[:FAILED_SHOWN]), "row_id", "reason")
+        return cls(update.info, update.new, update.reused, update.removed, facts, checks or {})
 
 
 @dataclass(frozen=True)
@@ -85,16 +109,37 @@ class Step:
         progress.report(f"{self.stage} {self.source}" if self.source else self.stage, done, total)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What all tables have in common whose key in the lake starts with ``name``; also those of retired names.
+
+    Attributes:
+        name: first part of their key in the lake.
+        version: of the code that makes them. Raised when the meaning of what it writes changes: that, and only that,
+            makes all of them anew. By hand and not by a hash of the source text, because re-encoding a million rows
+            for a changed comment is no service.
+        per: what the last part of their key names.
+        companions: first key parts of the tables that are published beside one, under the rest of its key.
+        state: what one needs to go on from: paths in the warehouse, with ``{name}`` for the rest of its key.
+    """
+
+    name: str
+    version: str = "1"
+    per: Per = "pool"
+    companions: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """One table in all, or one per source.
 
     Attributes:
+        kind: what it shares with its like.
         key: its name; also the name of the stage in the log of costs.
         stored_as: key in the lake (before the source), where it is another.
-        per: what there is one table of. A table per recipe has the recipe's name as the last part of its key.
         description: Markdown.
-        group: tables of one kind stand in one group.
+        group: where it stands in the lineage.
         reads: keys of the tables it is made from.
         expect: says from the present state what the table must be made from. Cheap: footers only.
         build: makes and publishes the table.
@@ -111,9 +156,9 @@ class Table:
         lineage: column -> the (key, column) pairs it is made from.
     """
 
+    kind: Kind
     key: Key
     stored_as: Key | None = None
-    per: Per = "pool"
     description: str
     group: str
     reads: Sequence[Key] = ()
@@ -139,7 +184,7 @@ class Table:
     @property
     def per_source(self) -> bool:
         """Tell whether there is one table for each source."""
-        return self.per == "source"
+        return self.kind.per == "source"
 
     def table_key(self, source: str | None) -> Key:
         """Return the key of its table in the lake; says nothing about whether it exists."""

@@ -9,8 +9,8 @@ from datasel_assets.storage.catalog import BY_FILE
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.catalog import _views
 from datasel_assets.tables.graph import all_tables
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import write_yaml
+from datasel_assets_tests.project import Project
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 

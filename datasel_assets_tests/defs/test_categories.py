@@ -7,8 +7,8 @@ import pytest
 
 from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.table import Built
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
+from datasel_assets_tests.project import Project
 
 STAGES = (
     *("raw_corpus", "corpus", "targets", "embeddings", "target_embeddings"),

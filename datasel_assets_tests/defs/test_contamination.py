@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from datasel_assets.tables.contamination.review import LabelsError, read_labels
-from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_jsonl, write_yaml
+from datasel_assets_tests.project import Project, changed_copy, copy_of
 
 QUESTION = (
     "A train leaves the northern station at noon with forty passengers and loses a quarter of them at every one of its "

@@ -18,8 +18,8 @@ from datasel_assets.indicators.text import TextBatch, score_conversations
 from datasel_assets.indicators.text.frequency import NgramCounts, dqi_c2, frequency_band, unigram_logprob
 from datasel_assets.tables.scores.frequency import COUNTS, DRIFT
 from datasel_assets.tables.warehouse import Warehouse
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, write_yaml
+from datasel_assets_tests.project import Project
 
 SOURCES = ("chat", "plain")
 

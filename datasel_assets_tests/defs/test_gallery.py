@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 import yaml
 
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import write_yaml
+from datasel_assets_tests.project import Project
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 MAY_FALL_SHORT = {"better_mixture"}

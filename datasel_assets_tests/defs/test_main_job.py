@@ -20,8 +20,8 @@ from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.selections.comparison import report_path
 from datasel_assets.tables.table import Built, Step, Table
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import ENCODER, add_source, rows, write_jsonl, write_yaml
+from datasel_assets_tests.project import Project
 
 ENCODER_SLUG = EncoderSpec.model_validate(ENCODER).slug
 

@@ -11,8 +11,8 @@ from datasel_assets.registry.base import RegistryError, parse
 from datasel_assets.registry.duplicates import DuplicatesSpec
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
 from datasel_assets.tables.graph import all_tables, refuse_circles
-from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_yaml
+from datasel_assets_tests.project import Project, changed_copy, copy_of
 
 STORY = (
     "A farmer near the river planted thirty apple trees in the spring and after three long years she picked the "

@@ -15,9 +15,9 @@ from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_on_demand
 from datasel_assets.tables.selections.proxy_eval import COUNTED_ROWS, _enough
 from datasel_assets_tests.conftest import REPOSITORY
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
 from datasel_assets_tests.pools import write_yaml
+from datasel_assets_tests.project import Project
 
 
 @pytest.fixture

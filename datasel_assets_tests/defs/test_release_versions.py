@@ -16,8 +16,8 @@ from datasel_assets.diagnostics.profile import profile
 from datasel_assets.storage.release import list_releases
 from datasel_assets.tables.selections.comparison import OBSERVED, report_path
 from datasel_assets.tables.selections.release_versions import compare_versions, differences, two_versions
-from datasel_assets_tests.defs.conftest import Project, changed_copy, copy_of
 from datasel_assets_tests.pools import add_source, rows, write_yaml
+from datasel_assets_tests.project import Project, changed_copy, copy_of
 
 
 def edit(data: Path, recipe: str, **changes) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.tables.scores.scores import within_bounds
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
+from datasel_assets_tests.project import Project
 
 
 def stages(runs: list[dict]) -> set[str]:

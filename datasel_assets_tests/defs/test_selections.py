@@ -7,8 +7,8 @@ import yaml
 from datasel_assets import __main__ as command
 from datasel_assets.storage.release import list_releases, read_manifest
 from datasel_assets.tables.selections.rethreshold import rethreshold
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml
+from datasel_assets_tests.project import Project
 
 
 def recipe(project: Project, name: str, **changes) -> None:

@@ -9,8 +9,8 @@ import pytest
 from datasel_assets.definitions import assemble, build_defs
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.sensors import source_changes
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows
+from datasel_assets_tests.project import Project
 
 
 def test_new_changed_and_retired_sources_are_told_apart():

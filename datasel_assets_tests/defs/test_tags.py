@@ -11,9 +11,9 @@ from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.table import Built
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_labels, read_tags
-from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.models.test_causal_lm import tiny_causal
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
+from datasel_assets_tests.project import Project
 
 STAGES = ("raw_corpus", "corpus", "tag_candidates", "tag_vocabulary", "tags", "label_graph")
 GRAPH = {"threshold": 0.5, "encoder": {"pooling": "mean", "layers": "last", "max_tokens": 8, "precision": "float32"}}

@@ -1,6 +1,7 @@
 """The lake: what is published is whole, says what it was made from, and refuses readers who expect something else."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -113,11 +114,16 @@ def test_leftovers_of_dead_processes_are_swept_and_those_of_the_living_are_kept(
     target = tmp_path / "a [x].txt"
     dead = subprocess.Popen(["true"])
     dead.wait()
-    stale, live = tmp_path / f".a [x].txt.{dead.pid}-1.tmp", tmp_path / f".a [x].txt.{os.getpid()}-1.tmp"
-    stale.touch()
-    live.touch()
+    here = socket.gethostname()
+    stale, live = tmp_path / f".a [x].txt.{here}-{dead.pid}-1.tmp", tmp_path / f".a [x].txt.{here}-{os.getpid()}-1.tmp"
+    elsewhere, forgotten = (tmp_path / f".a [x].txt.other-host-{dead.pid}-{n}.tmp" for n in (1, 2))
+    for path in (stale, live, elsewhere, forgotten):
+        path.touch()
+    os.utime(forgotten, (0, 0))
     write_text(target, "new")
     assert not stale.exists()
+    assert not forgotten.exists()
+    assert elsewhere.exists(), "its process may live on its own host"
     assert live.exists()
 
 

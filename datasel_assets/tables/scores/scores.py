@@ -1,28 +1,32 @@
 """Assets of scores: one table per family and source with a column per indicator, and blends over the whole pool."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators import FAMILIES, Indicator
 from datasel_assets.indicators.blend import BlendError, BlendSpec, blend, describe, fit_outcomes
 from datasel_assets.recipes.scores import BLENDS, numbers
-from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
-from datasel_assets.storage.lines import Lines
-from datasel_assets.tables import versions
+from datasel_assets.storage.lines import Lines, arrow_schema
+from datasel_assets.storage.rows import columns_fingerprint
 from datasel_assets.tables.pool import read_pool, score_key, score_tables
+from datasel_assets.tables.row_table import RowTable, Wanted, Work
+from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.shown import FilePath, picture, sample_table, table_link
-from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
 from datasel_assets.tables.warehouse import Warehouse
 
-TEXT_SHARD_ROWS = 4096
+SCORES = Kind("scores", per="source", companions=("turn_scores",))
+BLEND = Kind(BLENDS)
+
+TEXT_UNIT_ROWS = 4096
 TURNS = "turn_scores"
 """Tables with one line for each turn of the sides that have more than one, beside the score table of their family."""
 EXCERPT_CHARS = 60
@@ -36,43 +40,21 @@ def column_versions(indicators: Mapping[str, Indicator], *more: object) -> dict[
 
 
 def text_scores() -> Table:
-    """Return the asset of the indicators that need nothing but the text."""
+    """Return the table of the indicators that need nothing but the text."""
     family = FAMILIES["text"]
     wanted = column_versions(family)
-
-    def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        info = warehouse.lake.info(("corpus", str(source)))
-        rows = info.meta["ids"] if info else "missing"
-        key = ("scores", "text", str(source))
-        return Expected(key, columns_fingerprint(wanted), {"rows": rows, "turns": turns_there(warehouse, key)})
-
-    def build(step: Step) -> Built:
-        from datasel_assets.indicators.text import score_conversations
-
-        lake = step.warehouse.lake
-        corpus = lake.scan(("corpus", str(step.source))).select("row_id", "messages").collect()
-        place = dict(zip(corpus["row_id"], range(corpus.height), strict=True))
-
-        def compute(ids: list[str], columns: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-            messages = corpus["messages"].gather([place[row] for row in ids]).to_list()
-            found, turns = score_conversations(messages, columns)
-            return within_bounds(pl.DataFrame({"row_id": ids, **found}), family), turn_lines(ids, turns)
-
-        update = update_columns(
-            lake,
-            with_turns(step.expected),
-            corpus["row_id"].to_list(),
-            wanted,
-            compute,
-            lines=turn_table(step.expected.key, family),
-            shard_rows=TEXT_SHARD_ROWS,
-            on_shard=step.progress,
-        )
-        facts = {**score_facts(step, family), **turn_facts(step)}
-        return Built.of(update, facts, score_checks(step, corpus.height, family))
-
-    return Table(
-        key=("scores", "text"),
+    return RowTable(
+        rows_of=("corpus",),
+        wants=lambda warehouse, source: Wanted(columns_fingerprint(wanted), versions=wanted),
+        work=lambda step: Work(score_schema(wanted), ["messages"]),
+        compute=score_text,
+        unit_rows=TEXT_UNIT_ROWS,
+        lines=turn_table((SCORES.name, "text"), family),
+        facts=lambda step, update: score_facts(step, family) | turn_facts(step),
+        verify=lambda step, update: score_checks(step, update, family),
+    ).table(
+        kind=SCORES,
+        key=(SCORES.name, "text"),
         description=(
             "What the text alone says about a row: lexical diversity, readability, surface, repetition, spelling, "
             "language. One column per indicator and side of the conversation; NaN where it is not defined. Sides with "
@@ -80,15 +62,26 @@ def text_scores() -> Table:
         ),
         group="scores",
         reads=[("corpus",)],
-        expect=expect,
-        build=build,
         checks=SCORE_CHECKS,
-        per="source",
         kinds=frozenset({"parquet", "numpy"}),
         version=columns_fingerprint(wanted),
         lineage={column: [(("corpus",), "messages")] for column in wanted},
         columns=column_texts(family),
     )
+
+
+def score_text(rows: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the text indicators of conversations, and those of their single turns."""
+    from datasel_assets.indicators.text import score_conversations
+
+    found, turns = score_conversations(rows["messages"].to_list(), list(context.columns))
+    scores = within_bounds(pl.DataFrame({"row_id": rows["row_id"], **found}), FAMILIES["text"])
+    return scores, turn_lines(rows["row_id"], turns)
+
+
+def score_schema(columns: Iterable[str]) -> pa.Schema:
+    """Return the columns of a score table: one float32 each, sorted."""
+    return arrow_schema({"row_id": pl.String, **dict.fromkeys(sorted(columns), pl.Float32)})
 
 
 def turn_table(key: Key, family: Mapping[str, Indicator]) -> Lines:
@@ -97,20 +90,9 @@ def turn_table(key: Key, family: Mapping[str, Indicator]) -> Lines:
     return Lines((TURNS, *key[1:]), {"part": pl.String, "turn": pl.Int32}, column)
 
 
-def turn_lines(ids: Sequence[str], turns: pl.DataFrame) -> pl.DataFrame:
+def turn_lines(ids: pl.Series, turns: pl.DataFrame) -> pl.DataFrame:
     """Return the turns of :func:`score_conversations` with the ids of their rows."""
-    row_id = pl.Series("row_id", ids, dtype=pl.String).gather(turns["row"])
-    return turns.drop("row").insert_column(0, row_id)
-
-
-def turns_there(warehouse: Warehouse, key: Key) -> str:
-    """Return whether the turns of the score table ``key`` are there: an input, because without them it is not whole."""
-    return "yes" if warehouse.lake.path((TURNS, *key[1:])).is_file() else "no"
-
-
-def with_turns(expected: Expected) -> Expected:
-    """Return what the score table will have been made from, once its turns are published just before it."""
-    return replace(expected, inputs={**expected.inputs, "turns": "yes"})
+    return turns.drop("row").insert_column(0, ids.gather(turns["row"]).alias("row_id"))
 
 
 def turn_facts(step: Step) -> dict[str, Any]:
@@ -124,7 +106,7 @@ def blend_asset(name: str, spec: BlendSpec, keep: Mapping[str, str]) -> Table:
     inputs = [entry.score for entry in spec.inputs]
     deps = [("corpus",), ("duplicates",), *score_deps(inputs)]
     signs = {score: keep[score] for score in inputs if score in keep}
-    fingerprint = digest([versions.SCORES, spec.model_dump(mode="json"), signs])
+    fingerprint = digest([BLEND.version, spec.model_dump(mode="json"), signs])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         found = warehouse.versions("corpus") | score_inputs(warehouse, inputs)
@@ -157,6 +139,7 @@ def blend_asset(name: str, spec: BlendSpec, keep: Mapping[str, str]) -> Table:
         )
 
     return Table(
+        kind=BLEND,
         key=(BLENDS, name),
         description=f"{spec.doc}\n\n{spec.how} of {', '.join(inputs)}. Source: {spec.paper or 'not stated'}",
         group="scores",
@@ -180,22 +163,22 @@ def within_bounds(scores: pl.DataFrame, indicators: Mapping[str, Indicator]) -> 
     """Return ``scores`` if every value is missing or inside the bounds of its indicator; called before publishing.
 
     Raises:
-        ValueError: a value is not; nothing is published then.
+        WholeTableError: a value is not; nothing is published then.
     """
     outside = _outside(scores, indicators)
     if outside:
         shown = ", ".join(f"{column} ({rows} rows)" for column, rows in outside.items())
-        raise ValueError(f"scores outside the bounds of their definition: {shown}; nothing was published")
+        raise WholeTableError(f"scores outside the bounds of their definition: {shown}; nothing was published")
     return scores
 
 
-def score_checks(step: Step, rows: int, indicators: Mapping[str, Indicator]) -> dict[str, Check]:
+def score_checks(step: Step, update: Update, indicators: Mapping[str, Indicator]) -> dict[str, Check]:
     """Return the checks of a published family table."""
     table = step.warehouse.lake.scan(step.expected.key).collect()
     outside = _outside(table, indicators)
     return {
-        "covers_corpus": Check(table.height == rows, {"rows": rows}),
-        "within_bounds": Check(not outside, {"columns": len(table.columns) - 1, **outside}),
+        "covers_corpus": Check(table.height == update.new + update.reused, {"rows": table.height}),
+        "within_bounds": Check(not outside, {"columns": len(indicators), **outside}),
     }
 
 

@@ -1,6 +1,7 @@
-"""Assets that group the pool: one fitted model per clustered representation, one assignment table per source."""
+"""Tables that group the pool: one fitted model per clustered representation, one assignment table per source."""
 
-from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,13 +11,16 @@ from datasel_assets import clusters as maths
 from datasel_assets.diagnostics import plots
 from datasel_assets.registry.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.increment import Update, plan_increment, publish_increment
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables import versions
-from datasel_assets.tables.pool import read_pool, read_vectors, vector_block
+from datasel_assets.tables.pool import read_pool, read_vectors, vectors_of
+from datasel_assets.tables.row_table import RowTable, Wanted, Work
+from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import counts_table, picture, table_link
-from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
 from datasel_assets.tables.warehouse import Warehouse
+
+CLUSTER_MODELS = Kind("cluster_models")
+CLUSTERS = Kind("clusters", per="source")
 
 FIT_ROWS = 200_000
 """Centroids of at most this many rows (a hash sample); more rows move them by less than the seed does."""
@@ -27,7 +31,7 @@ PICTURE_ROWS = 3_000
 SCHEMA = pa.schema([("row_id", pa.string()), ("cluster", pa.int32()), ("distance", pa.float32())])
 
 
-def cluster_assets(name: str, spec: RepresentationSpec) -> list[Table]:
+def cluster_tables(name: str, spec: RepresentationSpec) -> list[Table]:
     """Return the model and the assignment of a representation with a ``clusters`` block."""
     return [_model(name, spec), _assignment(name, spec)]
 
@@ -49,7 +53,7 @@ def centroid_distances(warehouse: Warehouse, name: str, pool: pl.DataFrame) -> n
 
 def _fingerprint(spec: RepresentationSpec) -> str:
     assert spec.clusters is not None
-    return digest([versions.CLUSTERS, spec.clusters.model_dump(), FIT_ROWS])
+    return digest([CLUSTERS.version, spec.clusters.model_dump(), FIT_ROWS])
 
 
 def _model(name: str, spec: RepresentationSpec) -> Table:
@@ -93,7 +97,8 @@ def _model(name: str, spec: RepresentationSpec) -> Table:
         )
 
     return Table(
-        key=("cluster_models", name),
+        kind=CLUSTER_MODELS,
+        key=(CLUSTER_MODELS.name, name),
         description=(
             f"Spherical k-means (faiss, seeded) over the vectors of `{name}`, fitted on a hash sample of the whole "
             "pool; each cluster has a title from its most telling words."
@@ -109,65 +114,65 @@ def _model(name: str, spec: RepresentationSpec) -> Table:
 
 
 def _assignment(name: str, spec: RepresentationSpec) -> Table:
-    def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        model = warehouse.lake.version(("cluster_models", name))
-        table = warehouse.lake.info(("representations", name, str(source)))
-        rows = table.meta["ids"] if table else "missing"
-        fingerprint = digest([_fingerprint(spec), model, table.fingerprint if table else ""])
-        return Expected(("clusters", name, str(source)), fingerprint, {"rows": rows})
-
-    def build(step: Step) -> Built:
-        lake = step.warehouse.lake
-        model = maths.ClusterModel.from_arrays(lake.read_arrays(("cluster_models", name)))
-        key = ("representations", name, str(step.source))
-        ids = lake.scan(key).select("row_id").collect()["row_id"].to_list()
-        increment = plan_increment(lake, step.expected, ids)
-        new = set(increment.new)
-
-        def pieces() -> Iterator[pa.Table]:
-            for batch in lake.read_batches(key, ["row_id", "vector", "is_zero"]) if new else ():
-                rows = batch.column("row_id").to_pylist()
-                keep = np.fromiter((row in new for row in rows), bool, len(rows))
-                labels, distance = maths.assign(model, vector_block(batch.column("vector"))[keep])
-                zero = batch.column("is_zero").to_numpy(zero_copy_only=False)[keep]
-                picked = [row for row, kept in zip(rows, keep, strict=True) if kept]
-                yield pa.table(
-                    [
-                        pa.array(picked),
-                        pa.array(labels, pa.int32(), mask=zero),
-                        pa.array(distance, pa.float32(), mask=zero),
-                    ],
-                    schema=SCHEMA,
-                )
-
-        info = publish_increment(lake, step.expected, ids, increment, pieces(), schema=SCHEMA, meta={})
-        found = lake.scan(step.expected.key)
-        counts = found.group_by("cluster").len().sort("len", descending=True).collect()
-        titles = cluster_titles(step.warehouse, name)
-        top = {titles[c]: n for c, n in counts.drop_nulls().head(15).iter_rows()}
-        return Built.of(
-            Update(info, increment),
-            {
-                "clusters_used": counts.drop_nulls().height,
-                "mean_distance": float(found.select(pl.col("distance").mean()).collect().item() or 0.0),
-                "largest": counts_table(top, "cluster", "rows"),
-                "model": table_link("cluster_models", name),
-            },
-            {"covers_corpus": Check(info.rows == len(ids), {"rows": len(ids)})},
-        )
-
-    return Table(
-        key=("clusters", name),
+    return RowTable(
+        rows_of=("representations", name),
+        wants=partial(_wants, name, spec),
+        work=partial(_work, name),
+        compute=assign,
+        load=load_model,
+        facts=partial(_facts, name),
+        verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
+    ).table(
+        kind=CLUSTERS,
+        key=(CLUSTERS.name, name),
         description=f"Cluster and cosine distance to its centroid for every row, by the vectors of `{name}`.",
         group="clusters",
-        reads=[("representations", name), ("cluster_models", name)],
-        expect=expect,
-        build=build,
+        reads=[("representations", name), (CLUSTER_MODELS.name, name)],
         checks={"covers_corpus": "one assignment for every vector"},
-        per="source",
         kinds=frozenset({"parquet", "faiss"}),
         version=_fingerprint(spec),
     )
+
+
+def _wants(name: str, spec: RepresentationSpec, warehouse: Warehouse, source: str | None) -> Wanted:
+    model = warehouse.lake.version((CLUSTER_MODELS.name, name))
+    table = warehouse.lake.info(("representations", name, str(source)))
+    return Wanted(digest([_fingerprint(spec), model, table.fingerprint if table else ""]))
+
+
+def _work(name: str, step: Step) -> Work:
+    model = step.warehouse.lake.require((CLUSTER_MODELS.name, name))
+    return Work(SCHEMA, ["vector", "is_zero"], {"name": name, "version": model.data_version})
+
+
+def load_model(warehouse: Warehouse, name: str, version: str) -> maths.ClusterModel:
+    """Load the centroids; ``version`` only says which they were."""
+    return maths.ClusterModel.from_arrays(warehouse.lake.read_arrays((CLUSTER_MODELS.name, name)))
+
+
+def assign(rows: pl.DataFrame, context: Context) -> pa.Table:
+    """Return the cluster of each row and the distance to its centroid; null for a row without a direction."""
+    labels, distance = maths.assign(context.loaded, vectors_of(rows["vector"]))
+    zero = rows["is_zero"].fill_null(True).to_numpy()
+    found = {
+        "row_id": rows["row_id"].to_arrow(),
+        "cluster": pa.array(labels, pa.int32(), mask=zero),
+        "distance": pa.array(distance, pa.float32(), mask=zero),
+    }
+    return pa.table({column: found[column] for column in ("row_id", *context.columns)})
+
+
+def _facts(name: str, step: Step, update: Update) -> dict[str, Any]:
+    found = step.warehouse.lake.scan(step.expected.key)
+    counts = found.group_by("cluster").len().sort("len", descending=True).collect()
+    titles = cluster_titles(step.warehouse, name)
+    top = {titles[c]: n for c, n in counts.drop_nulls().head(15).iter_rows()}
+    return {
+        "clusters_used": counts.drop_nulls().height,
+        "mean_distance": float(found.select(pl.col("distance").mean()).collect().item() or 0.0),
+        "largest": counts_table(top, "cluster", "rows"),
+        "model": table_link(CLUSTER_MODELS.name, name),
+    }
 
 
 def _titles(warehouse: Warehouse, pool: pl.DataFrame, rows: np.ndarray, labels: np.ndarray, k: int) -> list[str]:

@@ -1,6 +1,8 @@
-"""Assets that compress embeddings: moments per source, one basis, vectors per source, and how faithful they are."""
+"""Tables that compress embeddings: moments per source, one basis, vectors per source, and how faithful they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,32 +12,40 @@ from datasel_assets import representations as maths
 from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.representations.schema import CompressSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.increment import Update, plan_increment, publish_increment
 from datasel_assets.storage.lake import Expected, Key
-from datasel_assets.tables import versions
-from datasel_assets.tables.pool import vector_array, vector_block, vector_type
+from datasel_assets.tables.pool import vector_array, vector_block, vector_type, vectors_of
+from datasel_assets.tables.row_table import RowTable, Wanted, Work
+from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.shown import picture, table_link
-from datasel_assets.tables.table import Built, Check, Step, Table
-from datasel_assets.tables.vectors.embeddings import encoder_code, encoder_fingerprint, layer_column
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
+from datasel_assets.tables.vectors.embeddings import EMBEDDINGS, encoder_code, encoder_fingerprint, layer_column
 from datasel_assets.tables.warehouse import Warehouse
+
+MOMENTS = Kind("representation_moments", per="source")
+BASIS = Kind("representation_basis")
+REPRESENTATIONS = Kind("representations", per="source")
+FIDELITY = Kind("fidelity")
 
 BLOCK_ROWS = 4096
 FIDELITY_ROWS = 4000
+UNIT_NORM = 5e-3
+"""How far the length of a stored vector may be from 1: rounding to float16."""
 
 
-def representation_assets(name: str, spec: RepresentationSpec) -> list[Table]:
-    """Return the assets of one registry file, upstream first."""
-    assets = [_basis(name, spec), _vectors(name, spec), _fidelity(name, spec)]
+def representation_tables(name: str, spec: RepresentationSpec) -> list[Table]:
+    """Return the tables of one registry file, upstream first."""
+    tables = [_basis(name, spec), _vectors(name, spec), _fidelity(name, spec)]
     if maths.needs_fit(spec.compress):
-        assets.insert(0, _moments(name, spec))
-    return assets
+        tables.insert(0, _moments(name, spec))
+    return tables
 
 
 def basis_fingerprint(spec: RepresentationSpec) -> str:
     """Return the fingerprint of everything between the stored embeddings and the basis."""
     compress = spec.compress.model_dump(mode="json")
-    return digest([versions.REPRESENTATIONS, encoder_code(spec.encoder), spec.encoder.layers, compress])
+    return digest([REPRESENTATIONS.version, encoder_code(spec.encoder), spec.encoder.layers, compress])
 
 
 def layer_blocks(
@@ -73,13 +83,13 @@ def query_vectors(warehouse: Warehouse, name: str, spec: RepresentationSpec, key
     return ids, np.concatenate(vectors)
 
 
-def _embedding_key(spec: RepresentationSpec, source: str | None) -> Key:
-    return ("embeddings", spec.encoder.slug, str(source))
+def _embedding_key(spec: RepresentationSpec) -> Key:
+    return (EMBEDDINGS.name, spec.encoder.slug)
 
 
 def _moments(name: str, spec: RepresentationSpec) -> Table:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        version = warehouse.lake.version(_embedding_key(spec, source))
+        version = warehouse.lake.version((*_embedding_key(spec), str(source)))
         return Expected(("representation_moments", name, str(source)), basis_fingerprint(spec), {"embeddings": version})
 
     def build(step: Step) -> Built:
@@ -88,7 +98,7 @@ def _moments(name: str, spec: RepresentationSpec) -> Table:
         # Copies of one conversation would count as evidence for its direction: each content is counted once.
         distinct = set(corpus.sort("row_id").unique("content_hash", keep="first")["row_id"])
         parts = []
-        for ids, block in layer_blocks(step.warehouse, _embedding_key(spec, step.source), spec):
+        for ids, block in layer_blocks(step.warehouse, (*_embedding_key(spec), str(step.source)), spec):
             keep = np.fromiter((row in distinct for row in ids), bool, len(ids))
             part = maths.moments(maths.prepare(spec.compress, block[keep]))
             parts = [maths.Moments.merge(*parts, part)]
@@ -103,7 +113,8 @@ def _moments(name: str, spec: RepresentationSpec) -> Table:
         )
 
     return Table(
-        key=("representation_moments", name),
+        kind=MOMENTS,
+        key=(MOMENTS.name, name),
         description=(
             "Count, mean and scatter matrix of the layer vectors of one source in fp64 (Chan's exact merge), so that "
             "a new source adds only its own pass."
@@ -112,7 +123,6 @@ def _moments(name: str, spec: RepresentationSpec) -> Table:
         reads=[("corpus",), ("embeddings", spec.encoder.slug)],
         expect=expect,
         build=build,
-        per="source",
         kinds=frozenset({"safetensors", "numpy"}),
         version=basis_fingerprint(spec),
     )
@@ -147,7 +157,8 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
         )
 
     return Table(
-        key=("representation_basis", name),
+        kind=BASIS,
+        key=(BASIS.name, name),
         description=f"The projection of `{name}`: {spec.doc}",
         group="representation_basis",
         reads=[("representation_moments", name)] if fitted else [],
@@ -160,74 +171,102 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
 
 
 def _vectors(name: str, spec: RepresentationSpec) -> Table:
-    def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        embeddings = warehouse.lake.info(_embedding_key(spec, source))
-        basis = warehouse.lake.version(("representation_basis", name))
-        rows = embeddings.meta["ids"] if embeddings else "missing"
-        made_by = embeddings.fingerprint if embeddings else "missing"
-        return Expected(
-            ("representations", name, str(source)), digest([basis_fingerprint(spec), basis, made_by]), {"rows": rows}
-        )
-
-    def build(step: Step) -> Built:
-        lake = step.warehouse.lake
-        basis = read_basis(step.warehouse, name, spec)
-        key = _embedding_key(spec, step.source)
-        ids = lake.scan(key).select("row_id").collect()["row_id"].to_list()
-        dim = int(basis.info["dim_out"])
-        increment = plan_increment(lake, step.expected, ids)
-        new = set(increment.new)
-        schema = pa.schema([("row_id", pa.string()), ("vector", vector_type(dim)), ("is_zero", pa.bool_())])
-        worst, zeros, done = 0.0, 0, 0
-
-        def pieces() -> Iterator[pa.Table]:
-            nonlocal worst, zeros, done
-            for block_ids, block in layer_blocks(step.warehouse, key, spec) if new else ():
-                keep = np.fromiter((row in new for row in block_ids), bool, len(block_ids))
-                made = maths.compress(spec.compress, basis, block[keep])
-                norms = np.linalg.norm(made.vectors[~made.is_zero], axis=1)
-                worst = max(worst, float(np.abs(norms - 1).max(initial=0)))
-                if not worst < 5e-3:
-                    raise ValueError(
-                        f"{name} made vectors that are not of unit norm (off by {worst:.2g}); not published"
-                    )
-                zeros += int(made.is_zero.sum())
-                done += int(keep.sum())
-                step.progress(done, len(new))
-                rows = [row for row in block_ids if row in new]
-                yield pa.table([pa.array(rows), vector_array(made.vectors), pa.array(made.is_zero)], schema=schema)
-
-        info = publish_increment(lake, step.expected, ids, increment, pieces(), schema=schema, meta={"dim": dim})
-        update = Update(info, increment)
-        return Built.of(
-            update,
-            {"dimensions": dim, "zero_rows_new": zeros, "basis": table_link("representation_basis", name)},
-            {
-                "covers_corpus": Check(update.info.rows == len(ids), {"rows": len(ids)}),
-                "unit_norm": Check(worst <= 5e-3, {"largest_deviation": worst}),
-            },
-        )
-
-    return Table(
-        key=("representations", name),
+    return RowTable(
+        rows_of=_embedding_key(spec),
+        wants=partial(_wants, name, spec),
+        work=partial(_work, name, spec),
+        compute=compress,
+        load=load_basis,
+        facts=partial(_facts, name),
+        verify=_verify,
+    ).table(
+        kind=REPRESENTATIONS,
+        key=(REPRESENTATIONS.name, name),
         description=f"Compressed unit vectors of `{name}`. {spec.doc}",
         group="representations",
-        reads=[("embeddings", spec.encoder.slug), ("representation_basis", name)],
-        expect=expect,
-        build=build,
+        reads=[_embedding_key(spec), (BASIS.name, name)],
         checks={
             "covers_corpus": "one vector for every embedded conversation",
             "unit_norm": "every vector has norm 1 up to float16 rounding, none has NaN; zero rows are flagged",
         },
-        per="source",
         kinds=frozenset({"parquet", "numpy"}),
         version=basis_fingerprint(spec),
     )
 
 
+def _wants(name: str, spec: RepresentationSpec, warehouse: Warehouse, source: str | None) -> Wanted:
+    embeddings = warehouse.lake.info((*_embedding_key(spec), str(source)))
+    basis = warehouse.lake.version((BASIS.name, name))
+    made_by = embeddings.fingerprint if embeddings else "missing"
+    return Wanted(digest([basis_fingerprint(spec), basis, made_by]))
+
+
+def _work(name: str, spec: RepresentationSpec, step: Step) -> Work:
+    warehouse = step.warehouse
+    basis = warehouse.lake.require((BASIS.name, name), basis_fingerprint(spec))
+    warehouse.lake.require((*_embedding_key(spec), str(step.source)), encoder_fingerprint(warehouse, spec.encoder))
+    dim = int(basis.meta["basis"]["dim_out"])
+    schema = pa.schema([("row_id", pa.string()), ("vector", vector_type(dim)), ("is_zero", pa.bool_())])
+    layers = warehouse.shape(spec.encoder).layers(spec.encoder)
+    arguments = {
+        "name": name,
+        "compress": spec.compress.model_dump(mode="json"),
+        "basis_fingerprint": basis.fingerprint,
+        "basis_version": basis.data_version,
+    }
+    return Work(schema, [layer_column(layer) for layer in layers], arguments, meta={"dim": dim})
+
+
+def load_basis(
+    warehouse: Warehouse, name: str, compress: Mapping[str, Any], basis_fingerprint: str, basis_version: str
+) -> tuple[CompressSpec, maths.Basis]:
+    """Load how layers are compressed; ``basis_version`` only says which basis it was."""
+    key = (BASIS.name, name)
+    arrays = warehouse.lake.read_arrays(key, basis_fingerprint)
+    basis = maths.Basis.from_arrays(arrays, warehouse.lake.require(key).meta["basis"])
+    return CompressSpec.model_validate(compress), basis
+
+
+def compress(rows: pl.DataFrame, context: Context) -> pa.Table:
+    """Return the compressed vectors of rows with layers, and which of them have no direction.
+
+    Raises:
+        WholeTableError: a vector is not of unit norm.
+    """
+    spec, basis = context.loaded
+    tables = []
+    for block in rows.iter_slices(BLOCK_ROWS):
+        made = maths.compress(spec, basis, np.stack([vectors_of(layer) for layer in block[:, 1:]], axis=1))
+        norms = np.linalg.norm(made.vectors[~made.is_zero], axis=1)
+        worst = float(np.abs(norms - 1).max(initial=0))
+        if not worst < UNIT_NORM:
+            raise WholeTableError(f"made vectors that are not of unit norm (off by {worst:.2g}); not published")
+        context.note(peak_deviation=worst, zero_rows=int(made.is_zero.sum()))
+        columns = [block["row_id"].to_arrow(), vector_array(made.vectors), pa.array(made.is_zero)]
+        tables.append(pa.table(columns, names=["row_id", "vector", "is_zero"]))
+        context.progress(sum(table.num_rows for table in tables))
+    return pa.concat_tables(tables).select(["row_id", *context.columns])
+
+
+def _facts(name: str, step: Step, update: Update) -> dict[str, Any]:
+    return {
+        "dimensions": update.info.meta["dim"],
+        "zero_rows_new": update.facts.get("zero_rows", 0),
+        "basis": table_link(BASIS.name, name),
+    }
+
+
+def _verify(step: Step, update: Update) -> dict[str, Check]:
+    worst = update.facts.get("peak_deviation", 0.0)
+    return {
+        "covers_corpus": Check(True, {"rows": update.info.rows}),
+        "unit_norm": Check(worst <= UNIT_NORM, {"largest_deviation": worst}),
+    }
+
+
 def _fidelity(name: str, spec: RepresentationSpec) -> Table:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        fingerprint = digest([versions.FIDELITY, basis_fingerprint(spec), FIDELITY_ROWS])
+        fingerprint = digest([FIDELITY.version, basis_fingerprint(spec), FIDELITY_ROWS])
         return Expected(("fidelity", name), fingerprint, warehouse.versions("representations", name))
 
     def build(step: Step) -> Built:
@@ -258,7 +297,8 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
         )
 
     return Table(
-        key=("fidelity", name),
+        kind=FIDELITY,
+        key=(FIDELITY.name, name),
         description=(
             f"What `{name}` does to neighbourhoods and to a selection, against the uncompressed layers (a hash sample)."
         ),
@@ -273,7 +313,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
 
 def _sample_layers(warehouse: Warehouse, spec: RepresentationSpec) -> np.ndarray:
     """Return the layers of a hash sample of the pool, (rows, layers, dim) float32."""
-    keys = [_embedding_key(spec, source) for source in warehouse.active_sources()]
+    keys = [(*_embedding_key(spec), str(source)) for source in warehouse.active_sources()]
     keys = [key for key in keys if warehouse.lake.info(key)]
     ids = [row for key in keys for row in warehouse.lake.scan(key).select("row_id").collect()["row_id"]]
     wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS, seed=0)}

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -32,7 +33,8 @@ class Project:
     def run(self) -> tuple[Outcome, list[dict]]:
         before = len(self.warehouse.lake.runs())
         definitions, assets = assemble(self.warehouse)
-        outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
+        with coarse_pictures():
+            outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
         return outcome, self.warehouse.lake.runs()[before:]
 
     def refresh(self, wanted: Callable[[Table], bool]) -> dict[tuple[str, str | None], Built]:
@@ -43,15 +45,16 @@ class Project:
             for source in sorted(warehouse.registry.source_names) if asset.per_source else [None]:
                 if not asset.is_current(warehouse, source):
                     step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
-                    built = made[asset.name, source] = asset.build(step)
+                    with coarse_pictures():
+                        built = made[asset.name, source] = asset.build(step)
                     assert all(check.passed for check in built.checks.values())
                     assert set(built.checks) == set(asset.checks)
         return made
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _coarse_pictures() -> Iterator[None]:
-    """Draw every picture of these runs with few dots: drawing is most of what a small run costs."""
+@contextmanager
+def coarse_pictures() -> Iterator[None]:
+    """Draw every picture with few dots: drawing is most of what a small run costs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(canvas, "_DPI", 40)
         yield

@@ -1,0 +1,20 @@
+"""Units carried out in this process, one after the other: a model uses all cores by itself."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from datasel_assets import progress
+from datasel_assets.compute.units import Done, Unit, function_at
+
+
+class LocalMapper:
+    """The mapper of a laptop; see :class:`datasel_assets.compute.units.ShardMapper`."""
+
+    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Iterator[Done]:
+        """Yield each unit as it is done, in order."""
+        before = 0
+        for unit in units:
+            with progress.within(before, on_rows):
+                facts = function_at(unit.call)(**unit.args)
+            before += unit.rows
+            on_rows(before)
+            yield Done(unit, facts)

@@ -1,0 +1,122 @@
+"""Finished pieces of a table that is not published yet, and sorted runs that are merged block by block.
+
+Belongs here: shard files (what a killed process finds again) and reading several sorted files side by side without
+holding them. Does not belong here: which rows a shard holds (``rows``), and what is computed.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datasel_assets.storage.atomic import atomic_path
+
+FAILED = "failed"
+"""Column with the reason why a row could not be computed; only where some row could not."""
+
+
+def write_shard(path: Path, rows: pa.Table) -> None:
+    """Write a shard by row_id: an uncompressed Arrow file, which is read without copying it into memory."""
+    with atomic_path(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
+        found = sorted_by_id(rows)
+        with pa.ipc.new_file(sink, found.schema) as writer:
+            writer.write_table(found)
+
+
+def read_shard(path: Path) -> pa.Table:
+    """Return a shard, mapped into memory."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def failures(shard: Path) -> dict[str, str]:
+    """Return row id -> reason of the rows of a shard that could not be computed."""
+    table = read_shard(shard)
+    if FAILED not in table.column_names:
+        return {}
+    found = pl.from_arrow(table.select(["row_id", FAILED]))
+    assert isinstance(found, pl.DataFrame)
+    return dict(found.drop_nulls().iter_rows())
+
+
+def ids_of(rows: pa.Table | pa.RecordBatch) -> pl.Series:
+    """Return the row ids of Arrow rows."""
+    return pl.Series("row_id", pl.from_arrow(rows.column("row_id")), dtype=pl.String)
+
+
+def sorted_by_id(rows: pa.Table) -> pa.Table:
+    """Return ``rows`` by row_id; lines of one row keep their order."""
+    ids = ids_of(rows)
+    return rows if ids.is_sorted() else rows.take(pa.array(ids.arg_sort(maintain_order=True).to_numpy()))  # type: ignore[call-arg]
+
+
+def stacked(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Return tables of the same columns below each other, by row_id."""
+    named = [table.select(schema.names).cast(schema) for table in tables]
+    return sorted_by_id(pa.concat_tables([schema.empty_table(), *named]).combine_chunks())
+
+
+class SortedRun:
+    """Rows by row_id that are read front to back, up to one id after the other."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self._tables = tables
+        self._held: pa.Table | None = None
+        self._ids = pl.Series("row_id", [], dtype=pl.String)
+        self._next = 0
+
+    @classmethod
+    def of_shard(cls, path: Path) -> "SortedRun":
+        """Return the rows of a shard."""
+        return cls(iter([read_shard(path)]))
+
+    def upto(self, last: str) -> Iterator[pa.Table]:
+        """Yield the rows that have not been read and whose id is at most ``last``."""
+        while self._held is not None or self._load():
+            assert self._held is not None
+            stop = max(self._next, int(self._ids.search_sorted(last, "right")))
+            if stop > self._next:
+                yield self._held.slice(self._next, stop - self._next)
+            self._next = stop
+            if stop < len(self._ids):
+                return
+            self._held = None
+
+    def _load(self) -> bool:
+        self._held = next(self._tables, None)
+        if self._held is not None:
+            self._ids, self._next = ids_of(self._held), 0
+        return self._held is not None
+
+
+def stored_run(files: Sequence[Path], columns: Sequence[str], keep: pl.Series) -> list[SortedRun]:
+    """Return the rows ``keep`` of stored files as sorted runs, one for each file.
+
+    Memory: a row group, and the ids. A file that is not by row_id (written before tables were) is sorted in memory.
+
+    Args:
+        files: Parquet files with a column ``row_id``.
+        columns: the columns wanted, ``row_id`` among them.
+        keep: ids of the rows wanted.
+    """
+    runs = []
+    for path in files:
+        ids = pl.read_parquet(path, columns=["row_id"], glob=False)["row_id"]
+        mask = ids.is_in(keep.implode())
+        if not mask.any():
+            continue
+        tables = _filtered(path, columns, mask)
+        runs.append(SortedRun(tables if ids.is_sorted() else iter([sorted_by_id(pa.concat_tables(tables))])))
+    return runs
+
+
+def _filtered(path: Path, columns: Collection[str], mask: pl.Series) -> Iterator[pa.Table]:
+    start = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=list(columns)):
+            kept = mask.slice(start, batch.num_rows)
+            start += batch.num_rows
+            if kept.any():
+                table = pa.Table.from_batches([batch])
+                yield table if kept.all() else table.filter(pa.array(kept.to_numpy()))

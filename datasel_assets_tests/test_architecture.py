@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ FLOORS = [
     {"defs"},
     {"definitions", "__main__"},
 ]
-HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib", "numba"}
+HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib", "numba", "jinja2"}
 ONLY_IN = {
     "dagster": {"defs", "definitions", "__main__"},
     "torch": {"models"},
@@ -78,6 +79,19 @@ def test_the_code_location_loads_without_heavy_libraries():
     code = f"import sys, datasel_assets.definitions as d; d.build_defs(); print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_every_file_that_is_not_code_is_shipped_with_its_package():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))
+    shipped = {
+        path
+        for package, patterns in project["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in PACKAGE.parent.joinpath(*package.split(".")).glob(pattern)
+    }
+    present = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    # numba leaves its compiled kernels beside the code.
+    assert {path for path in present if "__pycache__" not in path.parts} == shipped
 
 
 def test_nobody_uses_pickle_or_eval():

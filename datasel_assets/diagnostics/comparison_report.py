@@ -1,4 +1,4 @@
-"""The page that puts recipes side by side. Belongs here: laying out given figures as one self-contained HTML file.
+"""The page that puts recipes side by side. Belongs here: given figures, for ``templates/comparison.html.j2``.
 
 How text is made safe and what a table looks like stands in ``page``; every figure and picture is made elsewhere.
 """
@@ -13,7 +13,7 @@ import polars as pl
 from datasel_assets.diagnostics.churn import Churn
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.diagnostics.overlap import overlap_pairs
-from datasel_assets.diagnostics.page import fact_list, gallery, heading, html_page, note, section, table
+from datasel_assets.diagnostics.page import Table, render, table
 from datasel_assets.diagnostics.verdict import Verdict, against_random
 
 MAX_BYTES = 2_000_000
@@ -68,21 +68,27 @@ def comparison_html(
         raise ValueError("the figures lack the column 'recipe': one row per recipe is compared")
     measures = {**MEASURES, **{measure.name: measure for measure in extra}}
     verdicts = against_random(figures, measures, random, aims)
-    head = [fact_list(facts)] if facts else []
-    head += _against_random(verdicts, measures, random)
-    if pictures:
-        head += [heading("Pictures"), gallery(pictures, wide=True)]
-    head += _tables(figures, measures, verdicts, random)
-    if overlap is not None and len(overlap[0]) > 1:
-        pairs = overlap_pairs(*overlap, limit=_PAIRS).with_columns((pl.col("overlap") * 100).round(1))
-        head += section(
-            "Recipes most alike",
-            "Jaccard overlap in %",
-            pairs.rename({"a": "recipe", "b": "and", "overlap": "overlap, %"}),
-        )
-    tail = _meanings(figures, measures)
-    for shown in (examples or {}, {}):
-        page = html_page(title, summary, [*head, *_changes(churns or {}, versions, shown), *tail], footer)
+    said, judged = _against_random(verdicts, measures, random)
+    known = figures.select("recipe", *(name for name in figures.columns if name != "recipe" and _has(figures[name])))
+    churns, examples = churns or {}, examples or {}
+    values = {
+        "title": title,
+        "summary": summary,
+        "facts": facts,
+        "said": said,
+        "judged": table(judged),
+        "pictures": pictures,
+        "figures": table(known.select(name for name in known.columns if name not in measures), random),
+        "groups": _groups(known, measures, verdicts, random),
+        "pairs": table(_pairs(overlap)),
+        "churns": table(_churns(churns)),
+        "versions": table(versions),
+        "meanings": table(_meanings(known, measures)),
+        "footer": footer,
+    }
+    changed = [name for name in churns if name in examples][:_SHOWN_CHURNS]
+    for shown in ([(name, table(examples[name].head(_EXAMPLES))) for name in changed], []):
+        page = render("comparison.html.j2", **values, examples=shown)
         if len(page.encode()) <= MAX_BYTES:
             return page
     raise ValueError(
@@ -90,10 +96,12 @@ def comparison_html(
     )
 
 
-def _against_random(verdicts: Sequence[Verdict], measures: Mapping[str, Measure], random: str) -> list[str]:
-    parts = [heading("Against random rows")]
+def _against_random(
+    verdicts: Sequence[Verdict], measures: Mapping[str, Measure], random: str
+) -> tuple[str, pl.DataFrame | None]:
+    """Return what can be said of all recipes, and for each what it is better and not better on."""
     if not verdicts:
-        return [*parts, note(f"Nothing can be said: there is no recipe {random!r} to hold the others against.")]
+        return f"Nothing can be said: there is no recipe {random!r} to hold the others against.", None
     judged = [verdict for verdict in verdicts if verdict.beats or verdict.behind]
     behind = [verdict for verdict in judged if verdict.behind]
     nothing = [verdict.recipe for verdict in behind if not verdict.beats]
@@ -112,17 +120,15 @@ def _against_random(verdicts: Sequence[Verdict], measures: Mapping[str, Measure]
     ]
     frame = pl.DataFrame(rows, schema=["recipe", "does not beat random on", "beats random on", "rows"])
     if not frame["rows"].cast(pl.String).str.len_chars().sum():
-        frame = frame.drop("rows")
-    else:
-        said += " Most measures depend on the number of rows: where it differs, read with care."
-    return [*parts, note(said), table(frame)]
+        return said, frame.drop("rows")
+    return said + " Most measures depend on the number of rows: where it differs, read with care.", frame
 
 
-def _tables(
-    figures: pl.DataFrame, measures: Mapping[str, Measure], verdicts: Sequence[Verdict], random: str
-) -> list[str]:
-    known = figures.select("recipe", *(name for name in figures.columns if name != "recipe" and _has(figures[name])))
-    place = {recipe: index for index, recipe in enumerate(figures["recipe"])}
+def _groups(
+    known: pl.DataFrame, measures: Mapping[str, Measure], verdicts: Sequence[Verdict], random: str
+) -> list[tuple[str, Table, str]]:
+    """Return the title, the table and a remark of each group of measures."""
+    place = {recipe: index for index, recipe in enumerate(known["recipe"])}
     marks = {
         (place[verdict.recipe], name): mark
         for verdict in verdicts
@@ -130,26 +136,27 @@ def _tables(
         for name in names
     }
     titles = {name: measure.title for name, measure in measures.items()}
-    plain = [name for name in known.columns if name not in measures]
-    parts = [heading("Recipes side by side"), table(known.select(plain), random)]
-    groups = dict.fromkeys(measures[name].group for name in known.columns if name in measures)
-    for group in groups:
-        columns = ["recipe", *(name for name in known.columns if name in measures and measures[name].group == group)]
-        judged = any(measures[name].better and measures[name].judged for name in columns[1:])
+    groups = {}
+    for name in known.columns:
+        if name in measures:
+            groups.setdefault(measures[name].group, []).append(name)
+    found = []
+    for group, names in groups.items():
+        judged = any(measures[name].better and measures[name].judged for name in names)
         remark = f"orange = not better than {random}, bold = better" if judged and verdicts else ""
-        parts += [
-            heading(group[:1].upper() + group[1:]),
-            note(remark) if remark else "",
-            table(known.select(columns), random, titles=titles, marks=marks),
-        ]
-    return parts
+        content = table(known.select("recipe", *names), random, titles=titles, marks=marks)
+        found.append((group[:1].upper() + group[1:], content, remark))
+    return found
 
 
-def _changes(
-    churns: Mapping[str, Churn], versions: pl.DataFrame | None, examples: Mapping[str, pl.DataFrame]
-) -> list[str]:
-    if not churns:
-        return []
+def _pairs(overlap: tuple[Sequence[str], np.ndarray] | None) -> pl.DataFrame | None:
+    if overlap is None or len(overlap[0]) < 2:
+        return None
+    pairs = overlap_pairs(*overlap, limit=_PAIRS).with_columns((pl.col("overlap") * 100).round(1))
+    return pairs.rename({"a": "recipe", "b": "and", "overlap": "overlap, %"})
+
+
+def _churns(churns: Mapping[str, Churn]) -> pl.DataFrame:
     rows = [
         {
             "recipe": name,
@@ -162,22 +169,16 @@ def _changes(
         }
         for name, change in churns.items()
     ]
-    parts = section("What changed since the last version", "churn = rows that left / rows before", pl.DataFrame(rows))
-    if versions is not None and versions.height:
-        remark = "Both measured over the pool as it is now; rows gone = rows that have left the pool, in no figure."
-        parts += [note(remark), table(versions)]
-    for name in [name for name in churns if name in examples][:_SHOWN_CHURNS]:
-        parts += [note(f"{name}: some of the rows that entered or left"), table(examples[name].head(_EXAMPLES))]
-    return parts
+    return pl.DataFrame(rows)
 
 
-def _meanings(figures: pl.DataFrame, measures: Mapping[str, Measure]) -> list[str]:
+def _meanings(known: pl.DataFrame, measures: Mapping[str, Measure]) -> pl.DataFrame:
     rows = [
         {"figure": measure.title, "better": measure.better or "–", "what it says": measure.doc}
         for name, measure in measures.items()
-        if name in figures.columns and _has(figures[name])
+        if name in known.columns
     ]
-    return section("What the figures say", "", pl.DataFrame(rows)) if rows else []
+    return pl.DataFrame(rows)
 
 
 def _has(column: pl.Series) -> bool:

@@ -1,167 +1,121 @@
-"""What the HTML pages share: style, policy, tables, pictures. Belongs here: laying out; a page has its own file.
+"""What the HTML pages share. Belongs here: loading their templates, making values fit to be shown.
 
-No script, no request to anywhere, nothing from data that is not escaped; a content security policy in the page holds
-a browser to that.
+Markup stands in ``templates``: ``page.html.j2`` frames every page, ``parts.html.j2`` holds what pages are made of. A
+page has a template and a module of its own.
 """
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from datasel_assets.diagnostics.text import clean
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _CELL = 400
 _LINES = 14
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2933; --muted: #5f6b78; --line: #e1e5ea; --paper: #ffffff;
-  --card: #f6f8fa; --blue: #0067a3; --orange: #a84a00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --muted: #9aa6b2; --line: #343c45; --paper: #14181d;
-  --card: #1d232a; --blue: #6cb8ee; --orange: #f0965a; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 64rem; color: var(--ink); background: var(--paper);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .4rem; }
-h2 { font-size: 1.15rem; margin: 2.6rem 0 .7rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
-p.lead { font-size: 1.05rem; color: var(--muted); margin: 0 0 1.6rem; max-width: 46rem; }
-p.note { color: var(--muted); font-size: .9rem; margin: .3rem 0 .8rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .8rem; margin: 0; }
-dl div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .8rem; }
-dt { font-size: .8rem; color: var(--muted); }
-dd { margin: 0; font-size: 1.15rem; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem; overflow-x: auto;
-  font: .85rem/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }
-.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem; }
-th { text-align: left; font-weight: 600; color: var(--muted); background: var(--card); line-height: 1.3; }
-th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; unicode-bidi: isolate; }
-th { vertical-align: bottom; }
-th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
-th:first-child { background: var(--card); }
-tr:last-child td { border-bottom: 0; }
-td { white-space: nowrap; }
-td.long { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 14rem; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr.this td { font-weight: 600; color: var(--blue); }
-td.behind { color: var(--orange); }
-td.ahead { font-weight: 600; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 1rem;
-  align-items: start; }
-.pictures.wide-only { grid-template-columns: 1fr; }
-figure { margin: 0; background: #ffffff; border: 1px solid var(--line); border-radius: 8px; padding: .6rem; }
-figure img { display: block; width: 100%; height: auto; }
-figcaption { color: #5f6b78; font-size: .82rem; padding: .4rem .2rem 0; }
-footer { margin-top: 3rem; color: var(--muted); font-size: .85rem; }
-"""
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+class Table(NamedTuple):
+    """A frame ready for the macro ``table``.
+
+    Attributes:
+        head: (class, title) of each column.
+        rows: (whether it stands out, its cells as (class, value)) of each row.
+    """
+
+    head: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[bool, Sequence[tuple[str, Any]]]]
 
 
-def html_page(title: str, summary: str, parts: Sequence[str], footer: str = "") -> str:
-    """Return a whole page: head, title, lead and ``parts``, which are markup and not escaped again.
+def render(template: str, **values: object) -> str:
+    """Return a whole page that needs nothing else; every value may hold hostile text.
 
     The page holds no clock, so the same inputs give the same bytes.
+
+    Raises:
+        jinja2.UndefinedError: the template shows a value that is not given.
     """
-    return "".join(
-        (
-            "<!doctype html>\n",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{shown(title)}</title>",
-            f"<style>{_STYLE}</style></head><body>",
-            f'<h1>{shown(title)}</h1><p class="lead">{shown(summary, 2000)}</p>',
-            *parts,
-            f"<footer>{shown(footer, 1000)}</footer>" if footer else "",
-            "</body></html>\n",
-        )
+    return templates().get_template(template).render(values)
+
+
+@cache
+def templates() -> "Environment":
+    """Return the templates of all pages: whatever they show is escaped, and a value that is not given is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("datasel_assets.diagnostics"),
+        autoescape=True,
+        finalize=_escaped,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-
-
-def fact_list(facts: Mapping[str, Any]) -> str:
-    """Return label and value pairs as cards."""
-    cards = (f"<div><dt>{shown(name)}</dt><dd>{_value(value)}</dd></div>" for name, value in facts.items())
-    return f"<dl>{''.join(cards)}</dl>"
-
-
-def heading(text: str) -> str:
-    """Return the heading of a section."""
-    return f"<h2>{shown(text)}</h2>"
-
-
-def note(text: str) -> str:
-    """Return a muted paragraph."""
-    return f'<p class="note">{shown(text, 1000)}</p>'
-
-
-def preformatted(text: str) -> str:
-    """Return text that keeps its lines: a recipe as it was written."""
-    return f"<pre>{_block(text, 20_000, 1000)}</pre>"
-
-
-def gallery(pictures: Sequence[tuple[bytes, str]], *, wide: bool = False) -> str:
-    """Return PNG pictures with their captions, inline; side by side, or each as wide as the page."""
-    kind = "pictures wide-only" if wide else "pictures"
-    return f'<div class="{kind}">{"".join(_picture(*each) for each in pictures)}</div>'
-
-
-def section(title: str, remark: str, frame: pl.DataFrame | None, highlight: str = "") -> list[str]:
-    """Return a headed table, or nothing where there is no frame."""
-    if frame is None or not frame.width:
-        return []
-    return [heading(title), note(remark) if remark else "", table(frame, highlight)]
+    environment.filters |= {
+        "shown": partial(clean, limit=_CELL),
+        "value": _value,
+        "block": _block,
+        "base64": lambda png: base64.b64encode(png).decode(),
+    }
+    return environment
 
 
 def table(
-    frame: pl.DataFrame,
+    frame: pl.DataFrame | None,
     highlight: str = "",
     *,
     titles: Mapping[str, str] | None = None,
     marks: Mapping[tuple[int, str], str] | None = None,
-) -> str:
-    """Return a frame as a table that scrolls by itself where it is wide.
+) -> Table:
+    """Return a frame made ready to be shown.
 
     Args:
-        frame: any columns; text is cut to 400 characters per cell and escaped.
+        frame: any columns; None: a table without columns, which a section leaves out.
         highlight: first cell of the row that stands out.
         titles: column -> heading; default: its name.
         marks: (row, column) -> class of the cell: ``ahead`` or ``behind``.
     """
-    titles, marks = titles or {}, marks or {}
-    numeric = [kind.is_numeric() for kind in frame.dtypes]
-    head = "".join(
-        f"<th{_class(number, name)}>{shown(titles.get(name, name.replace('_', ' ')))}</th>"
-        for name, number in zip(frame.columns, numeric, strict=True)
+    if frame is None:
+        return Table((), ())
+    titles = {name: name.replace("_", " ") for name in frame.columns} | dict(titles or {})
+    marks = marks or {}
+    columns = [(name, kind.is_numeric()) for name, kind in frame.schema.items()]
+    return Table(
+        [(_class(number, name), titles[name]) for name, number in columns],
+        [
+            (
+                bool(highlight) and str(row[0]) == highlight,
+                [
+                    (_class(number, value, marks.get((index, name), "")), value)
+                    for (name, number), value in zip(columns, row, strict=True)
+                ],
+            )
+            for index, row in enumerate(frame.iter_rows())
+        ],
     )
-    body = []
-    for index, row in enumerate(frame.iter_rows()):
-        this = ' class="this"' if highlight and str(row[0]) == highlight else ""
-        cells = (
-            f"<td{_class(number, value, marks.get((index, name), ''))}>{_value(value)}</td>"
-            for name, number, value in zip(frame.columns, numeric, row, strict=True)
-        )
-        body.append(f"<tr{this}>{''.join(cells)}</tr>")
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-
-
-def shown(text: object, limit: int = _CELL) -> str:
-    """Return text on one line, cut, without characters that act, escaped."""
-    return escape(clean(text, limit))
 
 
 def _class(number: bool, value: Any, mark: str = "") -> str:
     long = not number and isinstance(value, str) and (len(value) > 30 or "\n" in value)
-    names = " ".join(name for name in ("number" if number else "long" if long else "", mark) if name)
-    return f' class="{names}"' if names else ""
+    return " ".join(name for name in ("number" if number else "long" if long else "", mark) if name)
 
 
-def _picture(png: bytes, caption: str) -> str:
-    data = base64.b64encode(png).decode()
-    words = shown(caption)
-    return f'<figure><img alt="{words}" src="data:image/png;base64,{data}"><figcaption>{words}</figcaption></figure>'
+def _escaped(value: Any) -> Any:
+    """Return what a template shows with the entities of ``html.escape``.
+
+    Those that the templates would write themselves (``&#39;``, ``&#34;``) mean the same but are other bytes, and
+    releases are compared byte for byte.
+    """
+    from markupsafe import Markup
+
+    return value if hasattr(value, "__html__") else Markup(escape(str(value)))
 
 
 def _value(value: Any) -> str:
@@ -186,4 +140,4 @@ def _block(text: str, limit: int, lines: int) -> str:
         indent = len(line) - len(line.lstrip())
         kept.append(" " * min(indent, 40) + clean(line, limit + 2) if line.strip() else "")
     cut = len(text) > limit or len(head.splitlines()) > lines
-    return escape("\n".join(kept)[:limit] + (" …" if cut else ""))
+    return "\n".join(kept)[:limit] + (" …" if cut else "")

@@ -1,4 +1,4 @@
-"""The page that comes with a release. Belongs here: laying out given facts as one self-contained HTML file.
+"""The page that comes with a release. Belongs here: preparing given facts for ``templates/report.html.j2``.
 
 Nothing is computed here; how text is made safe and what a table looks like stands in ``page``.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from datasel_assets.diagnostics.page import fact_list, gallery, heading, html_page, preformatted, section
+from datasel_assets.diagnostics.page import render, table
 
 
 def html_report(
@@ -43,11 +43,16 @@ def html_report(
         highlight: first cell of the row of ``comparison`` that is this release.
         footer: versions, or where to read more.
     """
-    parts = [fact_list(facts), *section("What happened to the rows", "", stages)]
-    if pictures:
-        parts += [heading("Pictures"), gallery(pictures)]
-    parts += section("Recipes side by side", "", comparison, highlight)
-    parts += section("Rows kept", "a sample", kept)
-    parts += section("Rows dropped", "a sample, with the reason", dropped)
-    parts += [heading("Recipe"), preformatted(recipe)]
-    return html_page(title, summary, parts, footer)
+    return render(
+        "report.html.j2",
+        title=title,
+        summary=summary,
+        recipe=recipe,
+        facts=facts,
+        stages=table(stages),
+        pictures=pictures,
+        kept=table(kept),
+        dropped=table(dropped),
+        comparison=table(comparison, highlight),
+        footer=footer,
+    )

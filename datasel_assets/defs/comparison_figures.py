@@ -16,7 +16,7 @@ from datasel_assets.defs.resources import Warehouse
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.diagnostics.subset import subset_diagnostics
 from datasel_assets.indicators.blend import percentile_rank
-from datasel_assets.samplers.base import BLOCK_ROWS, Vectors
+from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors
 
 QUALITY = Measure("quality", "quality", "high", "mean percentile rank in the pool of the first blend, 0 .. 1", "aims")
 EXTRA = {QUALITY.name: QUALITY}

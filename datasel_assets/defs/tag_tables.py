@@ -5,7 +5,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from datasel_assets.defs.resources import Warehouse
-from datasel_assets.samplers.base import Tags
+from datasel_assets.samplers.candidates import Tags
 from datasel_assets.storage.lake import StaleTableError
 
 

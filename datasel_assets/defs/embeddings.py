@@ -21,7 +21,8 @@ from datasel_assets.storage.increment import plan_increment, update_table
 from datasel_assets.storage.lake import Expected, Key, Lake, TableInfo
 
 if TYPE_CHECKING:
-    from datasel_assets.models.encoder import Encoder, EncodeStats
+    from datasel_assets.models.encoded import EncodeStats
+    from datasel_assets.models.encoder import Encoder
 
 SHARD_ROWS = 2048
 """A killed step loses at most this many rows of work; large enough that length-sorted batches stay full."""

@@ -23,7 +23,7 @@ def make(n: int, degree: float, labels: int = LABELS, seed: int = 0) -> Any:
     from scipy.sparse import csr_array
 
     from datasel_assets.samplers import Candidates
-    from datasel_assets.samplers.base import Tags
+    from datasel_assets.samplers.candidates import Tags
 
     rng = np.random.default_rng(seed)
     weights = 1 / np.arange(1, labels + 1)

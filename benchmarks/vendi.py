@@ -42,7 +42,7 @@ def run(implementation: str, n: int) -> dict[str, Any]:
 
 def _datasel(X: np.ndarray) -> Callable[[], float | None]:
     from datasel_assets.diagnostics.vendi import vendi
-    from datasel_assets.samplers.base import ArrayVectors
+    from datasel_assets.samplers.vectors import ArrayVectors
 
     return lambda: vendi(ArrayVectors(X))
 

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = [
-    {"schema", "progress", "settings", "compiled"},
-    {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus"},
+    {"schema", "progress", "settings", "compiled", "raw_rows"},
+    {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus", "demos"},
     {"recipes", "models", "storage", "compute", "registry"},
     {"tables"},
     {"defs"},

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,30 +20,15 @@ from datasel_assets.corpus.detect import Detection, detect_format
 from datasel_assets.corpus.formats import FORMATS
 from datasel_assets.corpus.identity import Ordinals, content_hash, row_id
 from datasel_assets.corpus.tables import CORPUS_SCHEMA, QUARANTINE_SCHEMA, messages_array
+from datasel_assets.raw_rows import RAW_CHARS, RawRow
 
 SAMPLE_ROWS = 200
 """Readable records that detection looks at."""
-
-RAW_CHARS = 10_000
-"""Most characters of a refused record that the quarantine keeps."""
 
 BATCH_CHARS = 64_000_000
 """A batch also ends here, so that a few huge rows cannot overflow Arrow's 2 GiB string columns."""
 
 CountTokens = Callable[[list[str]], list[int]]
-
-
-class RawRecord(Protocol):
-    """What ingest needs of a raw row; ``storage.readers.base.RawRow`` is one."""
-
-    @property
-    def position(self) -> int: ...  # noqa: D102
-    @property
-    def record(self) -> dict[str, Any] | None: ...  # noqa: D102
-    @property
-    def reason(self) -> str | None: ...  # noqa: D102
-    @property
-    def raw(self) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -86,7 +71,7 @@ class Ingest(Iterable[IngestBatch]):
 
 
 def ingest(
-    rows: Iterable[RawRecord],
+    rows: Iterable[RawRow],
     *,
     source: str,
     format: str = "auto",
@@ -130,7 +115,7 @@ class _Options:
 
 
 def _batches(
-    rows: Iterator[RawRecord],
+    rows: Iterator[RawRow],
     summary: IngestSummary,
     options: _Options,
     format: str,
@@ -172,7 +157,7 @@ class _Batch:
         self.responses: list[str] = []
         self.refused: list[tuple[int, str, str]] = []  # position, raw, reason
 
-    def add(self, row: RawRecord, detection: Detection | None, ordinals: Ordinals) -> str | None:
+    def add(self, row: RawRow, detection: Detection | None, ordinals: Ordinals) -> str | None:
         """Put the row on one of the two sides; the reason when it was refused."""
         self.rows += 1
         reason = row.reason or "unreadable: the reader gave no reason"

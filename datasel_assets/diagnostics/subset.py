@@ -18,7 +18,8 @@ from datasel_assets.diagnostics.nearest import mean_nearest
 from datasel_assets.diagnostics.reach import reach
 from datasel_assets.diagnostics.vendi import spectrum
 from datasel_assets.diagnostics.wasserstein import sliced_wasserstein
-from datasel_assets.samplers.base import SubsetVectors, Tags, Vectors
+from datasel_assets.samplers.candidates import Tags
+from datasel_assets.samplers.vectors import SubsetVectors, Vectors
 
 _CHOSEN, _OTHERS, _SPLIT = 1, 2, 3  # added to the seed, so that the samples are independent of each other
 

@@ -23,9 +23,8 @@ from datasel_assets.models.batching import padded_cost, plan_padded
 from datasel_assets.models.causal_loading import load_causal_model, take_apart
 from datasel_assets.models.choices import ORDERS, multiple_choice, read_choices
 from datasel_assets.models.contexts import Conversation, Form, Requests, conditioned, perturbed, unconditioned
-from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.device import DeviceMemoryError, pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer, DialogueTemplate
-from datasel_assets.models.encoder import DeviceMemoryError
 from datasel_assets.models.hooked import find_blocks
 from datasel_assets.models.loading import max_positions, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears

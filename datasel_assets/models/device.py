@@ -1,4 +1,4 @@
-"""Which device a model runs on, in which number format, and giving memory back. Not here: what a batch needs."""
+"""Which device a model runs on, in which number format, and its memory. Not here: what a batch needs."""
 
 import ctypes
 from contextlib import suppress
@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+
+class DeviceMemoryError(RuntimeError):
+    """One row alone does not fit into the memory of the device."""
 
 
 def pick_device(name: str = "auto") -> "torch.device":

@@ -1,8 +1,7 @@
 """Conversations to vectors: one encoder for encoder-only and decoder-only models on CPU or GPU.
 
-Belongs here: the batches, the threads, memory, counting, putting results back in order. Not: how a model is run
-(:mod:`~datasel_assets.models.hooked`, :mod:`~datasel_assets.models.packed_bert`) or read
-(:mod:`~datasel_assets.models.tokenize`).
+Belongs here: the batches, the threads, memory, counting, putting results back in order. Not: which engine runs the
+model (``engine_choice``) and how (``hooked``, ``packed_bert``, ``packed_int8``), how text is read (``tokenize``).
 """
 
 import gc
@@ -12,24 +11,16 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datasel_assets.models.device import pick_device, pick_dtype
-from datasel_assets.models.hooked import (
-    HookedEngine,
-    UnsupportedModelError,
-    check_layers,
-    find_blocks,
-    probe_rows,
-    reported_layers,
-)
+from datasel_assets.models.device import DeviceMemoryError, pick_device
+from datasel_assets.models.encoded import Encoded, EncodeStats
+from datasel_assets.models.engine_choice import dtype_to_load, pick_engine
+from datasel_assets.models.hooked import find_blocks
 from datasel_assets.models.loading import load_base_model, max_positions, text_config
-from datasel_assets.models.packed_bert import PackedBertEngine
-from datasel_assets.models.packed_int8 import PackedInt8Engine, cpu_has_int8
 from datasel_assets.models.render import Message
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.threads import run_on_threads
@@ -41,99 +32,9 @@ LOGGER = logging.getLogger(__name__)
 CPU_ACTIVATIONS = 2048 * 384
 GPU_BUDGET = 65_536
 GPU_SHARE = 0.6
-INT8_TOLERANCE = 0.15
-"""Relative distance to float32 on the probe, whose few odd tokens hardly average; a wrong layer is near 1 or over."""
 
 Conversation = Sequence[Message]
 Progress = Callable[[int, int], None]
-
-
-class DeviceMemoryError(RuntimeError):
-    """One row alone does not fit into the memory of the device."""
-
-
-@dataclass(frozen=True)
-class EncodeStats:
-    """What one call of :meth:`Encoder.encode` did and cost.
-
-    Attributes:
-        device: such as ``cpu`` or ``cuda:0``.
-        dtype: number format of the model.
-        engine: ``packed`` (BERT on the CPU) or ``hooked`` (everything else).
-        rows: rows given.
-        rows_run: rows that went through the model: those with content, each different one once.
-        tokens: tokens of ``rows_run``, special tokens included.
-        padded_tokens: the same with padding.
-        truncated: rows that were cut at ``max_tokens``.
-        fallbacks: rows that the chat template refused and that were read as plain text.
-        seconds: wall time, tokenising included.
-        peak_memory_mb: CUDA allocations on a GPU, else resident memory of the process, which counts all it ever did.
-    """
-
-    device: str
-    dtype: str
-    engine: str
-    rows: int
-    rows_run: int
-    tokens: int
-    padded_tokens: int
-    truncated: int
-    fallbacks: int
-    seconds: float
-    peak_memory_mb: float
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows per second of wall time."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Real tokens that the model read per second of wall time."""
-        return self.tokens / self.seconds if self.seconds else 0.0
-
-    @property
-    def padding_share(self) -> float:
-        """Share of the model's input that was padding."""
-        return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
-
-    @property
-    def truncated_share(self) -> float:
-        """Share of the rows that were cut."""
-        return self.truncated / self.rows if self.rows else 0.0
-
-    def __add__(self, other: "EncodeStats") -> "EncodeStats":
-        """Return the sum over two calls of one encoder."""
-        return EncodeStats(
-            self.device,
-            self.dtype,
-            self.engine,
-            self.rows + other.rows,
-            self.rows_run + other.rows_run,
-            self.tokens + other.tokens,
-            self.padded_tokens + other.padded_tokens,
-            self.truncated + other.truncated,
-            self.fallbacks + other.fallbacks,
-            self.seconds + other.seconds,
-            max(self.peak_memory_mb, other.peak_memory_mb),
-        )
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Vectors of n rows, in the order of the input.
-
-    Attributes:
-        layers: index into the hidden-state tuple -> (n, d) array; a row without content is all zero.
-        n_tokens: (n,) int32 tokens that were encoded, special tokens included; 0 for a row without content.
-        truncated: (n,) bool.
-        stats: what the call did and cost.
-    """
-
-    layers: dict[int, np.ndarray]
-    n_tokens: np.ndarray
-    truncated: np.ndarray
-    stats: EncodeStats
 
 
 class Encoder:
@@ -179,18 +80,16 @@ class Encoder:
         self.spec = spec
         self.resolved = resolve_model(spec.model, spec.revision, base=base)
         self.device = pick_device(device)
-        dtype = pick_dtype(self._precision_to_load(), self.device)
-        self.dtype = str(dtype).removeprefix("torch.")
         self._tokenizer = ConversationTokenizer(self.resolved, spec.template, spec.max_tokens)
         self.template = self._tokenizer.template
-        model = load_base_model(self.resolved, dtype, self.device)
+        model = load_base_model(self.resolved, dtype_to_load(spec.precision, self.device), self.device)
         limit = max_positions(model)
         if limit is not None and spec.max_tokens > limit:
             raise ValueError(f"max_tokens {spec.max_tokens} is more than the {limit} positions of {spec.model}")
         self.layers = spec.resolve_layers(len(find_blocks(model)))
         self.dim = int(text_config(model).hidden_size)
-        self._model: Any = model
-        self._engine: HookedEngine | PackedBertEngine = self._pick_engine(model)
+        loaded = pick_engine(model, self.resolved, spec, self.layers, self._tokenizer.pad_id)
+        self._model, self._engine, self.dtype = loaded.model, loaded.engine, loaded.dtype
         self._budget = token_budget or self._default_budget()
 
     @property
@@ -306,47 +205,6 @@ class Encoder:
             peak_memory_mb=self._peak_memory_mb(),
         )
         return Encoded(layers, lengths, tokens.truncated, stats)
-
-    def _precision_to_load(self) -> str:
-        """Weights that may be rounded to int8 are loaded in float32."""
-        if self.spec.precision != "int8":
-            return self.spec.precision
-        return "float32" if self.device.type == "cpu" and cpu_has_int8() else "auto"
-
-    def _pick_engine(self, model: Any) -> HookedEngine | PackedBertEngine:
-        """The packed engine where it applies and agrees with the model, else the hooked one, which must agree."""
-        if self.spec.precision == "int8":
-            wrong = "this model, device or processor has no int8 engine"
-            if cpu_has_int8() and PackedInt8Engine.supports(model):
-                wrong = self._check_int8(int8 := PackedInt8Engine(model, self.layers, self.spec.pooling), model)
-                if wrong is None:
-                    self.dtype = "int8"
-                    return int8
-            if model.dtype != (dtype := pick_dtype("auto", self.device)):
-                self._model = model = load_base_model(self.resolved, dtype, self.device)
-                self.dtype = str(dtype).removeprefix("torch.")
-            LOGGER.warning("%s: precision int8 is not used, %s instead: %s", self.spec.model, self.dtype, wrong)
-        pad_id = self._tokenizer.pad_id
-        rows = probe_rows(model, pad_id)
-        reported = reported_layers(model, rows, self.spec.pooling, pad_id)
-        tolerance = 1e-3 if self.dtype == "float32" else 5e-2
-        if PackedBertEngine.supports(model):
-            packed = PackedBertEngine(model, self.layers, self.spec.pooling)
-            wrong = check_layers(packed, reported, rows, tolerance)
-            if wrong is None:
-                return packed
-            LOGGER.warning("%s: the packed engine is not used: %s", self.spec.model, wrong)
-        hooked = HookedEngine(model, self.layers, self.spec.pooling, pad_id)
-        wrong = check_layers(hooked, reported, rows, tolerance)
-        if wrong is not None:
-            raise UnsupportedModelError(f"{self.spec.model} ({type(model).__name__}): {wrong}; use another model")
-        return hooked
-
-    def _check_int8(self, engine: PackedInt8Engine, model: Any) -> str | None:
-        """Return what is wrong with ``engine`` beside ``model`` in float32, or ``None``."""
-        rows = probe_rows(model, self._tokenizer.pad_id)
-        reported = reported_layers(model, rows, self.spec.pooling, self._tokenizer.pad_id)
-        return check_layers(engine, reported, rows, INT8_TOLERANCE)
 
     def _run(self, ids: Sequence[np.ndarray], lengths: np.ndarray) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """Yield (rows, one (B, d) array for each layer) for all rows of length over 0, in any order."""

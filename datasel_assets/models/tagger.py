@@ -14,8 +14,7 @@ from pydantic import Field, field_validator
 
 from datasel_assets.models.batching import plan_padded
 from datasel_assets.models.causal_loading import load_causal_model
-from datasel_assets.models.device import pick_device, pick_dtype
-from datasel_assets.models.encoder import DeviceMemoryError
+from datasel_assets.models.device import DeviceMemoryError, pick_device, pick_dtype
 from datasel_assets.models.loading import max_positions
 from datasel_assets.models.resolve import ModelNotFoundError, resolve_model
 from datasel_assets.registry.encoder import Precision

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from datasel_assets.recipes.schema import OWN_GROUPS, SelectSpec
 from datasel_assets.recipes.scores import to_maximise
 from datasel_assets.samplers import Candidates, Tags, Vectors
-from datasel_assets.samplers.base import BLOCK_ROWS, directed, squared_norms
+from datasel_assets.samplers.vectors import BLOCK_ROWS, directed, squared_norms
 
 
 @dataclass(frozen=True, eq=False)

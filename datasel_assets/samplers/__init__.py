@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from datasel_assets.samplers import rounds, stratify
-from datasel_assets.samplers.base import ArrayVectors, Candidates, Sample, SamplerModule, SubsetVectors, Tags, Vectors
+from datasel_assets.samplers.base import Sample, SamplerModule
+from datasel_assets.samplers.candidates import Candidates, Tags
+from datasel_assets.samplers.vectors import ArrayVectors, SubsetVectors, Vectors
 
 SAMPLERS: MappingProxyType[str, SamplerModule] = MappingProxyType(
     {**stratify.INNER, "stratify": stratify, "rounds": rounds}

@@ -11,16 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from datasel_assets.clusters.kmeans import assign, fit_clusters
-from datasel_assets.samplers.base import (
-    BLOCK_ROWS,
-    Candidates,
-    Sample,
-    SubsetVectors,
-    Vectors,
-    check_budget,
-    usable_rows,
-)
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.samplers.quotas import take_turns
+from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores", "vectors"})

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from datasel_assets.samplers.base import Candidates, Sample, check_budget, usable_rows
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores"})

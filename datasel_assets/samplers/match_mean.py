@@ -10,16 +10,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from datasel_assets.samplers.base import (
-    BLOCK_ROWS,
-    Candidates,
-    Sample,
-    SubsetVectors,
-    Vectors,
-    check_budget,
-    need,
-    usable_rows,
-)
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, need, usable_rows
+from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors"})

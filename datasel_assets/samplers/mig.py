@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from datasel_assets.samplers.base import Candidates, Sample, check_budget, need, usable_rows
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.schema import StrictModel
 
 if TYPE_CHECKING:

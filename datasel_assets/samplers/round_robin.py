@@ -10,8 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from datasel_assets.samplers.base import Candidates, Sample, SubsetVectors, Vectors, check_budget, need
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, need
 from datasel_assets.samplers.topk import TopLists, top_lists
+from datasel_assets.samplers.vectors import SubsetVectors, Vectors
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors", "queries"})

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from datasel_assets.clusters.hash_sample import hash_keys
-from datasel_assets.samplers.base import Candidates, Sample, check_budget, usable_rows
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.samplers.quotas import take_turns
 from datasel_assets.samplers.stratify import INNER, Inner
 from datasel_assets.schema import StrictModel

@@ -24,7 +24,8 @@ from datasel_assets.samplers import (
     round_robin,
     thin,
 )
-from datasel_assets.samplers.base import Candidates, Sample, SamplerModule, check_budget, usable_rows
+from datasel_assets.samplers.base import Sample, SamplerModule, check_budget
+from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.samplers.quotas import Quota, group_weights, repetitions, take_turns
 from datasel_assets.schema import StrictModel
 

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from datasel_assets.clusters.hash_sample import hash_keys
-from datasel_assets.samplers.base import Candidates, Sample, check_budget, need, usable_rows
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset()

@@ -24,7 +24,7 @@ from datasel_assets.corpus import (
     row_id,
 )
 from datasel_assets.corpus import ingest as ingest_function
-from datasel_assets.storage.readers import RawRow
+from datasel_assets.raw_rows import RawRow
 
 
 def raw(records: Iterable[dict | None]) -> list[RawRow]:

@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.task2vec import diversity_coefficient, task2vec
-from datasel_assets.samplers.base import ArrayVectors
+from datasel_assets.samplers.vectors import ArrayVectors
 
 
 def unit(n: int, d: int, seed: int = 0) -> np.ndarray:

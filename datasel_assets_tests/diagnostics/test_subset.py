@@ -15,7 +15,8 @@ from datasel_assets.diagnostics.nearest import mean_nearest
 from datasel_assets.diagnostics.reach import reach
 from datasel_assets.diagnostics.subset import Limits, subset_diagnostics
 from datasel_assets.diagnostics.vendi import vendi
-from datasel_assets.samplers.base import ArrayVectors, Tags
+from datasel_assets.samplers.candidates import Tags
+from datasel_assets.samplers.vectors import ArrayVectors
 
 N, B = 400, 60
 

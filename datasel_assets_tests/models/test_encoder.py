@@ -8,7 +8,9 @@ import pytest
 
 from datasel_assets.models import hooked
 from datasel_assets.models.batching import plan_padded
-from datasel_assets.models.encoder import DeviceMemoryError, Encoded, Encoder
+from datasel_assets.models.device import DeviceMemoryError
+from datasel_assets.models.encoded import Encoded
+from datasel_assets.models.encoder import Encoder
 from datasel_assets.models.hooked import HookedEngine, UnsupportedModelError, find_blocks
 from datasel_assets.models.packed_bert import PackedBertEngine
 from datasel_assets.models.resolve import ModelIntegrityError

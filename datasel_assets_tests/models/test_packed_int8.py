@@ -5,8 +5,9 @@ import logging
 import numpy as np
 import pytest
 
-from datasel_assets.models import encoder as encoder_module
-from datasel_assets.models.encoder import Encoded, Encoder
+from datasel_assets.models import engine_choice
+from datasel_assets.models.encoded import Encoded
+from datasel_assets.models.encoder import Encoder
 from datasel_assets.models.packed_int8 import cpu_has_int8
 from datasel_assets.registry.encoder import EncoderSpec
 
@@ -68,7 +69,7 @@ def test_the_same_rows_give_the_same_bits_again():
 def test_where_int8_does_not_apply_the_model_runs_as_auto_and_says_so_once(
     kind, products, tiny_model, monkeypatch, caplog
 ):
-    monkeypatch.setattr(encoder_module, "cpu_has_int8", lambda: products)
+    monkeypatch.setattr(engine_choice, "cpu_has_int8", lambda: products)
     model = tiny_model(kind)
     vectors = {}
     for precision in ("int8", "auto"):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from datasel_assets.samplers import ArrayVectors, Candidates
-from datasel_assets.samplers.base import Tags
+from datasel_assets.samplers.candidates import Tags
 from datasel_assets.samplers.greedy.objectives.similarity import Dense
 
 Value = Callable[[Sequence[int]], float]

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from scipy.sparse import csr_array
 
 from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, keeps_prefix, requires
-from datasel_assets.samplers.base import Sample, Tags
+from datasel_assets.samplers.base import Sample
+from datasel_assets.samplers.candidates import Tags
 
 # Parameter sets per sampler; a sampler that is not named here is checked with its defaults.
 VARIANTS: dict[str, list[dict]] = {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from datasel_assets.samplers import greedy, requires
-from datasel_assets.samplers.base import Candidates
+from datasel_assets.samplers.candidates import Candidates
 from datasel_assets.samplers.greedy import Params, sample
 from datasel_assets.samplers.greedy.objectives import OBJECTIVES, similarity
 from datasel_assets.samplers.greedy.objectives.base import NoParams

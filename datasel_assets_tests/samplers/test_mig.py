@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from datasel_assets.samplers import Candidates, mig
-from datasel_assets.samplers.base import Tags
+from datasel_assets.samplers.candidates import Tags
 
 GOLDEN_TAGS = [[0], [0, 1], [2], [1, 2], [], [0, 0]]
 GOLDEN_SCORES = [10.0, 6.0, 3.0, 2.0, 99.0, 8.0]

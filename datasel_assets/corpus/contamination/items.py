@@ -15,7 +15,8 @@ from datasel_assets.corpus.conversation import RowError, text_of, type_name
 from datasel_assets.corpus.detect import Detection, detect_format
 from datasel_assets.corpus.formats import FORMATS
 from datasel_assets.corpus.formats.qa import LETTERS
-from datasel_assets.corpus.ingest import SAMPLE_ROWS, RawRecord
+from datasel_assets.corpus.ingest import SAMPLE_ROWS
+from datasel_assets.raw_rows import RawRow
 
 Compare = Literal["question", "question_answer", "question_choices"]
 
@@ -48,7 +49,7 @@ class ItemsRead:
 
 def evaluation_items(
     evaluation: str,
-    rows: Iterable[RawRecord],
+    rows: Iterable[RawRow],
     *,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError, model_serializer, model_validator
 
-from datasel_assets.samplers.base import Candidates, Sample, check_budget, need, positions_of, usable_rows
+from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.candidates import Candidates, need, positions_of, usable_rows
 from datasel_assets.samplers.greedy.objectives import OBJECTIVES
 from datasel_assets.samplers.greedy.optimisers import Search, lazy_greedy, stochastic_greedy
 from datasel_assets.schema import StrictModel

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from datasel_assets.storage.readers.base import RawRow, SourceError, too_long, unreadable
+from datasel_assets.raw_rows import RawRow, SourceError, too_long, unreadable
 
 DELIMITERS = ",\t;"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from datasel_assets.storage.readers.base import SourceError
+from datasel_assets.raw_rows import SourceError
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 1 << 20

@@ -1,11 +1,25 @@
-"""Sources that are made, not read. Belongs here: which scheme means which module. Not here: how the rows are made.
+"""Sources that are made, not read. Belongs here: which scheme means which module. Not here: how the rows are made."""
 
-Such a module has ``rows(query) -> Iterator[RawRow]`` and ``fingerprint(query) -> str``, where ``query`` are the
-parameters of the address, as in ``arithmetic:?rows=2000&seed=0``.
-"""
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
-from types import ModuleType
+from datasel_assets.demos import arithmetic, docstrings
+from datasel_assets.raw_rows import RawRow
 
-from datasel_assets.storage.readers import arithmetic, docstrings
 
-GENERATORS: dict[str, ModuleType] = {"arithmetic": arithmetic, "docstrings": docstrings}
+class Generator(Protocol):
+    """What such a module offers; ``query`` are the parameters of the address, as in ``arithmetic:?rows=2000&seed=0``.
+
+    Both raise ``SourceError`` for a query that they cannot follow.
+    """
+
+    def rows(self, query: Mapping[str, str]) -> Iterator[RawRow]:
+        """Make the rows, numbered from 0."""
+        ...
+
+    def identity(self, query: Mapping[str, str]) -> list[Any]:
+        """Return, without making them, JSON values that are equal only if the rows are."""
+        ...
+
+
+GENERATORS: dict[str, Generator] = {"arithmetic": arithmetic, "docstrings": docstrings}

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 
-from datasel_assets.storage.readers.base import RawRow, too_long, unreadable
+from datasel_assets.raw_rows import RawRow, too_long, unreadable
 
 
 def rows(stream: io.BufferedReader, row_chars: int, start: int) -> Iterator[RawRow]:

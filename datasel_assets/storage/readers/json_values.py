@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from datasel_assets.storage.readers.base import RawRow, too_long, unreadable
+from datasel_assets.raw_rows import RawRow, too_long, unreadable
 from datasel_assets.storage.readers.json_lines import as_row, json_reason
 
 CHUNK_BYTES = 1 << 20

@@ -10,7 +10,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datasel_assets.storage.readers.base import RawRow, SourceError, too_long, unreadable
+from datasel_assets.raw_rows import RawRow, SourceError, too_long, unreadable
 
 BATCH_BYTES = 32 << 20
 BATCH_ROWS = 5_000

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from datasel_assets.raw_rows import RawRow, SourceError
 from datasel_assets.registry.source import Limits, Located
 from datasel_assets.storage.readers import csv_rows, json_lines, json_values, parquet_rows
-from datasel_assets.storage.readers.base import RawRow, SourceError
 from datasel_assets.storage.readers.resolve import FileEntry, Generated, Part, Snapshot
 from datasel_assets.storage.readers.streams import open_stream
 
@@ -43,7 +43,7 @@ def _part_rows(part: Part, limits: Limits, start: int) -> Iterator[RawRow]:
     if isinstance(part, FileEntry):
         yield from _file_rows(part, limits, start)
     elif isinstance(part, Generated):
-        for row in part.module.rows(part.query):
+        for row in part.generator.rows(part.query):
             yield RawRow(start + row.position, row.record, row.reason, row.raw)
     else:
         for i, record in enumerate(part.records):

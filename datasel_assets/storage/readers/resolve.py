@@ -10,16 +10,16 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from datasel_assets.raw_rows import SourceError
 from datasel_assets.registry.source import Located
 from datasel_assets.schema import check_slug
-from datasel_assets.storage.readers.base import SourceError
+from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers.digests import Digests
 from datasel_assets.storage.readers.fetch import fetch
-from datasel_assets.storage.readers.generators import GENERATORS
+from datasel_assets.storage.readers.generators import GENERATORS, Generator
 
 REMOTE = {"https", "http", "hf", "s3"}
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
@@ -53,10 +53,10 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Generated:
-    """A generated part of a source: the module that makes its rows, and the parameters in its address."""
+    """A generated part of a source: its scheme, the generator behind it, and the parameters in its address."""
 
-    uri: str
-    module: ModuleType
+    scheme: str
+    generator: Generator
     query: dict[str, str]
 
 
@@ -108,7 +108,7 @@ def snapshot(spec: Located, name: str, data_root: Path, cache_dir: Path) -> Snap
         scheme = match[1] if (match := _SCHEME.match(uri)) else "file"
         if scheme in GENERATORS:
             query = dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True))
-            parts.append(Generated(uri, GENERATORS[scheme], query))
+            parts.append(Generated(scheme, GENERATORS[scheme], query))
         elif scheme in REMOTE:
             fetched = fetch(uri, cache, spec.limits.file_bytes)
             parts += [_entry(file.uri, file.path, digests, file.note) for file in fetched]
@@ -130,7 +130,7 @@ def _identity(part: Part) -> list[Any]:
     if isinstance(part, FileEntry):
         return ["file", "".join(part.path.suffixes).lower(), part.digest]
     if isinstance(part, Generated):
-        return ["generated", part.uri.partition(":")[0], part.module.fingerprint(part.query)]
+        return ["generated", part.scheme, digest([part.scheme, *part.generator.identity(part.query)])]
     return ["inline", part.records]
 
 
@@ -153,7 +153,7 @@ def _local(pattern: str, data_root: Path) -> list[Path]:
 def _entry(uri: str, path: Path, digests: Digests, note: str | None = None) -> FileEntry:
     try:
         stat = path.stat()
-        digest = digests.of(path, stat)
+        content = digests.of(path, stat)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    return FileEntry(uri, path, stat.st_size, stat.st_mtime_ns, digest, note)
+    return FileEntry(uri, path, stat.st_size, stat.st_mtime_ns, content, note)

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from datasel_assets.storage.readers.base import SourceError
+from datasel_assets.raw_rows import SourceError
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}

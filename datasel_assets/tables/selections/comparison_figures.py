@@ -13,7 +13,7 @@ import polars as pl
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.diagnostics.subset import subset_diagnostics
 from datasel_assets.indicators.blend import percentile_rank
-from datasel_assets.samplers.base import BLOCK_ROWS, Vectors
+from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors
 from datasel_assets.tables.pool import read_pool, score_key
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs
 from datasel_assets.tables.warehouse import Warehouse

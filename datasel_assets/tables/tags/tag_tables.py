@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from datasel_assets.samplers.base import Tags
+from datasel_assets.samplers.candidates import Tags
 from datasel_assets.storage.lake import StaleTableError
 from datasel_assets.tables.warehouse import Warehouse
 

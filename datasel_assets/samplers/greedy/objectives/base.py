@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from datasel_assets.samplers.base import Candidates
+from datasel_assets.samplers.candidates import Candidates
 from datasel_assets.schema import StrictModel
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from datasel_assets.samplers.base import Candidates, need
+from datasel_assets.samplers.candidates import Candidates, need
 from datasel_assets.samplers.greedy.objectives.similarity import ONE, Dense, SimilarityParams, Sparse, similarities
 from datasel_assets.schema import StrictModel
 

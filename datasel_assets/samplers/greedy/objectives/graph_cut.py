@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field
 
-from datasel_assets.samplers.base import Candidates, need
+from datasel_assets.samplers.candidates import Candidates, need
 from datasel_assets.samplers.greedy.objectives.similarity import ONE, SimilarityParams, Sparse, similarities
 from datasel_assets.schema import StrictModel
 

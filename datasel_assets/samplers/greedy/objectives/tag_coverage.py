@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from datasel_assets.samplers.base import Candidates, need
+from datasel_assets.samplers.candidates import Candidates, need
 from datasel_assets.schema import StrictModel
 
 _GRID = 2.0**32

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from datasel_assets.storage.readers import docstrings
-from datasel_assets.storage.readers.base import SourceError
+from datasel_assets.demos.docstrings import instructions as docstrings
+from datasel_assets.raw_rows import SourceError
 
 LONG = "This sentence is here so that the documentation is longer than sixty characters."
 
@@ -192,30 +192,30 @@ def test_a_bad_query_says_what_to_change(query: dict[str, str], message: str):
     with pytest.raises(SourceError, match=message):
         list(docstrings.rows(query))
     with pytest.raises(SourceError, match=message):
-        docstrings.fingerprint(query)
+        docstrings.identity(query)
 
 
-def test_a_package_without_a_version_has_no_fingerprint(package):
+def test_a_package_without_a_version_has_no_identity(package):
     package()
     with pytest.raises(SourceError, match="belongs to no installed distribution"):
-        docstrings.fingerprint({"packages": "fakelib"})
+        docstrings.identity({"packages": "fakelib"})
 
 
-def test_the_fingerprint_follows_query_versions_and_code(monkeypatch: pytest.MonkeyPatch):
+def test_the_identity_follows_query_versions_and_code(monkeypatch: pytest.MonkeyPatch):
     query = {"packages": "json,yaml"}  # yaml comes from a distribution of another name
-    before = docstrings.fingerprint(query)
-    assert docstrings.fingerprint(dict(query)) == before
-    changed = {docstrings.fingerprint({**query, "max_rows": "9"}), docstrings.fingerprint({"packages": "yaml"})}
+    before = docstrings.identity(query)
+    assert docstrings.identity(dict(query)) == before
+    different = [before, docstrings.identity({**query, "max_rows": "9"}), docstrings.identity({"packages": "yaml"})]
     with monkeypatch.context() as patch:
         patch.setattr(docstrings, "CODE_VERSION", "other")
-        changed.add(docstrings.fingerprint(query))
+        different.append(docstrings.identity(query))
     with monkeypatch.context() as patch:
         patch.setattr(docstrings.metadata, "version", lambda name: "0.0")
-        changed.add(docstrings.fingerprint(query))
+        different.append(docstrings.identity(query))
     with monkeypatch.context() as patch:
         patch.setattr(platform, "python_version", lambda: "3.99.0")
-        changed.add(docstrings.fingerprint(query))
-    assert len(changed | {before}) == 6
+        different.append(docstrings.identity(query))
+    assert len({json.dumps(each) for each in different}) == 6
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(package):

@@ -19,10 +19,10 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
-from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.readers.base import RawRow, SourceError, unreadable
-from datasel_assets.storage.readers.public_names import Definition, SourceTree
+from datasel_assets.demos.docstrings.public_names import Definition, SourceTree
+from datasel_assets.raw_rows import RawRow, SourceError, unreadable
 
 CODE_VERSION = "1"
 MIN_CHARS = 60
@@ -119,8 +119,8 @@ def rows(query: Mapping[str, str]) -> Iterator[RawRow]:
             position += 1
 
 
-def fingerprint(query: Mapping[str, str]) -> str:
-    """Return what the rows depend on, hashed: query, package versions, Python version, the code of this reader.
+def identity(query: Mapping[str, str]) -> list[Any]:
+    """Return what the rows depend on: the versions of this code, of Python and of each package, and ``max_rows``.
 
     No source is parsed, so that a sensor may ask often. The files of a package are taken to change only with its
     version: after edits to an editable install, change the query or the version.
@@ -130,7 +130,7 @@ def fingerprint(query: Mapping[str, str]) -> str:
     """
     packages, max_rows = _parse(query)
     versions = [[package, _version(package)] for package in packages]
-    return digest(["docstrings", CODE_VERSION, platform.python_version(), versions, max_rows])
+    return [CODE_VERSION, platform.python_version(), versions, max_rows]
 
 
 def _parse(query: Mapping[str, str]) -> tuple[tuple[str, ...], int | None]:

@@ -1,7 +1,6 @@
 """Arithmetic word problems with worked answers: a seeded generator in the manner of GSM8K.
 
-Belongs here: how problems become rows. Not here: the stories (``arithmetic_stories``) and their exact working
-(``arithmetic_working``).
+Belongs here: how problems become rows. Not here: the stories (``stories``) and their exact working (``working``).
 
 Query of the uri ``arithmetic:?rows=1500&seed=0``: ``rows`` (default 1500) and ``seed`` (default 0). With the same seed
 a larger ``rows`` starts with the rows of a smaller one, so that raising it only adds rows.
@@ -10,13 +9,12 @@ a larger ``rows`` starts with the rows of a smaller one, so that raising it only
 import random
 from collections.abc import Iterator, Mapping
 
-from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.readers.arithmetic_stories import STORIES
-from datasel_assets.storage.readers.arithmetic_working import Draw, Working
-from datasel_assets.storage.readers.base import RawRow, SourceError
+from datasel_assets.demos.arithmetic.stories import STORIES
+from datasel_assets.demos.arithmetic.working import Draw, Working
+from datasel_assets.raw_rows import RawRow, SourceError
 
 CODE_VERSION = "1"
-"""Part of the fingerprint: raise it with every change of the stories, or stored rows would pass for current."""
+"""Part of the identity: raise it with every change of the stories, or stored rows would pass for current."""
 DEFAULT_ROWS = 1500
 DEFAULT_SEED = 0
 _PATIENCE = 1000
@@ -49,13 +47,13 @@ def rows(query: Mapping[str, str]) -> Iterator[RawRow]:
         yield RawRow(len(seen) - 1, record)
 
 
-def fingerprint(query: Mapping[str, str]) -> str:
-    """Return what the rows depend on, hashed: the query and the code of this reader.
+def identity(query: Mapping[str, str]) -> list[str | int]:
+    """Return what the rows depend on: the version of this code, the number of rows, the seed.
 
     Raises:
         SourceError: an unknown key or a bad number.
     """
-    return digest(["arithmetic", CODE_VERSION, *_parse(query)])
+    return [CODE_VERSION, *_parse(query)]
 
 
 def _parse(query: Mapping[str, str]) -> tuple[int, int]:

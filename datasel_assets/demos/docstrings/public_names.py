@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasel_assets.storage.readers.base import SourceError
+from datasel_assets.raw_rows import SourceError
 
 STDLIB = "stdlib"
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

@@ -1,20 +1,21 @@
-"""What readers share: the record they yield, the error they raise, and the limits they keep.
+"""Rows of a source as they come, before any schema is applied, and the error of a source that gives none.
 
-Belongs here: types that more than one reader, generator or caller needs. Not here: how any format is parsed.
+Belongs here: types that readers of files, generated datasets and their callers share. Not here: how a format is parsed,
+how rows are generated, what a schema makes of them.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 RAW_CHARS = 10_000
-"""Most characters of an unreadable row that are kept for the quarantine."""
+"""Most characters of a refused row that the quarantine keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
     """One record of a source as it was read, before any schema is applied.
 
-    A reader never raises for a bad row: it yields the row with ``record=None`` and says why, so that rows in
+    A source never raises for a bad row: it yields the row with ``record=None`` and says why, so that rows in
     always equals rows kept plus rows quarantined.
 
     Attributes:

@@ -1,0 +1,39 @@
+"""Parts of the pool that must fit together, ties, and rows that are not usable."""
+
+import numpy as np
+import pytest
+
+from datasel_assets.samplers import ArrayVectors, Candidates
+from datasel_assets.samplers.candidates import usable_rows
+
+
+def test_a_float64_beyond_float32_becomes_a_row_that_is_not_usable():
+    pool = Candidates(np.array(["a", "b"]), vectors=ArrayVectors(np.array([[1e300, 0.0], [1.0, 0.0]])))
+    assert usable_rows(pool, frozenset({"vectors"})).tolist() == [False, True]
+
+
+def test_ties_are_places_in_the_order_of_row_ids():
+    assert Candidates(np.array(["b", "c", "a"])).ties.tolist() == [1, 2, 0]
+    assert Candidates(np.array(["a", "b", "c"])).ties.tolist() == [0, 1, 2]
+    assert Candidates(np.array(["x"])).ties.tolist() == [0]
+
+
+def test_a_repeated_row_id_is_refused_by_name():
+    with pytest.raises(ValueError, match="'b' occurs more than once"):
+        _ = Candidates(np.array(["b", "a", "b"])).ties
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"scores": np.ones(3)}, "scores has shape"),
+        ({"eligible": np.ones(1, bool)}, "eligible has shape"),
+        ({"vectors": ArrayVectors(np.ones((3, 2)))}, "vectors has 3 rows, expected 2"),
+        ({"queries": np.ones((0, 2))}, "t >= 1"),
+        ({"queries": np.ones((1, 3)), "vectors": ArrayVectors(np.ones((2, 2)))}, "same representation"),
+        ({"queries": np.ones((2, 2)), "query_tasks": np.array([1])}, "1 labels for 2 queries"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(parts, message):
+    with pytest.raises(ValueError, match=message):
+        Candidates(np.array(["a", "b"]), **parts)

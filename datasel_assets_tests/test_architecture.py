@@ -14,11 +14,11 @@ FLOORS = [
     {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus"},
     {"recipes", "models", "storage", "compute", "registry"},
     {"defs"},
-    {"definitions", "__main__"},
+    {"definitions", "cli", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib", "numba"}
 ONLY_IN = {
-    "dagster": {"defs", "definitions", "__main__"},
+    "dagster": {"defs", "definitions", "cli"},
     "torch": {"models"},
     "transformers": {"models"},
     "ray": {"compute"},

@@ -130,8 +130,7 @@ def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[s
     for uri in spec.uris:
         scheme = _scheme(uri)
         if scheme in GENERATORS:
-            part = _generated(uri, scheme)
-            part.module.fingerprint(part.query)
+            _identity(_generated(uri, scheme))  # raises where the generator lacks something
             found.append(uri)
         elif scheme in REMOTE:
             found += listing(uri, cache_dir / check_slug(name))

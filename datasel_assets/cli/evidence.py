@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     console = open_console()
     with open_instance(settings) as instance, progress_display(console):
         outcome = run_on_demand(definitions, wanted, warehouse, instance)
-    print_failures(console, outcome)
+    print_failures(console, outcome, command_line("evidence", settings))
     for asset in wanted:
         if warehouse.lake.info(asset.key):
             said = summary(outcomes(warehouse.lake.scan(asset.key).collect()), asset.key[-1])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HELP = "Say why a row was kept or dropped."
 MOST_LISTED = 10
+MOST_CHARS = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +92,7 @@ def _explain_absence(warehouse: "Warehouse", wanted: str) -> int:
     rows = "a row" if refused.height == 1 else f"{refused.height:,} rows"
     print(f"not in the pool: {rows} with this text could not be used, see the quarantine")
     for row in refused.head(MOST_LISTED).iter_rows(named=True):
-        print(f"  {row['source']}, position {row['position']:,}: {row['reason']}: {clean(row['raw'] or '', 80)}")
+        print(f"  {row['source']}, position {row['position']:,}: {clean(row['reason'])}: {clean(row['raw'] or '', 80)}")
     return 0
 
 
@@ -123,5 +124,7 @@ def _in_a_line(decision: dict[str, Any] | None, first: str) -> str:
 
 
 def _print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    from datasel_assets.diagnostics.text import clean
+
     for label, text in facts:
-        print(f"  {label:13} {text}")
+        print(f"  {label:13} {clean(text, MOST_CHARS)}")

@@ -19,8 +19,8 @@ def open_console(file: IO[str] | None = None) -> "Console":
     return Console(file=file, markup=False, emoji=False, highlight=False)
 
 
-def print_failures(console: "Console", outcome: "Outcome") -> None:
-    """Say what failed, why, and what was not made for want of it."""
+def print_failures(console: "Console", outcome: "Outcome", again: str) -> None:
+    """Say what failed, why, what was not made for want of it, and that the command ``again`` goes on from there."""
     from rich.text import Text
 
     for failure in outcome.failures:
@@ -31,4 +31,5 @@ def print_failures(console: "Console", outcome: "Outcome") -> None:
         names = dict.fromkeys(asset.name for asset, _ in outcome.waiting)
         console.print(f"  not made for want of these: {', '.join(names)}", soft_wrap=True)
     if outcome.failures:
-        console.print("  what was published before is still there; mend the cause and run again", soft_wrap=True)
+        said = "what was published before is still there; mend the cause and run again:"
+        console.print(f"  {said} {again}", soft_wrap=True)

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             definitions, assets = assemble(warehouse)
             outcome = run_main(definitions, assets, lambda: open_warehouse(settings), instance, on_run=on_run)
     _print_costs(console, settings, outcome, started)
-    print_failures(console, outcome)
+    print_failures(console, outcome, command_line("run", settings))
     _print_places(console, settings, started)
     return 1 if outcome.failures or warehouse.registry.errors else 0
 

@@ -118,9 +118,10 @@ def _decision(warehouse: "Warehouse", recipe: str, row_id: str) -> dict[str, Any
 def _in_a_line(decision: dict[str, Any] | None, first: str) -> str:
     if decision is None:
         return f"has not decided; next: {first}"
-    return (
-        f"kept     {decision['reason']}" if decision["kept"] else f"dropped  {decision['stage']}: {decision['reason']}"
-    )
+    from datasel_assets.diagnostics.text import clean
+
+    reason = clean(decision["reason"], MOST_CHARS)
+    return f"kept     {reason}" if decision["kept"] else f"dropped  {decision['stage']}: {reason}"
 
 
 def _print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -1,10 +1,11 @@
 """Where things lie and which environment variables move them. Nothing here touches Dagster or the registry."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_DATA = REPOSITORY / "data"
 
 DATA_VARIABLE = "DATASEL_DATA"
 DAGSTER_VARIABLE = "DATASEL_DAGSTER_DIR"
@@ -37,16 +38,17 @@ class Settings:
         return cls(data, warehouse, data / "releases", warehouse / "_dagster", device)
 
 
-def load_settings() -> Settings:
-    """Return the settings named by the environment: ``DATASEL_DATA`` (default: the repository's ``data``)."""
-    data = Path(os.environ.get(DATA_VARIABLE) or REPOSITORY / "data")
-    settings = Settings.at(data, os.environ.get(DEVICE_VARIABLE) or "auto")
-    if os.environ.get(DAGSTER_VARIABLE):
-        return Settings(
-            settings.data,
-            settings.warehouse,
-            settings.releases,
-            Path(os.environ[DAGSTER_VARIABLE]),
-            settings.device,
-        )
-    return settings
+def load_settings(data: Path | None = None) -> Settings:
+    """Return the settings of a data folder.
+
+    Args:
+        data: the folder; None for the one that ``DATASEL_DATA`` names (default: the repository's ``data``), with the
+            run history that ``DATASEL_DAGSTER_DIR`` names. A history belongs to one data folder, so a folder that is
+            given keeps its own.
+    """
+    device = os.environ.get(DEVICE_VARIABLE) or "auto"
+    if data is not None:
+        return Settings.at(data, device)
+    settings = Settings.at(Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA), device)
+    history = os.environ.get(DAGSTER_VARIABLE)
+    return replace(settings, dagster=Path(history).resolve()) if history else settings

@@ -16,11 +16,11 @@ FLOORS = [
     {"recipes", "models", "storage", "compute", "registry"},
     {"tables"},
     {"defs"},
-    {"definitions", "__main__"},
+    {"definitions", "cli", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib", "numba", "jinja2"}
 ONLY_IN = {
-    "dagster": {"defs", "definitions", "__main__"},
+    "dagster": {"defs", "definitions", "cli"},
     "torch": {"models"},
     "transformers": {"models"},
     "ray": {"compute"},

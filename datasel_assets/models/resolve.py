@@ -35,6 +35,14 @@ BUNDLED = {"sentence-transformers/all-MiniLM-L6-v2": MINILM, "all-MiniLM-L6-v2":
 
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 HUB_IGNORED = ("original/*", "onnx/*", "openvino/*", "consolidated*", "*/*.safetensors")
+HUB_TIMEOUT_S = 30
+
+Origin = Literal["local", "bundled", "hub"]
+
+_CONVERT = (
+    "Pickled weights (*.bin, *.pt) are refused because loading them runs code; "
+    "convert them with model.save_pretrained(folder)"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class ResolvedModel:
 
     path: Path
     revision: str | None
-    origin: Literal["local", "bundled", "hub"]
+    origin: Origin
     sha256: str | None = None
 
     def digest(self) -> str:
@@ -80,13 +88,44 @@ def resolve_model(name: str, revision: str | None = None, *, base: Path | None =
         ModelIntegrityError: the bundled weights are not the published ones.
     """
     tried: list[str] = []
+    if found := _at_hand(name, revision, base, tried):
+        return found
+    try:
+        path = _hub_folder(name, revision)
+    except Exception as error:  # the hub client raises from four unrelated families
+        raise _not_on_the_hub(name, tried, error) from error
+    return ResolvedModel(_checked_folder(path, name), path.name, "hub")
+
+
+def find_model(name: str, revision: str | None = None, *, base: Path | None = None) -> Origin:
+    """Tell where :func:`resolve_model` finds a model; one on the hub is looked up and not downloaded.
+
+    Raises:
+        ModelNotFoundError: as :func:`resolve_model`.
+        ModelIntegrityError: as :func:`resolve_model`.
+    """
+    tried: list[str] = []
+    if found := _at_hand(name, revision, base, tried):
+        return found.origin
+    try:
+        files = _hub_listing(name, revision)
+    except Exception as error:
+        raise _not_on_the_hub(name, tried, error) from error
+    if "config.json" not in files:
+        raise ModelNotFoundError(f"model {name!r}: its hub repository has no config.json")
+    if not any(file.endswith(".safetensors") and "/" not in file for file in files):
+        raise ModelNotFoundError(f"model {name!r}: its hub repository has no *.safetensors file. {_CONVERT}")
+    return "hub"
+
+
+def _at_hand(name: str, revision: str | None, base: Path | None, tried: list[str]) -> ResolvedModel | None:
+    """Return a local or bundled model, or None after noting in ``tried`` where none was."""
     folder = Path(base or "", Path(name).expanduser())
     if folder.is_dir():
         return ResolvedModel(_checked_folder(folder.resolve(), name), revision, "local")
     tried.append(f"local folder {folder}: absent")
     if name.startswith((".", "/", "~")):
         raise ModelNotFoundError(_not_found(name, tried))
-
     bundle = BUNDLED.get(name)
     if bundle is None:
         tried.append(f"bundled copies: only {', '.join(sorted(BUNDLED))}")
@@ -99,14 +138,7 @@ def resolve_model(name: str, revision: str | None = None, *, base: Path | None =
             _check_sha256(path / "model.safetensors", bundle.sha256)
             return ResolvedModel(_checked_folder(path, name), None, "bundled", bundle.sha256)
         tried.append(f"bundled copy: package {bundle.package} is not installed")
-
-    try:
-        path = _hub_folder(name, revision)
-    except Exception as error:  # the hub client raises from four unrelated families
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        tried.append(f"Hugging Face hub and its cache: {reason[0]}")
-        raise ModelNotFoundError(_not_found(name, tried)) from error
-    return ResolvedModel(_checked_folder(path, name), path.name, "hub")
+    return None
 
 
 def _hub_folder(name: str, revision: str | None) -> Path:
@@ -115,6 +147,23 @@ def _hub_folder(name: str, revision: str | None) -> Path:
     return Path(
         snapshot_download(name, revision=revision, allow_patterns=list(HUB_FILES), ignore_patterns=list(HUB_IGNORED))
     )
+
+
+def _hub_listing(name: str, revision: str | None) -> list[str]:
+    """Return the files of a hub repository, of its cached copy where the hub cannot be reached."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        found = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT_S)
+    except Exception:
+        try:
+            cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        except Exception:
+            cached = None
+        if cached is None:
+            raise
+        return [path.name for path in cached.iterdir()]
+    return [file.rfilename for file in found.siblings or []]
 
 
 def _checked_folder(path: Path, name: str) -> Path:
@@ -126,11 +175,13 @@ def _checked_folder(path: Path, name: str) -> Path:
     except ValueError as error:
         raise ModelNotFoundError(f"model {name!r}: {config} is not JSON ({error})") from error
     if not any(path.glob("*.safetensors")):
-        raise ModelNotFoundError(
-            f"model {name!r}: {path} has no *.safetensors file. Pickled weights (*.bin, *.pt) are refused because "
-            "loading them runs code; convert them with model.save_pretrained(folder)"
-        )
+        raise ModelNotFoundError(f"model {name!r}: {path} has no *.safetensors file. {_CONVERT}")
     return path
+
+
+def _not_on_the_hub(name: str, tried: list[str], error: Exception) -> ModelNotFoundError:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return ModelNotFoundError(_not_found(name, [*tried, f"Hugging Face hub and its cache: {reason[0]}"]))
 
 
 def _not_found(name: str, tried: list[str]) -> str:

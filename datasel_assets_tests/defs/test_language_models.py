@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs import language_models
 from datasel_assets.defs.prune import prune
 from datasel_assets.models.causal_lm import CausalLM, CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
+from datasel_assets.tables.language_models import language_models
 from datasel_assets.tables.language_models.language_models import trained_folder
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project

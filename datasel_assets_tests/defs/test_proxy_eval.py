@@ -1,16 +1,13 @@
 """Selections tried out by training a small model on them, as assets made on request."""
 
 import runpy
-from io import StringIO
 
 import numpy as np
 import polars as pl
 import pytest
-from rich.console import Console
 
 from benchmarks import harness
 from benchmarks.evidence import evidence_rows
-from datasel_assets import __main__ as command
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_on_demand
 from datasel_assets.tables.selections.proxy_eval import COUNTED_ROWS, _enough
@@ -70,33 +67,6 @@ def test_a_model_that_is_no_proxy_is_named(read: Project):
         "proxy_eval.yaml: model: 'nothing' is not a proxy; there are: tiny"
     )
     assert [asset for asset in assemble(read.warehouse)[1] if asset.on_demand] == []
-
-
-def test_the_command_names_a_recipe_that_is_not_there(read: Project, capsys, monkeypatch):
-    monkeypatch.setenv("DATASEL_DATA", str(read.data))
-    assert command.main(["evidence", "no_such"]) == 2
-    assert "there is no recipe 'no_such' to try out" in capsys.readouterr().err
-
-
-def test_the_command_says_what_it_lacks(project: Project, capsys, monkeypatch):
-    monkeypatch.setenv("DATASEL_DATA", str(project.data))
-    assert command.main(["evidence", "random"]) == 2
-    assert "no file in language_models/ says 'causal: {model: local:proxy_lm}'" in capsys.readouterr().err
-    write_yaml(project.data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": TINY})
-    for named in (["random"], []):
-        assert command.main(["evidence", *named]) == 2
-        assert "random" in (said := capsys.readouterr().err)
-        assert "make run first" in said
-    write_yaml(project.data / "proxy_eval.yaml", {"model": "nothing"})
-    assert command.main(["evidence"]) == 2
-    assert "'nothing' is not a proxy" in capsys.readouterr().err
-
-
-def test_the_message_of_a_failure_is_shown_to_the_letter():
-    console = Console(file=StringIO(), width=200)
-    message = "select: [/red] is not allowed; use list[str] or [bold]"
-    command._failures(console, Outcome([{"source": None, "assets": ["toy"], "success": False, "error": message}]))
-    assert message in console.file.getvalue()
 
 
 def test_what_came_of_it_is_recorded_for_the_gallery_and_only_for_the_recipe_as_it_is(

@@ -1,10 +1,8 @@
 """Selections as assets: what changes from one to the next, and other bounds without running anything again."""
 
 import polars as pl
-import pytest
 import yaml
 
-from datasel_assets import __main__ as command
 from datasel_assets.storage.release import list_releases, read_manifest
 from datasel_assets.tables.selections.rethreshold import rethreshold
 from datasel_assets_tests.pools import add_source, rows, write_yaml
@@ -92,36 +90,3 @@ def test_another_licence_of_a_source_is_in_the_next_release_and_a_typo_in_its_fi
     path.write_text(told.replace("CC0-1.0", "CC-BY-NC-4.0"))
     assert made("raw_corpus", "corpus", "selections/longest") == {"raw_corpus", "selections/longest"}
     assert licences()["fruit"] == "CC-BY-NC-4.0"
-
-
-def test_the_command_says_what_would_change_and_writes_the_rows(settled: Project, capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("DATASEL_DATA", str(settled.data))
-    out = tmp_path / "rows.parquet"
-    assert command.main(["rethreshold", "longest", "--budget", "rows: 7", "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("longest: 7 rows, ")
-    assert "enter and" in said
-    assert pl.read_parquet(out).height == 7
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["no_such"], "there is no recipe 'no_such'"),
-        (["longest", "--budget", "rows: none"], "rows"),
-        (["longest", "--drop", "{score: text.nothing, below: 1}"], "there is no score 'text.nothing'"),
-        (["longest", "--budget", "{"], "expected"),
-        (
-            ["longest", "--budget", "0.05"],
-            "budget: must be a valid dictionary or instance of BudgetSpec",
-        ),
-        (["longest", "--drop", "foo"], "drop[0]: must be a valid dictionary or instance of DropRule, but it is 'foo'"),
-        (["longest", "--drop", "{score: n_tokens, abov: 1}"], "did you mean 'above'?"),
-    ],
-)
-def test_the_command_refuses_what_it_cannot_do(project: Project, capsys, monkeypatch, arguments, message):
-    monkeypatch.setenv("DATASEL_DATA", str(project.data))
-    assert command.main(["rethreshold", *arguments]) == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert "pydantic" not in said

@@ -1,5 +1,6 @@
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from datasel_assets.models.resolve import (
     Bundle,
     ModelIntegrityError,
     ModelNotFoundError,
+    find_model,
     resolve_model,
 )
 from datasel_assets.registry.encoder import DEFAULT_MODEL
@@ -24,6 +26,7 @@ def hub(monkeypatch) -> list[tuple[str, str | None]]:
         raise ConnectionError("no route to the hub")
 
     monkeypatch.setattr(resolve, "_hub_folder", unreachable)
+    monkeypatch.setattr(resolve, "_hub_listing", unreachable)
     return asked
 
 
@@ -81,6 +84,59 @@ def test_something_that_looks_like_a_path_is_never_asked_of_the_hub(tmp_path, hu
     with pytest.raises(ModelNotFoundError, match="absent"):
         resolve_model("./absent", base=tmp_path)
     assert hub == []
+
+
+def test_a_model_is_looked_up_where_it_would_be_taken_from(tmp_path, hub, monkeypatch):
+    fake_folder(tmp_path / "m")
+    assert find_model("m", base=tmp_path) == "local"
+    assert find_model(DEFAULT_MODEL) == "bundled"
+    assert hub == []
+    with pytest.raises(ModelNotFoundError, match="no route to the hub"):
+        find_model("owner/absent", "v2", base=tmp_path)
+    assert hub == [("owner/absent", "v2")]
+    monkeypatch.setattr(resolve, "_hub_listing", lambda name, revision: ["config.json", "model-1-of-2.safetensors"])
+    assert find_model("owner/present", base=tmp_path) == "hub"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["config.json", "pytorch_model.bin", "onnx/x.safetensors"], "Pickled weights"),
+        (["model.safetensors"], "no config.json"),
+    ],
+)
+def test_a_repository_that_is_no_usable_model_is_refused_before_it_is_downloaded(tmp_path, monkeypatch, files, words):
+    monkeypatch.setattr(resolve, "_hub_listing", lambda name, revision: files)
+    with pytest.raises(ModelNotFoundError, match=words):
+        find_model("owner/model", base=tmp_path)
+
+
+def test_the_files_of_a_hub_model_are_asked_of_the_hub_and_of_the_cache_where_it_is_silent(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    cached = fake_folder(tmp_path / "snapshots" / "abc123")
+    answers = [SimpleNamespace(siblings=[SimpleNamespace(rfilename="a/b.json")]), ConnectionError("silence")]
+
+    def model_info(api, name, *, revision, timeout):
+        assert (name, revision) == ("owner/model", "main")
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer
+
+    def snapshot_download(name, *, revision, local_files_only):
+        assert local_files_only
+        if not cached.is_dir():
+            raise FileNotFoundError("nothing cached")
+        return str(cached)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert resolve._hub_listing("owner/model", "main") == ["a/b.json"]
+    assert sorted(resolve._hub_listing("owner/model", "main")) == ["config.json", "model.safetensors"]
+    shutil.rmtree(cached)
+    answers.append(ConnectionError("silence"))
+    with pytest.raises(ConnectionError, match="silence"):
+        resolve._hub_listing("owner/model", "main")
 
 
 def test_a_hub_snapshot_carries_its_commit(tmp_path, monkeypatch):

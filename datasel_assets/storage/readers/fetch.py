@@ -38,6 +38,17 @@ class Fetched:
     note: str | None = None
 
 
+class UnreachableError(SourceError):
+    """A place that does not answer; ``why`` in one short line."""
+
+    def __init__(self, uri: str, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{redacted(uri)}: cannot be reached ({why}). Check the address, the network and the credentials, or put "
+            "a local copy in the source file's uri"
+        )
+
+
 def fetch(uri: str, cache_dir: Path, file_bytes: int) -> list[Fetched]:
     """Download what ``uri`` names (one file, or a glob where the place can list) unless it is in the cache.
 
@@ -53,19 +64,14 @@ def fetch(uri: str, cache_dir: Path, file_bytes: int) -> list[Fetched]:
         SourceError: not reachable and not cached, not found, too large, or no room for it.
     """
     slot = cache_dir / _digest(uri)
-    place = _Http() if urlsplit(uri).scheme in {"http", "https"} else _Filesystem()
+    place = _place(uri)
     try:
-        versions = place.versions(uri)
-    except Exception as error:  # every backend has errors of its own
-        if (listing := slot / LISTING).is_file():
-            note = f"could not be reached ({_words(error)}); the copy in the cache is used"
-            return [Fetched(address, slot / path, note) for address, path in json.loads(listing.read_bytes())]
-        raise SourceError(
-            f"{redacted(uri)}: cannot be reached ({_words(error)}). Check the address, the network and the "
-            "credentials, or put a local copy in the source file's uri"
-        ) from error
-    if not versions:
-        raise SourceError(f"{redacted(uri)}: nothing is there, or the pattern matches no file")
+        versions = _versions(place, uri)
+    except UnreachableError as error:
+        if not (stored := _stored(slot)):
+            raise
+        note = f"could not be reached ({error.why}); the copy in the cache is used"
+        return [Fetched(address, slot / path, note) for address, path in stored]
     files = []
     for address in sorted(versions):
         path = Path(_digest(f"{address} {versions[address]}"), Path(urlsplit(address).path).name or "file")
@@ -77,10 +83,50 @@ def fetch(uri: str, cache_dir: Path, file_bytes: int) -> list[Fetched]:
     return [Fetched(address, slot / path) for address, path in files]
 
 
+def listing(uri: str, cache_dir: Path) -> list[str]:
+    """Return the addresses, sorted, of the files that :func:`fetch` would give; nothing is downloaded or written.
+
+    Raises:
+        SourceError: not reachable and not cached, or not found.
+    """
+    try:
+        return sorted(redacted(address) for address in _versions(_place(uri), uri))
+    except UnreachableError:
+        if not (stored := _stored(cache_dir / _digest(uri))):
+            raise
+        return [address for address, _ in stored]
+
+
 def redacted(uri: str) -> str:
     """The address without user name, password and query, for messages and metadata."""
     parts = urlsplit(uri)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _place(uri: str) -> "_Http | _Filesystem":
+    return _Http() if urlsplit(uri).scheme in {"http", "https"} else _Filesystem()
+
+
+def _versions(place: "_Http | _Filesystem", uri: str) -> dict[str, str]:
+    """Return what ``uri`` names, address -> version.
+
+    Raises:
+        UnreachableError: the place does not answer.
+        SourceError: it does, and nothing is there.
+    """
+    try:
+        versions = place.versions(uri)
+    except Exception as error:  # every backend has errors of its own
+        raise UnreachableError(uri, _words(error)) from error
+    if not versions:
+        raise SourceError(f"{redacted(uri)}: nothing is there, or the pattern matches no file")
+    return versions
+
+
+def _stored(slot: Path) -> list[tuple[str, str]]:
+    """Return the files of the last complete fetch: (address, path in the slot)."""
+    path = slot / LISTING
+    return [(address, file) for address, file in json.loads(path.read_bytes())] if path.is_file() else []
 
 
 def _digest(text: str) -> str:

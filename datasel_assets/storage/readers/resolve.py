@@ -18,7 +18,7 @@ from datasel_assets.registry.source import Located
 from datasel_assets.schema import check_slug
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers.digests import Digests
-from datasel_assets.storage.readers.fetch import fetch
+from datasel_assets.storage.readers.fetch import fetch, listing
 from datasel_assets.storage.readers.generators import GENERATORS, Generator
 
 REMOTE = {"https", "http", "hf", "s3"}
@@ -105,24 +105,52 @@ def snapshot(spec: Located, name: str, data_root: Path, cache_dir: Path) -> Snap
     digests = Digests(cache / "digests.json")
     parts: list[Part] = [Inline(records)] if (records := spec.inline()) else []
     for uri in spec.uris:
-        scheme = match[1] if (match := _SCHEME.match(uri)) else "file"
+        scheme = _scheme(uri)
         if scheme in GENERATORS:
-            query = dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True))
-            parts.append(Generated(scheme, GENERATORS[scheme], query))
+            parts.append(_generated(uri, scheme))
         elif scheme in REMOTE:
             fetched = fetch(uri, cache, spec.limits.file_bytes)
             parts += [_entry(file.uri, file.path, digests, file.note) for file in fetched]
-        elif scheme == "file":
-            local = unquote(urlsplit(uri).path) if match else uri
-            parts += [_entry(str(path), path, digests) for path in _local(local, data_root)]
         else:
-            schemes = ", ".join(sorted(REMOTE | GENERATORS.keys()))
-            raise SourceError(f"{uri}: unknown scheme {scheme!r}; use a path, a glob, or one of {schemes}")
+            parts += [_entry(str(path), path, digests) for path in _local(uri, data_root)]
     digests.save()
     state = blake2b(digest_size=16)
     for part in parts:
         state.update(json.dumps(_identity(part), sort_keys=True).encode())
     return Snapshot(tuple(parts), state.hexdigest())
+
+
+def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[str]:
+    """Return the addresses of what :func:`snapshot` would hold; no file is hashed, downloaded or written.
+
+    Raises:
+        SourceError: as :func:`snapshot`, but for what only shows when a file is opened.
+    """
+    found: list[str] = []
+    for uri in spec.uris:
+        scheme = _scheme(uri)
+        if scheme in GENERATORS:
+            _identity(_generated(uri, scheme))  # raises where the generator lacks something
+            found.append(uri)
+        elif scheme in REMOTE:
+            found += listing(uri, cache_dir / check_slug(name))
+        else:
+            found += map(str, _local(uri, data_root))
+    return found
+
+
+def _scheme(uri: str) -> str:
+    """Return what an address starts with, ``file`` for a path."""
+    match = _SCHEME.match(uri)
+    scheme = match[1] if match else "file"
+    if scheme != "file" and scheme not in REMOTE | GENERATORS.keys():
+        schemes = ", ".join(sorted(REMOTE | GENERATORS.keys()))
+        raise SourceError(f"{uri}: unknown scheme {scheme!r}; use a path, a glob, or one of {schemes}")
+    return scheme
+
+
+def _generated(uri: str, scheme: str) -> Generated:
+    return Generated(scheme, GENERATORS[scheme], dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True)))
 
 
 def _identity(part: Part) -> list[Any]:
@@ -134,8 +162,9 @@ def _identity(part: Part) -> list[Any]:
     return ["inline", part.records]
 
 
-def _local(pattern: str, data_root: Path) -> list[Path]:
-    """Files of a path or glob, sorted."""
+def _local(uri: str, data_root: Path) -> list[Path]:
+    """Files of a path, a glob or a ``file:`` address, sorted."""
+    pattern = unquote(urlsplit(uri).path) if _SCHEME.match(uri) else uri
     path = data_root / pattern
     if path.is_dir():
         raise SourceError(f"{path}: is a folder; name the files, for example {pattern.rstrip('/')}/*.jsonl")

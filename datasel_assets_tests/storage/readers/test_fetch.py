@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from datasel_assets.registry.source import SourceSpec
-from datasel_assets.storage.readers import SourceError, read_rows, snapshot
+from datasel_assets.storage.readers import SourceError, locate, read_rows, snapshot
 from datasel_assets.storage.readers.fetch import fetch, redacted
 
 DATA = b'{"instruction": "a", "output": "b"}\n' * 3
@@ -99,6 +99,27 @@ def test_a_file_is_fetched_once_and_again_only_when_the_server_has_another(serve
     assert len(read(uri, tmp_path)) == 6
     assert server.gets == 2
     assert len(list(tmp_path.rglob("a.jsonl"))) == 1
+
+
+def test_a_file_is_located_without_being_fetched_and_at_the_last_fetch_where_nobody_answers(server, tmp_path: Path):
+    spec = SourceSpec(uri=f"{server.url}/d/a.jsonl?token=secret")
+
+    def look() -> list[str]:
+        return locate(spec, "s", tmp_path, tmp_path / "cache")
+
+    assert look() == [f"{server.url}/d/a.jsonl"]
+    assert server.log == ["HEAD /d/a.jsonl"]
+    assert list(tmp_path.iterdir()) == []
+    server.head_status = 503
+    with pytest.raises(SourceError, match=r"/d/a.jsonl: cannot be reached \(HTTPError: Service Unavailable\)"):
+        look()
+    server.head_status = 200
+    snapshot(spec, "s", tmp_path, tmp_path / "cache")
+    server.head_status = 503
+    assert look() == [f"{server.url}/d/a.jsonl"]
+    server.files.clear()
+    with pytest.raises(SourceError, match="nothing is there"):
+        look()
 
 
 @pytest.mark.parametrize("status", [403, 405])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from datasel_assets.registry.source import SourceSpec
-from datasel_assets.storage.readers import Snapshot, SourceError, digests, snapshot
+from datasel_assets.storage.readers import Snapshot, SourceError, digests, locate, snapshot
 
 
 def snap(folder: Path, uri: str | list[str], name: str = "s") -> Snapshot:
@@ -52,8 +52,18 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path):
     ],
 )
 def test_an_address_that_leads_nowhere_says_so(folder: Path, uri: str, words: str):
-    with pytest.raises(ValueError, match=words):
-        snap(folder, uri)
+    for look in (snapshot, locate):
+        with pytest.raises(ValueError, match=words):
+            look(SourceSpec(uri=uri), "s", folder, folder / "cache")
+
+
+def test_what_is_located_is_what_a_snapshot_holds_and_nothing_is_written(folder: Path):
+    spec = SourceSpec(uri=["?.jsonl", "arithmetic:?rows=5", f"file://{folder}/with%20space.jsonl"])
+    before = sorted(folder.rglob("*"))
+    found = locate(spec, "s", folder, folder / "cache")
+    assert sorted(folder.rglob("*")) == before
+    held = [file.uri for file in snapshot(spec, "s", folder, folder / "cache").files]
+    assert found == [*held[:2], "arithmetic:?rows=5", held[2]]
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "A", "x'; drop table rows; --", "<b>"])

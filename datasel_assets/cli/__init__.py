@@ -1,0 +1,59 @@
+"""The command line ``datasel``: one module for each command, of the same name, and what they share.
+
+Belongs here: arguments, progress, what is printed. Does not belong here: any decision about data. A command's module
+has ``HELP`` (a sentence), ``add_arguments(parser)`` and ``run(arguments, settings)``, which returns the exit status. It
+imports Dagster and whatever else is slow to load inside functions: ``datasel --help`` must answer at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasel_assets.cli import check, compare, evidence, explain, init, prune, rethreshold, run, ui
+from datasel_assets.cli.environment import command_line
+from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
+
+COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, check)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command; return the exit status: 0, 1 where something failed, 2 where it cannot be done."""
+    arguments = _parser().parse_args(argv)
+    settings = load_settings(getattr(arguments, "data", None))
+    if arguments.command != "init" and (problem := _no_data_folder(settings)):
+        print(problem, file=sys.stderr)
+        return 2
+    try:
+        return arguments.carry_out(arguments, settings)
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Without a default, so that the option after the command leaves one before it as it is.
+    data = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    data.add_argument("--data", type=Path, metavar="FOLDER", help=f"data folder; overrides {DATA_VARIABLE}")
+    parser = argparse.ArgumentParser(
+        prog="datasel", description="Select instruction-tuning data from the sources of a data folder.", parents=[data]
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        name = module.__name__.rpartition(".")[2]
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.HELP, parents=[] if module is init else [data]
+        )
+        command.set_defaults(carry_out=module.run)
+        module.add_arguments(command)
+    return parser
+
+
+def _no_data_folder(settings: Settings) -> str | None:
+    """Say what is wrong where a command would find no sources, or return None."""
+    remedy = f"name a data folder with --data or {DATA_VARIABLE}, or make one with: {command_line('init FOLDER')}"
+    if not settings.data.is_dir():
+        return f"{settings.data} is not a folder: {remedy}"
+    if not (settings.data / "sources").is_dir():
+        return f"{settings.data} has no folder sources/, so it is no data folder: {remedy}"
+    return None

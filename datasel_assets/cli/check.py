@@ -1,0 +1,95 @@
+"""``datasel check``: whether the registry files can be used and what they name is there; nothing is written.
+
+Belongs here: which file names what. Not: what a file may say (``registry``), finding files and models (``storage``,
+``models``).
+"""
+
+import argparse
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from datasel_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from datasel_assets.registry.load import Registry
+
+HELP = "Check every registry file, and that the datasets and models it names can be found."
+
+FOLDERS = (
+    *("sources", "targets", "evaluations", "representations", "language_models", "scores", "tags", "categories"),
+    "recipes",
+)
+"""Folders of registry files, which ``Registry`` holds under the same names."""
+LOCATED = {"sources": "_cache", "targets": "_cache/_targets", "evaluations": "_cache/_evaluations"}
+"""Folders whose files name datasets -> where copies of remote ones are kept, under the warehouse."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare nothing: all files are checked."""
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print a line for each file; return 1 where one cannot be used."""
+    from datasel_assets.models.resolve import find_model
+    from datasel_assets.registry.load import load_registry
+    from datasel_assets.storage.readers import locate
+
+    registry = load_registry(settings.data)
+    find = cache(find_model)  # several representations share one model
+    files = wrong = 0
+    for folder, name in _files(settings, registry):
+        file = f"{folder}/{name}" if folder else name
+        files += 1
+        notes = []
+        try:
+            if file in registry.errors:
+                raise ValueError(registry.errors[file].removeprefix(f"{file}: "))
+            stem = name.removesuffix(".yaml")
+            if folder in LOCATED:
+                places = settings.warehouse / LOCATED[folder]
+                spec = getattr(registry, folder)[stem]
+                found = locate(spec, stem, settings.data, places)
+                notes.append(
+                    f"{len(found)} {'address' if len(found) == 1 else 'addresses'}" if found else "written out"
+                )
+            for model, revision in _models(registry, folder, stem):
+                notes.append(f"{model} ({find(model, revision, base=settings.data)})")
+        except (ValueError, OSError) as error:
+            wrong += 1
+            print(f"wrong  {file}: {error}", flush=True)
+        else:
+            print(f"ok     {file:44} {', '.join(notes)}".rstrip(), flush=True)
+    print(f"{wrong} of {files} files cannot be used" if wrong else f"all {files} files can be used")
+    return 1 if wrong else 0
+
+
+def _files(settings: Settings, registry: "Registry") -> Iterator[tuple[str, str]]:
+    """Give folder and name of every registry file: those that were understood and those that were not."""
+    broken = [tuple(file.rpartition("/")[::2]) for file in registry.errors]
+    for folder in FOLDERS:
+        understood = {f"{name}.yaml" for name in getattr(registry, folder)}
+        # The control arms are recipes without a file.
+        there = {name for name in understood if (settings.data / folder / name).is_file()}
+        for name in sorted(there | {name for place, name in broken if place == folder}):
+            yield folder, name
+    alone = {name for name in ("duplicates.yaml", "proxy_eval.yaml") if (settings.data / name).is_file()}
+    for name in sorted(alone | {name for place, name in broken if not place}):
+        yield "", name
+
+
+def _models(registry: "Registry", folder: str, name: str) -> Iterator[tuple[str, str | None]]:
+    """Give model and revision of what a file asks to be loaded; a model that is trained on the pool is not named."""
+    if folder == "representations":
+        encoder = registry.representations[name].encoder
+        yield encoder.model, encoder.revision
+    elif folder == "language_models" and not registry.language_models[name].is_local:
+        spec = registry.language_models[name]
+        yield spec.causal.model, spec.causal.revision
+        for checkpoint in spec.checkpoints if isinstance(spec.checkpoints, tuple) else ():
+            yield checkpoint.model or spec.causal.model, checkpoint.revision
+    elif folder == "tags":
+        tags = registry.tags[name]
+        yield tags.graph.encoder.model, tags.graph.encoder.revision
+        if tags.model:
+            yield tags.model.model, tags.model.revision

@@ -1,0 +1,131 @@
+"""``datasel explain``: why a row was kept or dropped, by one recipe in full or by each in a line."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from datasel_assets.cli.environment import command_line, open_warehouse
+from datasel_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from datasel_assets.tables.warehouse import Warehouse
+
+HELP = "Say why a row was kept or dropped."
+MOST_LISTED = 10
+MOST_CHARS = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the recipe and the row."""
+    parser.add_argument("recipe", nargs="?", help="a recipe; without it each recipe has a line")
+    parser.add_argument("row", help="the beginning of a row id, or a piece of the text in quotes")
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print the decision about the row, or the rows that are meant; return 2 where there is nothing to tell."""
+    from datasel_assets.cli import row_facts
+    from datasel_assets.cli.row_search import pool_rows
+
+    warehouse, first = open_warehouse(settings), command_line("run", settings)
+    recipe, wanted = arguments.recipe, arguments.row.strip()
+    problem = None
+    if not warehouse.active_sources():
+        problem = f"nothing has been ingested yet; first: {first}"
+    elif not wanted:
+        problem = "the row is named by the beginning of its id or by a piece of its text, and both are empty"
+    elif recipe is not None:
+        problem = _unusable(warehouse, recipe, first)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 2
+    rows = pool_rows(warehouse, wanted)
+    if rows.is_empty():
+        return _explain_absence(warehouse, wanted)
+    if rows.height > 1:
+        _list_rows(rows)
+        return 0
+    row = rows.row(0, named=True)
+    print(f"row {row['row_id']} of source {row['source']}, position {row['position']:,}")
+    _print_facts(row_facts.text_facts(row))
+    _print_facts(row_facts.copy_facts(warehouse, row["row_id"]))
+    _print_facts(row_facts.evaluation_facts(warehouse, row["source"], row["row_id"]))
+    print()
+    if recipe is None:
+        for name in sorted(warehouse.registry.recipes):
+            print(f"{name:26} {_in_a_line(_decision(warehouse, name, row['row_id']), first)}")
+        return 0
+    decision = _decision(warehouse, recipe, row["row_id"])
+    if decision is None:
+        print(f"{recipe} has not decided about it: the row came after its last run; next: {first}", file=sys.stderr)
+        return 2
+    print(f"{recipe}: {'kept' if decision['kept'] else 'dropped, stage ' + decision['stage']}")
+    _print_facts(row_facts.decision_facts(decision))
+    if recipe in warehouse.registry.recipes:
+        _print_facts(row_facts.score_facts(warehouse, warehouse.registry.recipes[recipe], row["row_id"]))
+    return 0
+
+
+def _unusable(warehouse: "Warehouse", recipe: str, first: str) -> str | None:
+    """Return why there are no decisions of a recipe, or None where there are."""
+    registry = warehouse.registry
+    if ("decisions", recipe) in warehouse.lake.tables("decisions"):
+        return None
+    if recipe in registry.recipes:
+        return f"{recipe} has not been carried out yet; first: {first}"
+    there = f"there is no recipe {recipe!r}; there are: {', '.join(sorted(registry.recipes))}"
+    return registry.errors.get(f"recipes/{recipe}.yaml", there)
+
+
+def _explain_absence(warehouse: "Warehouse", wanted: str) -> int:
+    """Look for the text among the rows that were refused; return the exit status."""
+    from datasel_assets.cli.row_search import quarantined_rows
+    from datasel_assets.diagnostics.text import clean
+
+    refused = quarantined_rows(warehouse, wanted)
+    if refused.is_empty():
+        shown = clean(wanted, 60)
+        print(f"no row of the pool has an id that begins with {shown!r} or holds that text", file=sys.stderr)
+        return 2
+    rows = "a row" if refused.height == 1 else f"{refused.height:,} rows"
+    print(f"not in the pool: {rows} with this text could not be used, see the quarantine")
+    for row in refused.head(MOST_LISTED).iter_rows(named=True):
+        print(f"  {row['source']}, position {row['position']:,}: {clean(row['reason'])}: {clean(row['raw'] or '', 80)}")
+    return 0
+
+
+def _list_rows(rows: "pl.DataFrame") -> None:
+    from datasel_assets.diagnostics.text import clean
+
+    print(f"{rows.height:,} rows are meant by this; name one of them by the beginning of its id")
+    for row in rows.head(MOST_LISTED).iter_rows(named=True):
+        print(f"  {row['row_id']}  {row['source']:20} {clean(row['prompt'], 60)}")
+    if rows.height > MOST_LISTED:
+        print(f"  and {rows.height - MOST_LISTED:,} more: give more of the text")
+
+
+def _decision(warehouse: "Warehouse", recipe: str, row_id: str) -> dict[str, Any] | None:
+    import polars as pl
+
+    if not warehouse.lake.info(("decisions", recipe)):
+        return None
+    found = warehouse.lake.scan(("decisions", recipe)).filter(pl.col("row_id") == row_id).collect()
+    return None if found.is_empty() else found.row(0, named=True)
+
+
+def _in_a_line(decision: dict[str, Any] | None, first: str) -> str:
+    if decision is None:
+        return f"has not decided; next: {first}"
+    from datasel_assets.diagnostics.text import clean
+
+    reason = clean(decision["reason"], MOST_CHARS)
+    return f"kept     {reason}" if decision["kept"] else f"dropped  {decision['stage']}: {reason}"
+
+
+def _print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    from datasel_assets.diagnostics.text import clean
+
+    for label, text in facts:
+        print(f"  {label:13} {clean(text, MOST_CHARS)}")

@@ -1,0 +1,35 @@
+"""What several commands print: the console, and what failed. Not here: progress (``progress_display``)."""
+
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from datasel_assets.defs.main_job import Outcome
+
+
+def open_console(file: IO[str] | None = None) -> "Console":
+    """Return a console that shows text to the letter.
+
+    Paths and error messages are foreign text: their brackets are no markup, their colons no emoji. What is to be
+    coloured is said with ``style``.
+    """
+    from rich.console import Console
+
+    return Console(file=file, markup=False, emoji=False, highlight=False)
+
+
+def print_failures(console: "Console", outcome: "Outcome", again: str) -> None:
+    """Say what failed, why, what was not made for want of it, and that the command ``again`` goes on from there."""
+    from rich.text import Text
+
+    for failure in outcome.failures:
+        what = f"{failure['source'] or 'whole pool'} ({', '.join(failure['assets'])})"
+        console.print(Text.assemble(("failed", "bold red"), " ", what), soft_wrap=True)
+        console.print(f"  {failure['error']}", soft_wrap=True)
+    if outcome.waiting:
+        names = dict.fromkeys(asset.name for asset, _ in outcome.waiting)
+        console.print(f"  not made for want of these: {', '.join(names)}", soft_wrap=True)
+    if outcome.failures:
+        said = "what was published before is still there; mend the cause and run again:"
+        console.print(f"  {said} {again}", soft_wrap=True)

@@ -1,0 +1,91 @@
+"""What the tables say about one row, as pairs of a label and a text. Not here: finding it, printing."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from datasel_assets.diagnostics.text import clean
+
+if TYPE_CHECKING:
+    from datasel_assets.recipes.schema import RecipeSpec
+    from datasel_assets.tables.warehouse import Warehouse
+
+Fact = tuple[str, str]
+
+EXCERPT_CHARS = 300
+COPIES = {
+    "duplicates": "exact duplicate",
+    "near_duplicates": "near duplicate",
+    "semantic_duplicates": "semantic duplicate",
+}
+"""Table of the pool with row_id and duplicate_of -> what it calls a row."""
+
+
+def text_facts(row: Mapping[str, Any]) -> Iterator[Fact]:
+    """Give the excerpts and the size of a row of ``row_search.COLUMNS``."""
+    yield "prompt", clean(row["prompt"], EXCERPT_CHARS)
+    yield "response", clean(row["response"], EXCERPT_CHARS)
+    yield "size", f"{row['n_tokens']:,} tokens, {row['n_response_tokens']:,} in responses; {row['n_turns']} turns"
+
+
+def copy_facts(warehouse: "Warehouse", row_id: str) -> Iterator[Fact]:
+    """Say which row stands for this one, and for how many others it stands, by each kind of duplicate."""
+    import polars as pl
+
+    for table, name in COPIES.items():
+        if not warehouse.lake.info((table,)):
+            continue
+        pairs = warehouse.lake.scan((table,)).select("row_id", "duplicate_of")
+        found = pairs.filter((pl.col("row_id") == row_id) | (pl.col("duplicate_of") == row_id)).collect()
+        for original in found.filter(pl.col("row_id") == row_id)["duplicate_of"]:
+            yield "duplicates", f"{name} of {original}"
+        if others := found.filter(pl.col("duplicate_of") == row_id).height:
+            yield "duplicates", f"{others:,} {name}{'s' if others > 1 else ''} of it"
+
+
+def evaluation_facts(warehouse: "Warehouse", source: str, row_id: str) -> Iterator[Fact]:
+    """Say which items of evaluations the row holds or may reword, the strongest evidence first."""
+    import polars as pl
+
+    key = ("contamination", source)
+    if not warehouse.lake.info(key):
+        return
+    hits = warehouse.lake.scan(key).filter(pl.col("row_id") == row_id).collect()
+    for hit in hits.sort("overlap", "evaluation", "item", descending=[True, False, False]).iter_rows(named=True):
+        shown = clean(hit["evidence"] or "", EXCERPT_CHARS)
+        near = f"item {hit['item']} of {hit['evaluation']} ({hit['tier']}, overlap {hit['overlap']:.3g})"
+        yield "evaluations", f"{near}: {shown}" if shown else near
+
+
+def decision_facts(decision: Mapping[str, Any]) -> Iterator[Fact]:
+    """Give what the decision ledger (``recipes.ledger.DECISIONS_SCHEMA``) says, without what is null."""
+    yield "reason", decision["reason"]
+    for name in ("rank", "score", "margin", "duplicate_of", "cluster", "selected_for"):
+        if decision[name] is not None:
+            yield name.replace("_", " "), _figure(decision[name])
+
+
+def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iterator[Fact]:
+    """Give the columns that the rules and samplers of a recipe read of the row, as the tables stand."""
+    import polars as pl
+
+    from datasel_assets.recipes.inputs import category_column
+    from datasel_assets.storage.lake import MissingTableError, StaleTableError
+    from datasel_assets.tables.selections.selections import candidate_pool
+
+    needs = spec.requires()
+    read = {rule.score for rule in spec.drop} | {stage.score for stage in spec.stages} | needs.scores
+    read |= {category_column(name) for name in needs.categories}
+    if not any(read):
+        return
+    try:
+        pool = candidate_pool(warehouse, spec)
+    except (MissingTableError, StaleTableError, pl.exceptions.ColumnNotFoundError) as error:
+        yield "reads", f"what it reads cannot be shown: {error}"
+        return
+    row = pool.filter(pl.col("row_id") == row_id).row(0, named=True)
+    for name in sorted(read & row.keys()):
+        yield "reads", f"{name} {'unknown' if row[name] is None else _figure(row[name])}"
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

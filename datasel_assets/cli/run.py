@@ -1,0 +1,95 @@
+"""``datasel run``: the main job in this process, with its progress and a summary."""
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from datasel_assets.cli.environment import command_line, open_instance, open_warehouse
+from datasel_assets.cli.output import open_console, print_failures
+from datasel_assets.cli.progress_display import progress_display
+from datasel_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from datasel_assets.defs.main_job import Outcome
+
+HELP = "Bring every table and release up to date."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare nothing: what is stale is found out, not asked for."""
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run what is stale; return 1 where anything failed or a registry file cannot be used."""
+    from rich.text import Text
+
+    console = open_console()
+    started = time.time()
+    console.print(Text.assemble(("datasel_assets", "bold"), f" main job over {settings.data}"), soft_wrap=True)
+    from datasel_assets.definitions import assemble
+    from datasel_assets.defs.main_job import run_main
+
+    with open_instance(settings) as instance:
+        warehouse = open_warehouse(settings)
+        for message in warehouse.registry.errors.values():
+            console.print(Text.assemble(("left out", "red"), " ", message), soft_wrap=True)
+        with progress_display(console) as shown:
+
+            def on_run(state: str, source: str | None, assets: Sequence) -> None:
+                names = ", ".join(dict.fromkeys(asset.key[0] for asset in assets))
+                if state == "start":
+                    shown.begin(f"{source or 'pool'}: {names}")
+                    return
+                shown.end()
+                mark = ("done", "green") if state == "done" else ("failed", "red")
+                line = f"{' ' * (6 - len(mark[0]))} {source or 'whole pool':24} {names}"
+                console.print(Text.assemble("  ", mark, line), soft_wrap=True)
+
+            definitions, assets = assemble(warehouse)
+            outcome = run_main(definitions, assets, lambda: open_warehouse(settings), instance, on_run=on_run)
+    _print_costs(console, settings, outcome, started)
+    print_failures(console, outcome, command_line("run", settings))
+    _print_places(console, settings, started)
+    return 1 if outcome.failures or warehouse.registry.errors else 0
+
+
+def _print_costs(console: "Console", settings: Settings, outcome: "Outcome", started: float) -> None:
+    """Print what each stage did and cost since ``started``, or that there was nothing to do."""
+    from rich.table import Table
+    from rich.text import Text
+
+    records = [record for record in open_warehouse(settings).lake.runs() if record["at"] >= started]
+    if records:
+        table = Table(title="what was done", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for name, justify in (("stage", "left"), *((n, "right") for n in ("rows", "new", "reused", "dropped", "s"))):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        stages: dict[str, list[dict]] = defaultdict(list)
+        for record in records:
+            stages[record["stage"]].append(record)
+        for stage, entries in stages.items():
+            totals = [sum(e[k] for e in entries) for k in ("rows_total", "rows_new", "rows_reused", "rows_removed")]
+            table.add_row(stage, *(f"{t:,}" for t in totals), f"{sum(e['seconds'] for e in entries):.1f}")
+        console.print(table)
+    elif not outcome.failures:
+        said = f": all {outcome.checked} tables are current, no model was loaded"
+        console.print(Text.assemble(("nothing to do", "bold green"), said))
+
+
+def _print_places(console: "Console", settings: Settings, started: float) -> None:
+    """Print where releases, reports and tables are, and how to look at them."""
+    warehouse = open_warehouse(settings)
+    lines = [f"\nreleases  {settings.releases}"]
+    for name in sorted(warehouse.registry.recipes):
+        info = warehouse.lake.info(("selections", name))
+        if info:
+            lines.append(f"  {name:26} {info.rows:>7,} rows  {info.meta.get('release', '')}")
+    lines += [
+        f"report    {settings.releases}/<recipe>/<version>/report.html",
+        f"DuckDB    {settings.warehouse / 'datasel.duckdb'}",
+        f"UI        {command_line('ui', settings)}, then http://127.0.0.1:3000    ({time.time() - started:.1f} s)",
+    ]
+    console.print("\n".join(lines), soft_wrap=True)

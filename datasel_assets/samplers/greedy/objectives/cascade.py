@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field
 
-from datasel_assets.indicators.neighbours import nearest_neighbours
+from datasel_assets.arrays.nearest_neighbours import nearest_neighbours
 from datasel_assets.samplers.base import Candidates, need
 from datasel_assets.samplers.greedy.objectives.similarity import unit_rows
 from datasel_assets.schema import StrictModel

@@ -142,8 +142,8 @@ def _ordered(
 
 def _unlike_in_words(texts: np.ndarray, budget: int, params: Params) -> np.ndarray:
     """Return the places of the texts, in the order of the walk, that are not like an earlier one."""
-    from datasel_assets.indicators.text.batch import TextBatch
     from datasel_assets.samplers.thin_kernels import unlike_texts
+    from datasel_assets.words.batch import TextBatch
 
     runs = TextBatch(texts.tolist()).ngrams(params.words)
     size = max(runs.size, 1)

@@ -19,8 +19,8 @@ import polars as pl
 from pydantic import Field
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import Ragged, TextBatch
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.words.batch import Ragged, TextBatch
 
 NGRAMS = 2
 BUCKETS = 10_000

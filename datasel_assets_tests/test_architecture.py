@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = [
-    {"schema", "progress", "settings", "compiled", "arrays", "words"},
+    {"schema", "progress", "settings", "compiled", "arrays", "words", "formats"},
     {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus"},
     {"recipes", "models", "storage", "compute", "registry"},
     {"tables"},

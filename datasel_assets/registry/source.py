@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.corpus import FORMATS
+from datasel_assets.formats import FORMATS
 from datasel_assets.registry.base import suggestion
 from datasel_assets.schema import StrictModel
 

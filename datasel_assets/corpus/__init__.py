@@ -1,4 +1,4 @@
-"""The rows of a pool: detection of their format, identity, tables, duplicates. Pure functions over records and frames; no files."""
+"""The rows of a pool: their format, identity, tables and duplicates. Pure functions over records and frames."""
 
 from datasel_assets.corpus.detect import Detection, FormatError, detect_format
 from datasel_assets.corpus.duplicates import DUPLICATES_SCHEMA, exact_duplicates

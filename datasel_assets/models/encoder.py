@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.device_memory import DeviceMemoryError
 from datasel_assets.models.hooked import (
     HookedEngine,
     UnsupportedModelError,
@@ -46,10 +47,6 @@ INT8_TOLERANCE = 0.15
 
 Conversation = Sequence[Message]
 Progress = Callable[[int, int], None]
-
-
-class DeviceMemoryError(RuntimeError):
-    """One row alone does not fit into the memory of the device."""
 
 
 @dataclass(frozen=True)

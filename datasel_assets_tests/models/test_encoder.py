@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from datasel_assets.arrays.token_batches import plan_padded
 from datasel_assets.models import hooked
-from datasel_assets.models.batching import plan_padded
-from datasel_assets.models.encoder import DeviceMemoryError, Encoded, Encoder
+from datasel_assets.models.device_memory import DeviceMemoryError
+from datasel_assets.models.encoder import Encoded, Encoder
 from datasel_assets.models.hooked import HookedEngine, UnsupportedModelError, find_blocks
 from datasel_assets.models.packed_bert import PackedBertEngine
 from datasel_assets.models.resolve import ModelIntegrityError

@@ -20,7 +20,7 @@ RIDGE = 1e-3
 _BLOCK_NUMBERS = 1 << 23
 
 
-class PredictabilitySpec(StrictModel):
+class PredictabilitySpec(StrictModel, frozen=True):
     """A score of how predictable a row's label is, in ``scores/<name>.yaml``.
 
     Attributes:

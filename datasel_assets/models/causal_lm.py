@@ -46,7 +46,7 @@ RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 Progress = Callable[[int, int], None]
 
 
-class CausalSpec(StrictModel):
+class CausalSpec(StrictModel, frozen=True):
     """One causal language model and how rows are shown to it.
 
     Attributes:

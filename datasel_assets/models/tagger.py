@@ -39,7 +39,7 @@ SLACK = 8
 Progress = Callable[[int, int], None]
 
 
-class TaggerSpec(StrictModel):
+class TaggerSpec(StrictModel, frozen=True):
     """One tagger.
 
     Attributes:

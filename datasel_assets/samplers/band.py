@@ -19,7 +19,7 @@ RANKS_ALL = True
 _GRAIN = 1e-9  # 0.29 * 100 is 28.999999999999996
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which band, and which of its rows come first.
 
     Attributes:

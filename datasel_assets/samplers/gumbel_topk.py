@@ -18,7 +18,7 @@ REQUIRES: frozenset[str] = frozenset({"scores"})
 RANKS_ALL = True
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which column ranks the rows, and how strictly.
 
     Attributes:

@@ -35,7 +35,7 @@ _SHARE = 256  # of the rows: one in so many, where that is more
 _TICKS = 2.0**40
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Where the order starts.
 
     Attributes:

@@ -13,7 +13,7 @@ REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = True
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """The random sampler has nothing to set but the recipe's seed."""
 
 

@@ -19,7 +19,7 @@ REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = False
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """How many bins, what fills them, and how rows are drawn from them.
 
     Attributes:

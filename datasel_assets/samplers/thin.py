@@ -20,7 +20,7 @@ _READS = {"similarity": "vectors", "tags": "tags", "lexical": "texts"}
 _THRESHOLDS = {"similarity": 0.9, "lexical": 0.7}
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """The order, the rule, and what follows when no row passes any more.
 
     Attributes:

@@ -28,7 +28,7 @@ SMOOTHING = 1e-8
 """Added to both probabilities inside the logarithms, as the package does."""
 
 
-class DsirSpec(StrictModel):
+class DsirSpec(StrictModel, frozen=True):
     """A score toward a target, in ``scores/<name>.yaml``: the DSIR log importance weight of each row.
 
     Attributes:

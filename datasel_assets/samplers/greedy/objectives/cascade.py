@@ -12,7 +12,7 @@ _ROUNDING = 1e-6
 """Cosines from float32 distances that cannot be told from 0."""
 
 
-class CascadeParams(StrictModel):
+class CascadeParams(StrictModel, frozen=True):
     """The graph, and how well the expectation over its cascades is known.
 
     Attributes:

@@ -29,7 +29,7 @@ _BLOCK = 512
 _LINES = 64
 
 
-class SimilarityParams(StrictModel):
+class SimilarityParams(StrictModel, frozen=True):
     """Which similarities count.
 
     Attributes:

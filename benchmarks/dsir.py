@@ -76,8 +76,8 @@ def _datasel_twice(texts: pl.Series, aim: pl.Series) -> Callable[[], np.ndarray]
 
 
 def _datasel_update(texts: pl.Series, aim: pl.Series, new: float, sample: int) -> Callable[[], np.ndarray]:
+    from datasel_assets.arrays.drift import drift
     from datasel_assets.indicators.text.dsir import Importance, bucket_counts, log_importance
-    from datasel_assets.models.drift import drift
 
     old = len(texts) - max(1, round(new * len(texts)))
     importance = Importance(bucket_counts(aim), bucket_counts(texts[:old]))

@@ -101,7 +101,7 @@ def embed(n: int, cache: str) -> dict[str, Any]:
 
 def neighbours(files: list[str], n: int, k: int, sample: int, cache: str) -> dict[str, Any]:
     """Make the symmetric k-NN graph of the first n vectors in ``files``, and keep it with its cost in a ``folder``."""
-    from datasel_assets.indicators.neighbours import nearest_neighbours
+    from datasel_assets.arrays.nearest_neighbours import nearest_neighbours
     from datasel_assets.samplers.greedy.objectives.similarity import ONE, Sparse
 
     files = files[: -(-n // CHUNK)]

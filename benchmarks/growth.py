@@ -96,9 +96,10 @@ def _kmeans(folder: Path, n: int) -> Work:
 
 
 def _clusters(rows: np.ndarray, ids: np.ndarray, fit_rows: int, iterations: int) -> tuple[np.ndarray, np.ndarray]:
-    from datasel_assets.clusters import assign, auto_k, fit_clusters, fit_sample
+    from datasel_assets.arrays.hash_sample import hash_sample
+    from datasel_assets.clusters import assign, auto_k, fit_clusters
 
-    return assign(fit_clusters(rows[fit_sample(ids, fit_rows, 0)], auto_k(len(rows)), 0, iterations), rows)
+    return assign(fit_clusters(rows[hash_sample(ids, fit_rows, 0)], auto_k(len(rows)), 0, iterations), rows)
 
 
 def _semdedup(folder: Path, n: int) -> Work:

@@ -43,7 +43,8 @@ def texts(n: int) -> list[str]:
 
 def ours(path: str) -> dict[str, Any]:
     """Compute every column from one batch; the batch itself is timed, too."""
-    from datasel_assets.indicators.text import TextBatch, lexical_diversity, readability
+    from datasel_assets.indicators.text import lexical_diversity, readability
+    from datasel_assets.words.batch import TextBatch
 
     columns = {name: getattr(lexical_diversity, name) for name in LEXICAL}
     columns |= {name: getattr(readability, name) for name in READABLE}
@@ -70,7 +71,7 @@ def lexicalrichness(path: str, sampled: int) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         from lexicalrichness import LexicalRichness
 
-    from datasel_assets.indicators.text import TextBatch
+    from datasel_assets.words.batch import TextBatch
 
     calls: dict[str, Callable[[Any], float]] = {
         "ttr": lambda row: row.ttr,

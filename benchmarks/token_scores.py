@@ -86,7 +86,7 @@ def bare(n: int, model: str, packed: bool, together: bool) -> dict[str, Any]:
 
     import torch
 
-    from datasel_assets.models.batching import plan_padded
+    from datasel_assets.arrays.token_batches import plan_padded
     from datasel_assets.models.causal_lm import CausalLM, CausalSpec
     from datasel_assets.models.causal_loading import load_causal_model
     from datasel_assets.models.hooked import right_pad
@@ -99,7 +99,7 @@ def bare(n: int, model: str, packed: bool, together: bool) -> dict[str, Any]:
         batches = [
             right_pad([scored.ids[i] for i in batch], lm._tokenizer.pad_id)[0]
             for scored in passes
-            for batch in plan_padded(scored.lengths, lm._budget)
+            for batch in plan_padded(scored.lengths, lm._budget.tokens)
         ]
         whole = load_causal_model(lm.resolved, getattr(torch, lm.dtype), lm.device)
     if packed:

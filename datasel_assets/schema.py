@@ -2,18 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
-class StrictModel(BaseModel):
+class StrictModel(BaseModel, frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False):
     """A frozen model that refuses unknown keys, so that a typo in a YAML file is an error and not a silent default.
 
-    It refuses numbers that are not finite, too: no parameter means anything by them.
+    It refuses numbers that are not finite, too: no parameter means anything by them. Being frozen, it is hashable as
+    far as its fields are, and may key a cache. Every class of this kind says ``frozen=True`` again, for type checkers.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 def check_slug(value: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = [
-    {"schema", "progress", "settings", "compiled", "raw_rows"},
+    {"schema", "progress", "settings", "compiled", "raw_rows", "arrays", "words", "formats"},
     {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus", "demos"},
     {"recipes", "models", "storage", "compute", "registry"},
     {"tables"},

@@ -1,7 +1,5 @@
-"""Clusters of representations: hash samples, spherical k-means, titles, 2-D picture. Arrays in, arrays out."""
+"""Clusters of representations: spherical k-means, titles, 2-D picture. Arrays in, arrays out."""
 
-from datasel_assets.clusters.hash_sample import hash_keys, hash_sample
-from datasel_assets.clusters.hash_sample import hash_sample as fit_sample
 from datasel_assets.clusters.kmeans import (
     FIT_ROWS_PER_CLUSTER,
     ClusterModel,
@@ -23,9 +21,6 @@ __all__ = [
     "auto_k",
     "cluster_stats",
     "fit_clusters",
-    "fit_sample",
-    "hash_keys",
-    "hash_sample",
     "project_2d",
     "titles",
 ]

@@ -6,7 +6,7 @@ clusters over that tree (scikit-learn), which rows of a cluster are chosen (``sa
 
 import numpy as np
 
-from datasel_assets.indicators.neighbours import nearest_neighbours
+from datasel_assets.arrays.nearest_neighbours import nearest_neighbours
 
 _NO_EDGE = 1e-9  # scipy takes a stored 0 for no edge; copies of a row lie this far apart
 _SCALE = 2.0**14

@@ -118,7 +118,7 @@ def fit_clusters(
     """Fit spherical k-means (Dhillon and Modha 2001) with faiss on all rows of ``X``.
 
     Maximises sum_i max_c <x_i, m_c> over unit centroids m_c by Lloyd iterations, from k *distinct* rows chosen by
-    ``seed``. Unlike bare faiss there is no silent subsampling (choose the rows with ``fit_sample``; 256 per
+    ``seed``. Unlike bare faiss there is no silent subsampling (choose the rows with ``hash_sample``; 256 per
     cluster are plenty), no message on stderr, no refusal when k is too large, and no empty cluster left.
 
     Same input, same bytes: on one and on two threads alike (tested; faiss sums each centroid in row order whatever

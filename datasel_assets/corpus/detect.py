@@ -1,7 +1,7 @@
 """Find out which schema a source has, from a sample of its records.
 
 Belongs here: the rule that picks a format and its columns, and the evidence that the UI shows. Not here: the names
-each format goes by (``formats/``).
+each format goes by (``formats``).
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from datasel_assets.corpus.formats import FORMATS
-from datasel_assets.corpus.formats.transcript import is_transcript
-from datasel_assets.corpus.formats.turns import style_of
+from datasel_assets.formats import FORMATS
+from datasel_assets.formats.transcript import is_transcript
+from datasel_assets.formats.turns import style_of
 
 TEXT = {"text", "transcript"}
 ENOUGH = 0.5

@@ -1,7 +1,7 @@
 """From raw records to corpus and quarantine tables, as a stream of batches.
 
 Belongs here: the order of the steps and the accounting (every record that comes in goes out on one side). Not here:
-reading files (storage), what a schema means (``formats/``), counting tokens (models; passed in as a function).
+reading files (storage), what a schema means (``formats``), counting tokens (models; passed in as a function).
 """
 
 import json
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datasel_assets.corpus.conversation import Conversation, RowError, checked
 from datasel_assets.corpus.detect import Detection, detect_format
-from datasel_assets.corpus.formats import FORMATS
 from datasel_assets.corpus.identity import Ordinals, content_hash, row_id
 from datasel_assets.corpus.tables import CORPUS_SCHEMA, QUARANTINE_SCHEMA, messages_array
+from datasel_assets.formats import FORMATS
+from datasel_assets.formats.conversation import Conversation, RowError, checked
 from datasel_assets.raw_rows import RAW_CHARS, RawRow
 
 SAMPLE_ROWS = 200

@@ -23,7 +23,7 @@ _MASK = 0xFFFFFFFFFFFFFFFF
 _UNITS = ("word", "token", "character")
 
 
-class MinHashSpec(StrictModel):
+class MinHashSpec(StrictModel, frozen=True):
     """What a shingle is and how long a signature is. Signatures of different specs must not be compared.
 
     Attributes:

@@ -23,7 +23,7 @@ _LONGEST = 3
 _PIECE = rf"{TOKEN}|\p{{N}}[\p{{L}}\p{{N}}]*"
 
 
-class PhraseSpec(StrictModel):
+class PhraseSpec(StrictModel, frozen=True):
     """Which phrases become tags.
 
     Attributes:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasel_assets.clusters.hash_sample import hash_sample
-from datasel_assets.indicators.text.batch import TextBatch
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.indicators.text.overlap import similarity
+from datasel_assets.words.batch import TextBatch
 
 MAX_ROWS = 5_000
 PAIRS = 2_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 
 MAX_ROWS = 20_000
 _BLOCK = 1024

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.arrays.jensen_shannon import jensen_shannon
 from datasel_assets.diagnostics.directions import rows_with_direction, unit
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.hill import evenness, hill
-from datasel_assets.diagnostics.jensen_shannon import jensen_shannon
 from datasel_assets.diagnostics.knn_divergence import knn_divergence
 from datasel_assets.diagnostics.lexical import lexical_diversity
 from datasel_assets.diagnostics.measures import MEASURES

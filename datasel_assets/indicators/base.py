@@ -1,7 +1,7 @@
 """What an indicator is: a pure function from the tables of a producer to one column of floats, with its meaning.
 
 Belongs here: the metadata that every indicator declares. Does not: any indicator (one concept per file beside this
-one), the inputs of a family (``text/batch.py``, ``tokens.py``, ...), files, models.
+one), the inputs of a family (``words.batch``, ``tokens.py``, ...), files, models.
 
 An indicator is written once, as a function with a decorator, and named in the list of its family
 (``indicators/__init__.py``). Its docstring is the documentation that users see: the first line is the short description

@@ -16,7 +16,7 @@ from datasel_assets.schema import StrictModel
 How = Literal["sum", "product", "rank_mean", "vote", "ols"]
 
 
-class BlendInput(StrictModel):
+class BlendInput(StrictModel, frozen=True):
     """One score of a blend.
 
     Attributes:
@@ -35,7 +35,7 @@ class BlendInput(StrictModel):
     top: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
-class Outcomes(StrictModel):
+class Outcomes(StrictModel, frozen=True):
     """Observed outcomes for ``how: ols``: one line per observation.
 
     Attributes:
@@ -50,7 +50,7 @@ class Outcomes(StrictModel):
     keep: Literal["high", "low"] = "low"
 
 
-class BlendSpec(StrictModel):
+class BlendSpec(StrictModel, frozen=True):
     """A score made from scores, in ``scores/<name>.yaml`` or inside a recipe.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.ridge import ridge_classifier
 from datasel_assets.schema import Slug, StrictModel
@@ -20,7 +20,7 @@ RIDGE = 1e-3
 _BLOCK_NUMBERS = 1 << 23
 
 
-class PredictabilitySpec(StrictModel):
+class PredictabilitySpec(StrictModel, frozen=True):
     """A score of how predictable a row's label is, in ``scores/<name>.yaml``.
 
     Attributes:

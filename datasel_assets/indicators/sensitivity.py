@@ -13,7 +13,7 @@ from datasel_assets.indicators.base import indicator
 from datasel_assets.schema import Slug, StrictModel
 
 
-class SensitivitySpec(StrictModel):
+class SensitivitySpec(StrictModel, frozen=True):
     """A score for sensitivity sampling, in ``scores/<name>.yaml``.
 
     Attributes:

@@ -7,7 +7,6 @@ which text is read (:mod:`~datasel_assets.models.contexts`), which tokens are sc
 
 import gc
 import hashlib
-import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +17,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
+from datasel_assets.arrays.halving import TokenBudget
+from datasel_assets.arrays.token_batches import padded_cost, plan_padded
 from datasel_assets.indicators.token_table import TokenStats, TokenTable, summarise
-from datasel_assets.models.batching import padded_cost, plan_padded
 from datasel_assets.models.causal_loading import load_causal_model, take_apart
 from datasel_assets.models.choices import ORDERS, multiple_choice, read_choices
 from datasel_assets.models.contexts import Conversation, Form, Requests, conditioned, perturbed, unconditioned
-from datasel_assets.models.device import DeviceMemoryError, pick_device, pick_dtype
+from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.dialogue import DialogueRenderer, DialogueTemplate
 from datasel_assets.models.hooked import find_blocks
 from datasel_assets.models.loading import max_positions, text_config
@@ -35,8 +36,6 @@ from datasel_assets.models.token_math import FIELDS, next_token_statistics
 from datasel_assets.registry.encoder import Precision
 from datasel_assets.schema import StrictModel
 
-LOGGER = logging.getLogger(__name__)
-
 CPU_ACTIVATIONS = 4096 * 192
 CPU_LOGITS = 1 << 20
 GPU_LOGITS = 1 << 27
@@ -47,7 +46,7 @@ RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 Progress = Callable[[int, int], None]
 
 
-class CausalSpec(StrictModel):
+class CausalSpec(StrictModel, frozen=True):
     """One causal language model and how rows are shown to it.
 
     Attributes:
@@ -129,7 +128,7 @@ class CausalLM:
         if limit is not None and spec.max_tokens > limit:
             raise ValueError(f"max_tokens {spec.max_tokens} is more than the {limit} positions of {spec.model}")
         self._parts = take_apart(model, self._tokenizer.pad_id, 1e-3 if self.dtype == "float32" else 5e-2)
-        self._budget = token_budget or self._default_budget()
+        self._budget = TokenBudget(token_budget or self._default_budget())
 
     def conditioned(self, conversations: Sequence[Conversation]) -> Requests:
         """Return the context with the prompt, see :func:`datasel_assets.models.contexts.conditioned`."""
@@ -245,34 +244,20 @@ class CausalLM:
         """Yield (passes of one batch, (7, tokens) statistics in the order of their slots), in any order."""
         if self.device.type != "cpu":
             return self._run_shrinking(scored)
-        return run_on_threads(partial(self._batch, scored), plan_padded(scored.lengths, self._budget))
+        return run_on_threads(partial(self._batch, scored), plan_padded(scored.lengths, self._budget.tokens))
 
     def _run_shrinking(self, scored: Scored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """One batch after the other; a batch that does not fit halves the budget for itself and all that follow."""
-        import torch
-
-        remaining = scored.lengths
-        while (remaining > 0).any():
-            batch = plan_padded(remaining, self._budget)[0]
-            try:
-                result = self._batch(scored, batch)
-            except torch.OutOfMemoryError as error:
-                self._shrink(remaining[batch], error)
-                continue
-            remaining[batch] = 0
-            yield result
-
-    def _shrink(self, lengths: np.ndarray, error: Exception) -> None:
-        import torch
-
-        if len(lengths) == 1:
-            raise DeviceMemoryError(
-                f"one row of {int(lengths[0])} tokens does not fit on {self.device} with {self.spec.model} in "
-                f"{self.dtype}: lower max_tokens, free the device, or use a smaller model or device: cpu"
-            ) from error
-        self._budget = max(int(lengths.max()), padded_cost(lengths) // 2)
-        LOGGER.warning("%s is out of memory; batches now hold %d tokens", self.device, self._budget)
-        torch.cuda.empty_cache()
+        batches = run_within_memory(
+            lambda batch: self._batch(scored, batch),
+            scored.lengths,
+            self._budget,
+            plan=plan_padded,
+            cost=padded_cost,
+            device=self.device,
+            model=f"{self.spec.model} in {self.dtype}",
+        )
+        return (result for _, result in batches)
 
     def _batch(self, scored: Scored, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch

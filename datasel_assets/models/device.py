@@ -8,10 +8,6 @@ if TYPE_CHECKING:
     import torch
 
 
-class DeviceMemoryError(RuntimeError):
-    """One row alone does not fit into the memory of the device."""
-
-
 def pick_device(name: str = "auto") -> "torch.device":
     """Return the torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
 

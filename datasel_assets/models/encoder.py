@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from datasel_assets.models.device import DeviceMemoryError, pick_device
+from datasel_assets.arrays.halving import TokenBudget
+from datasel_assets.models.device import pick_device
+from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.encoded import Encoded, EncodeStats
 from datasel_assets.models.engine_choice import dtype_to_load, pick_engine
 from datasel_assets.models.hooked import find_blocks
@@ -90,7 +92,7 @@ class Encoder:
         self.dim = int(text_config(model).hidden_size)
         loaded = pick_engine(model, self.resolved, spec, self.layers, self._tokenizer.pad_id)
         self._model, self._engine, self.dtype = loaded.model, loaded.engine, loaded.dtype
-        self._budget = token_budget or self._default_budget()
+        self._budget = TokenBudget(token_budget or self._default_budget())
 
     @property
     def engine(self) -> str:
@@ -214,39 +216,21 @@ class Encoder:
         def work(batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
             return batch, self._engine.run([ids[row] for row in batch])
 
-        return run_on_threads(work, self._engine.plan(lengths, self._budget))
+        return run_on_threads(work, self._engine.plan(lengths, self._budget.tokens))
 
     def _run_shrinking(
         self, ids: Sequence[np.ndarray], lengths: np.ndarray
     ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """One batch after the other; a batch that does not fit halves the budget for itself and all that follow."""
-        import torch
-
-        remaining = lengths.copy()
-        batches = self._engine.plan(remaining, self._budget)
-        while batches:
-            batch = batches[0]
-            try:
-                pooled = self._engine.run([ids[row] for row in batch])
-            except torch.OutOfMemoryError as error:
-                self._shrink(lengths[batch], error)
-                batches = self._engine.plan(remaining, self._budget)
-                continue
-            remaining[batch] = 0
-            batches = batches[1:]
-            yield batch, pooled
-
-    def _shrink(self, lengths: np.ndarray, error: Exception) -> None:
-        import torch
-
-        if len(lengths) == 1:
-            raise DeviceMemoryError(
-                f"one row of {int(lengths[0])} tokens does not fit on {self.device} with {self.spec.model} in "
-                f"{self.dtype}: lower max_tokens, free the device, or use a smaller model or device: cpu"
-            ) from error
-        self._budget = max(int(lengths.max()), self._engine.cost(lengths) // 2)
-        LOGGER.warning("%s is out of memory; batches now hold %d tokens", self.device, self._budget)
-        torch.cuda.empty_cache()
+        return run_within_memory(
+            lambda batch: self._engine.run([ids[row] for row in batch]),
+            lengths,
+            self._budget,
+            plan=self._engine.plan,
+            cost=self._engine.cost,
+            device=self.device,
+            model=f"{self.spec.model} in {self.dtype}",
+        )
 
     def _default_budget(self) -> int:
         import torch

@@ -28,7 +28,7 @@ from datasel_assets.models.tokens import valid_text
 from datasel_assets.schema import StrictModel
 
 
-class FineTuneSpec(StrictModel):
+class FineTuneSpec(StrictModel, frozen=True):
     """How a proxy is trained further.
 
     Attributes:

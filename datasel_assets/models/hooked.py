@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasel_assets.models.batching import padded_cost, plan_padded
+from datasel_assets.arrays.token_batches import padded_cost, plan_padded
 from datasel_assets.models.loading import text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.pooling import pool, token_weights

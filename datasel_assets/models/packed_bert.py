@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasel_assets.models.batching import packed_cost, plan_packed
+from datasel_assets.arrays.token_batches import packed_cost, plan_packed
 from datasel_assets.models.packed_linear import can_pack, pack, packed_linear, packed_linear_add, packed_linear_gelu
 from datasel_assets.models.pooling import pool, token_weights
 

@@ -21,9 +21,9 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from datasel_assets.arrays.drift import drift
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.drift import drift
 from datasel_assets.models.proxy_rows import (
     Conversation,
     blocks_of,
@@ -190,7 +190,7 @@ def kept_checkpoints(folder: Path) -> list[Path]:
 def pool_drift(folder: Path, texts: Iterable[str]) -> float:
     """Return how far ``texts`` have moved from those that the proxy model in ``folder`` was trained on.
 
-    The Jensen-Shannon divergence in bits of the token distributions, :func:`datasel_assets.models.drift.drift`.
+    The Jensen-Shannon divergence in bits of the token distributions, :func:`datasel_assets.arrays.drift.drift`.
 
     Args:
         folder: from :func:`train_proxy_lm`.

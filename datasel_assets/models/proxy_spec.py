@@ -6,7 +6,7 @@ from datasel_assets.models.proxy_tokenizer import SMALLEST
 from datasel_assets.schema import StrictModel
 
 
-class ProxySpec(StrictModel):
+class ProxySpec(StrictModel, frozen=True):
     """A proxy language model and how it is trained. The default has 3.2 M parameters.
 
     Attributes:

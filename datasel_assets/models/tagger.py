@@ -4,7 +4,6 @@ Belongs here: the prompt, how it is cut to the context, the batches. Does not: r
 (``corpus.tag_lists``), which tags become labels.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from datasel_assets.models.batching import plan_padded
+from datasel_assets.arrays.halving import TokenBudget
+from datasel_assets.arrays.token_batches import padded_cost, plan_padded
 from datasel_assets.models.causal_loading import load_causal_model
-from datasel_assets.models.device import DeviceMemoryError, pick_device, pick_dtype
+from datasel_assets.models.device import pick_device, pick_dtype
+from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.loading import max_positions
 from datasel_assets.models.resolve import ModelNotFoundError, resolve_model
 from datasel_assets.registry.encoder import Precision
@@ -22,8 +23,6 @@ from datasel_assets.schema import StrictModel
 
 if TYPE_CHECKING:
     import torch
-
-LOGGER = logging.getLogger(__name__)
 
 PLACE = "{instruction}"
 PROMPT = (
@@ -40,7 +39,7 @@ SLACK = 8
 Progress = Callable[[int, int], None]
 
 
-class TaggerSpec(StrictModel):
+class TaggerSpec(StrictModel, frozen=True):
     """One tagger.
 
     Attributes:
@@ -129,7 +128,7 @@ class Tagger:
         self._room = spec.max_tokens - len(self._ids("")) - SLACK
         if self._room < 1:
             raise ValueError(f"max_tokens {spec.max_tokens} leaves no room for an instruction beside the prompt")
-        self._budget = spec.token_budget or (CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET)
+        self._budget = TokenBudget(spec.token_budget or (CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET))
 
     def answers(self, instructions: Sequence[str], *, progress: Progress | None = None) -> list[str]:
         """Return the model's answer to each instruction; an empty string for one without text.
@@ -139,36 +138,27 @@ class Tagger:
             progress: called with (rows done, n) after each batch.
 
         Raises:
-            DeviceMemoryError: one row alone does not fit on the device.
+            DeviceMemoryError: one instruction alone does not fit on the device with its answer.
         """
-        import torch
-
         found = [""] * len(instructions)
         rows = [np.array(self._ids(self._cut(text)) if text.strip() else [], np.int64) for text in instructions]
         lengths = np.array([len(ids) for ids in rows], np.int64)
-        open_rows = np.where(lengths > 0, lengths + self.spec.max_new_tokens, 0)
-        batches = plan_padded(open_rows, self._budget)
-        while batches:
-            batch = batches[0]
-            try:
-                texts = self._generate([rows[i] for i in batch])
-            except torch.OutOfMemoryError as error:
-                if len(batch) == 1:
-                    raise DeviceMemoryError(
-                        f"one instruction of {int(lengths[batch[0]])} tokens does not fit on {self.device} with "
-                        f"{self.spec.model}: lower max_tokens, or use a smaller model or device: cpu"
-                    ) from error
-                self._budget = max(int(open_rows[batch].max()), self._budget // 2)
-                LOGGER.warning("%s is out of memory; batches now hold %d tokens", self.device, self._budget)
-                torch.cuda.empty_cache()
-                batches = plan_padded(open_rows, self._budget)
-                continue
+        with_answer = np.where(lengths > 0, lengths + self.spec.max_new_tokens, 0)
+        done = int((lengths == 0).sum())
+        for batch, texts in run_within_memory(
+            lambda batch: self._generate([rows[i] for i in batch]),
+            with_answer,
+            self._budget,
+            plan=plan_padded,
+            cost=padded_cost,
+            device=self.device,
+            model=f"{self.spec.model} in {self.dtype}",
+        ):
             for i, text in zip(batch, texts, strict=True):
                 found[i] = text
-            open_rows[batch] = 0
-            batches = batches[1:]
+            done += len(batch)
             if progress is not None:
-                progress(int((open_rows == 0).sum()), len(instructions))
+                progress(done, len(instructions))
         return found
 
     def _generate(self, rows: Sequence[np.ndarray]) -> list[str]:

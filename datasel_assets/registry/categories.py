@@ -10,7 +10,7 @@ from pydantic import Field
 from datasel_assets.schema import Slug, StrictModel
 
 
-class CategoriesSpec(StrictModel):
+class CategoriesSpec(StrictModel, frozen=True):
     """One division of the pool into categories; its file name is the name in recipes (``groups: laser``).
 
     Attributes:

@@ -13,7 +13,7 @@ from datasel_assets.schema import StrictModel
 FILE = "duplicates.yaml"
 
 
-class NearSpec(StrictModel):
+class NearSpec(StrictModel, frozen=True):
     """Rows that share most of their words.
 
     Attributes:
@@ -41,7 +41,7 @@ class NearSpec(StrictModel):
         return self
 
 
-class SemanticSpec(StrictModel):
+class SemanticSpec(StrictModel, frozen=True):
     """Rows whose vectors point the same way, by the vectors of the clustered representation.
 
     Attributes:
@@ -54,7 +54,7 @@ class SemanticSpec(StrictModel):
     threshold: Annotated[float, Field(gt=-1, le=1)] = 0.95
 
 
-class DuplicatesSpec(StrictModel):
+class DuplicatesSpec(StrictModel, frozen=True):
     """Both kinds; the defaults hold when there is no file."""
 
     near: NearSpec = NearSpec()

@@ -23,7 +23,7 @@ def _check_layers(layers: "str | tuple[int, ...]") -> "str | tuple[int, ...]":
     return layers
 
 
-class EncoderSpec(StrictModel):
+class EncoderSpec(StrictModel, frozen=True):
     """One encoder: a model and how its hidden states become one vector for each layer.
 
     Attributes:

@@ -12,7 +12,7 @@ from datasel_assets.schema import StrictModel
 Tier = Literal["exact", "ngram", "embedding"]
 
 
-class ExactTier(StrictModel):
+class ExactTier(StrictModel, frozen=True):
     """Whole items.
 
     Attributes:
@@ -23,7 +23,7 @@ class ExactTier(StrictModel):
     short_words: int = Field(default=4, ge=1)
 
 
-class NgramTier(StrictModel):
+class NgramTier(StrictModel, frozen=True):
     """Parts of items.
 
     Attributes:
@@ -38,7 +38,7 @@ class NgramTier(StrictModel):
     short_words: int = Field(default=8, ge=1)
 
 
-class EmbeddingTier(StrictModel):
+class EmbeddingTier(StrictModel, frozen=True):
     """Reworded items: rows whose vector lies near that of an item. Weak evidence, for a review list.
 
     Attributes:
@@ -54,7 +54,7 @@ class EmbeddingTier(StrictModel):
     false_positive_rate: float = Field(default=0.001, ge=0, lt=0.5)
 
 
-class EvaluationSpec(Located):
+class EvaluationSpec(Located, frozen=True):
     """One benchmark.
 
     Attributes:

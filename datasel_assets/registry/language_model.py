@@ -15,7 +15,7 @@ LOCAL = "local:proxy_lm"
 Context = Literal["unconditioned_bare", "unconditioned_header", "perturbed", "subnet", "choices"]
 
 
-class Retrain(StrictModel):
+class Retrain(StrictModel, frozen=True):
     """When a model of the pool is trained again.
 
     Attributes:
@@ -28,7 +28,7 @@ class Retrain(StrictModel):
     sample: int = Field(default=4000, ge=1)
 
 
-class Checkpoint(StrictModel):
+class Checkpoint(StrictModel, frozen=True):
     """A checkpoint of a model that is not trained here.
 
     Attributes:
@@ -46,7 +46,7 @@ class Checkpoint(StrictModel):
         return self
 
 
-class LanguageModelSpec(StrictModel):
+class LanguageModelSpec(StrictModel, frozen=True):
     """One model; its file name is the family of its scores (``proxy_lm.perplexity``).
 
     Attributes:

@@ -11,7 +11,7 @@ from datasel_assets.schema import Slug, StrictModel
 FILE = "proxy_eval.yaml"
 
 
-class ProxyEvalSpec(StrictModel):
+class ProxyEvalSpec(StrictModel, frozen=True):
     """One short training per arm and seed; the defaults hold when there is no file.
 
     Attributes:

@@ -9,7 +9,7 @@ from datasel_assets.representations.schema import CompressSpec
 from datasel_assets.schema import StrictModel
 
 
-class ClusterSpec(StrictModel):
+class ClusterSpec(StrictModel, frozen=True):
     """Spherical k-means over the vectors of the representation.
 
     Attributes:
@@ -21,7 +21,7 @@ class ClusterSpec(StrictModel):
     seed: int = 0
 
 
-class RepresentationSpec(StrictModel):
+class RepresentationSpec(StrictModel, frozen=True):
     """One representation: each becomes assets.
 
     Attributes:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.corpus import FORMATS
+from datasel_assets.formats import FORMATS
 from datasel_assets.registry.base import suggestion
 from datasel_assets.schema import StrictModel
 
@@ -13,7 +13,7 @@ Address = Annotated[str, Field(min_length=1)]
 Uri = Address | Annotated[list[Address], Field(min_length=1)]
 
 
-class Limits(StrictModel):
+class Limits(StrictModel, frozen=True):
     """What a hostile or broken file may cost.
 
     Attributes:
@@ -27,7 +27,7 @@ class Limits(StrictModel):
     turns: int = Field(default=2_000, gt=0)
 
 
-class Located(StrictModel):
+class Located(StrictModel, frozen=True):
     """Rows that lie somewhere in some schema: what sources and targets have in common.
 
     Attributes:
@@ -82,7 +82,7 @@ class Located(StrictModel):
         )
 
 
-class SourceSpec(Located):
+class SourceSpec(Located, frozen=True):
     """One dataset of the pool.
 
     Attributes:

@@ -13,7 +13,7 @@ from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.schema import StrictModel
 
 
-class GraphSpec(StrictModel):
+class GraphSpec(StrictModel, frozen=True):
     """When two labels are neighbours.
 
     Attributes:
@@ -28,7 +28,7 @@ class GraphSpec(StrictModel):
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
-class TagsSpec(StrictModel):
+class TagsSpec(StrictModel, frozen=True):
     """One way to tag the pool; its file name is the name in recipes (``tags: phrases``).
 
     Attributes:

@@ -8,14 +8,14 @@ from datasel_assets.registry.source import Located, Uri
 from datasel_assets.schema import StrictModel
 
 
-class TurnSpec(StrictModel):
+class TurnSpec(StrictModel, frozen=True):
     """One message of an example."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
 
 
-class ExampleSpec(StrictModel):
+class ExampleSpec(StrictModel, frozen=True):
     """One query: a prompt with its response, or messages; ``task`` names the task it stands for."""
 
     prompt: str | None = None
@@ -38,7 +38,7 @@ class ExampleSpec(StrictModel):
         return {"messages": turns, **({"task": self.task} if self.task is not None else {})}
 
 
-class TargetSpec(Located):
+class TargetSpec(Located, frozen=True):
     """Queries that lie in a dataset (``uri``) or stand in the file itself (``examples``).
 
     Attributes:

@@ -19,7 +19,7 @@ OPTIONS_OF_METHOD: dict[str, frozenset[str]] = {
 }
 
 
-class CompressSpec(StrictModel):
+class CompressSpec(StrictModel, frozen=True):
     """How the stored layers of a row become one unit vector.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import model_validator
 
-from datasel_assets.clusters.hash_sample import hash_keys
+from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.schema import StrictModel
@@ -20,7 +20,7 @@ RANKS_ALL = True
 _GRAIN = 1e-9  # 0.29 * 100 is 28.999999999999996
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which band, and which of its rows come first.
 
     Attributes:

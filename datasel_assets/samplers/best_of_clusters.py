@@ -28,7 +28,7 @@ SLACK = 0.05
 """How much further than needed the percentile is lowered, as a share of the rows (the methods page; ours)."""
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which column ranks the rows, and which rows may stand for a cluster.
 
     Attributes:

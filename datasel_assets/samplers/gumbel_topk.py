@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from datasel_assets.clusters.hash_sample import hash_keys
+from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.schema import StrictModel
@@ -19,7 +19,7 @@ REQUIRES: frozenset[str] = frozenset({"scores"})
 RANKS_ALL = True
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which column ranks the rows, and how strictly.
 
     Attributes:

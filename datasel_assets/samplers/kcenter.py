@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import model_validator
 
-from datasel_assets.clusters.hash_sample import hash_keys
+from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, positions_of, usable_rows
 from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
@@ -26,7 +26,7 @@ _SHARE = 256  # of the rows: one in so many, where that is more
 _TICKS = 2.0**40
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Where the order starts.
 
     Attributes:

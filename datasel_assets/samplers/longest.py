@@ -17,7 +17,7 @@ RANKS_ALL = True
 LengthColumn = Literal["n_response_tokens", "response_chars", "n_tokens", "n_chars", "prompt_chars", "n_turns"]
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which length counts.
 
     Attributes:

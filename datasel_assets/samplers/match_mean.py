@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 _GRID = 2.0**40
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """What is matched, and how.
 
     Attributes:

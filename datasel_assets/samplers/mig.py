@@ -23,7 +23,7 @@ RANKS_ALL = False
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Quality, how far information travels, and how it saturates. The defaults are those of the authors' command line.
 
     Attributes:

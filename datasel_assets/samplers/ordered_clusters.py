@@ -24,7 +24,7 @@ MOST_ROWS = 50_000
 """Larger pools are refused: the time of the clusters grows with the square of the rows."""
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """What a cluster is, how clusters share the budget, and what becomes of the rows of none.
 
     Attributes:

@@ -1,11 +1,11 @@
 """Uniform random choice, the baseline arm of every comparison.
 
-Belongs here: the order by a seeded hash of the row id. Does not: the hash itself (``clusters.hash_sample``).
+Belongs here: the order by a seeded hash of the row id. Does not: the hash itself (``arrays.hash_sample``).
 """
 
 import numpy as np
 
-from datasel_assets.clusters.hash_sample import hash_keys
+from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.schema import StrictModel
@@ -14,7 +14,7 @@ REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = True
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """The random sampler has nothing to set but the recipe's seed."""
 
 

@@ -23,7 +23,7 @@ SAMPLE_ROWS = 1 << 14
 """Rows looked at to guess the depth of the lists. The guess decides the time only; the result is certified."""
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """Which rule takes the turns.
 
     Attributes:

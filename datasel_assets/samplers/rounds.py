@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from datasel_assets.clusters.hash_sample import hash_keys
+from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.samplers.quotas import take_turns
@@ -20,7 +20,7 @@ REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = False
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """How many bins, what fills them, and how rows are drawn from them.
 
     Attributes:

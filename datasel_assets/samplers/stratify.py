@@ -51,7 +51,7 @@ INNER: MappingProxyType[str, SamplerModule] = MappingProxyType(
 """Samplers that may run inside a group."""
 
 
-class GroupLimits(StrictModel):
+class GroupLimits(StrictModel, frozen=True):
     """Bounds on the rows of one group.
 
     Attributes:
@@ -76,7 +76,7 @@ class GroupLimits(StrictModel):
         return min(size, by_share) if self.max_rows is None else min(size, by_share, self.max_rows)
 
 
-class Inner(StrictModel):
+class Inner(StrictModel, frozen=True):
     """The sampler inside each group: its name and, beside it, its own parameters.
 
     Attributes:
@@ -97,7 +97,7 @@ class Inner(StrictModel):
         return {"sampler": self.sampler, **self.params.model_dump()}
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """How the budget is shared among the groups, and how rows are chosen inside one.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from datasel_assets.clusters.hash_sample import hash_keys
+from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.schema import StrictModel
@@ -21,7 +21,7 @@ _READS = {"similarity": "vectors", "tags": "tags", "lexical": "texts"}
 _THRESHOLDS = {"similarity": 0.9, "lexical": 0.7}
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """The order, the rule, and what follows when no row passes any more.
 
     Attributes:
@@ -143,8 +143,8 @@ def _ordered(
 
 def _unlike_in_words(texts: np.ndarray, budget: int, params: Params) -> np.ndarray:
     """Return the places of the texts, in the order of the walk, that are not like an earlier one."""
-    from datasel_assets.indicators.text.batch import TextBatch
     from datasel_assets.samplers.thin_kernels import unlike_texts
+    from datasel_assets.words.batch import TextBatch
 
     runs = TextBatch(texts.tolist()).ngrams(params.words)
     size = max(runs.size, 1)

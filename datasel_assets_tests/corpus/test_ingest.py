@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from datasel_assets.corpus import (
     CORPUS_SCHEMA,
-    FORMATS,
     QUARANTINE_SCHEMA,
     FormatError,
     Ingest,
@@ -24,6 +23,7 @@ from datasel_assets.corpus import (
     row_id,
 )
 from datasel_assets.corpus import ingest as ingest_function
+from datasel_assets.formats import FORMATS
 from datasel_assets.raw_rows import RawRow
 
 

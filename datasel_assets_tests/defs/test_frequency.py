@@ -14,10 +14,11 @@ from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.prune import prune
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.text import TextBatch, score_conversations
+from datasel_assets.indicators.text import score_conversations
 from datasel_assets.indicators.text.frequency import NgramCounts, dqi_c2, frequency_band, unigram_logprob
 from datasel_assets.tables.scores.frequency import COUNTS, DRIFT
 from datasel_assets.tables.warehouse import Warehouse
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.pools import add_source, write_yaml
 from datasel_assets_tests.project import Project
 

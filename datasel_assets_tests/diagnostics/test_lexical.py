@@ -10,7 +10,7 @@ import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics.lexical import lexical_diversity
 
 TEXT = st.lists(st.sampled_from("abcdefg"), max_size=12).map(" ".join)

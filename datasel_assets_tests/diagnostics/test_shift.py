@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
-from datasel_assets.diagnostics.jensen_shannon import jensen_shannon
+from datasel_assets.arrays.jensen_shannon import jensen_shannon
 from datasel_assets.diagnostics.knn_divergence import knn_divergence
 from datasel_assets.diagnostics.mmd import median_distance, mmd2_linear, mmd2_rbf
 from datasel_assets.diagnostics.wasserstein import sliced_wasserstein

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from datasel_assets.arrays.jensen_shannon import jensen_shannon
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.hill import hill
-from datasel_assets.diagnostics.jensen_shannon import jensen_shannon
 from datasel_assets.diagnostics.lexical import lexical_diversity
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.mmd import mmd2_linear

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.indicators.predictability import RIDGE, adversarial_filter, predictability, removal_score
 from datasel_assets.indicators.ridge import ridge_classifier
 

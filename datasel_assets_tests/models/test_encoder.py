@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from datasel_assets.arrays.token_batches import plan_padded
 from datasel_assets.models import hooked
-from datasel_assets.models.batching import plan_padded
-from datasel_assets.models.device import DeviceMemoryError
+from datasel_assets.models.device_memory import DeviceMemoryError
 from datasel_assets.models.encoded import Encoded
 from datasel_assets.models.encoder import Encoder
 from datasel_assets.models.hooked import HookedEngine, UnsupportedModelError, find_blocks

@@ -5,7 +5,7 @@ import typing
 import pytest
 from pydantic import ValidationError
 
-from datasel_assets.corpus import FORMATS
+from datasel_assets.formats import FORMATS
 from datasel_assets.registry.base import RegistryError, parse
 from datasel_assets.registry.source import Format, SourceSpec
 

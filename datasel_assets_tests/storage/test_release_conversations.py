@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.corpus.formats import sharegpt
+from datasel_assets.formats import sharegpt
 from datasel_assets.storage.release.conversations import (
     NotExpressibleError,
     json_line,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from datasel_assets.corpus.conversation import RowError, text_of, type_name
 from datasel_assets.corpus.detect import Detection, detect_format
-from datasel_assets.corpus.formats import FORMATS
-from datasel_assets.corpus.formats.qa import LETTERS
 from datasel_assets.corpus.ingest import SAMPLE_ROWS
+from datasel_assets.formats import FORMATS
+from datasel_assets.formats.conversation import RowError, text_of, type_name
+from datasel_assets.formats.qa import LETTERS
 from datasel_assets.raw_rows import RawRow
 
 Compare = Literal["question", "question_answer", "question_choices"]

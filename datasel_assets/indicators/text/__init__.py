@@ -23,8 +23,8 @@ from datasel_assets.indicators.text import (
     spelling,
     surface,
 )
-from datasel_assets.indicators.text.batch import TextBatch
 from datasel_assets.indicators.text.language import languages
+from datasel_assets.words.batch import TextBatch
 
 TEXT: tuple[Indicator, ...] = (
     lexical_diversity.ttr,
@@ -77,7 +77,7 @@ ROLE_OF: dict[Part, str] = {"prompt": "user", "response": "assistant"}
 
 _Columns = list[tuple[Indicator, Part | None]]
 
-__all__ = ["TEXT", "TextBatch", "inputs_of", "languages", "score_conversations", "score_texts"]
+__all__ = ["TEXT", "inputs_of", "languages", "score_conversations", "score_texts"]
 
 
 def inputs_of(found: Indicator) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ import polars as pl
 from pydantic import Field
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import Ragged, TextBatch
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.words.batch import Ragged, TextBatch
 
 NGRAMS = 2
 BUCKETS = 10_000
@@ -28,7 +28,7 @@ SMOOTHING = 1e-8
 """Added to both probabilities inside the logarithms, as the package does."""
 
 
-class DsirSpec(StrictModel):
+class DsirSpec(StrictModel, frozen=True):
     """A score toward a target, in ``scores/<name>.yaml``: the DSIR log importance weight of each row.
 
     Attributes:

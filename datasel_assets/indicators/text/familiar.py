@@ -4,20 +4,18 @@ Belongs here: whether one word is familiar. Does not: the list (``easy_words``),
 """
 
 import numpy as np
-import polars as pl
 
 from datasel_assets.indicators.text.easy_words import easy_words
+from datasel_assets.words.batch import TextBatch
 
 
-def are_familiar(words: pl.Series) -> np.ndarray:
-    """Whether each distinct word is on the list, inflects one on it regularly or has no letter, bool (V,).
+def familiar(batch: TextBatch) -> np.ndarray:
+    """Whether each distinct word of a batch is one that fourth-grade readers of English know, bool (V,).
 
-    Regular inflections: -s, -es, -ed, -ing, 's, with the letters that they double, drop or change.
-
-    Args:
-        words: distinct words in lower case.
+    It is on the list, inflects a word on it regularly (-s, -es, -ed, -ing, 's, with the letters that they double, drop
+    or change), or has no letter.
     """
-    return np.array([is_familiar(word) for word in words.to_list()], bool)
+    return np.array([is_familiar(word) for word in batch.vocabulary.to_list()], bool)
 
 
 def is_familiar(word: str) -> bool:

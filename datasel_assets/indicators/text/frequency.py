@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.indicators.base import Indicator, Part, indicator
-from datasel_assets.indicators.text.batch import TextBatch
 from datasel_assets.indicators.text.parts import BOTH
+from datasel_assets.words.batch import TextBatch
 
 _DQI = "Mishra et al. 2020, DQI; survey Q1, Q2, Q6"
 Band = tuple[float, float]

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from datasel_assets.indicators.text.batch import LETTER, LOWER, UPPER, TextBatch
+from datasel_assets.words.batch import LETTER, LOWER, UPPER, TextBatch
 
 UNDETERMINED = "und"
 LONGEST = 2000

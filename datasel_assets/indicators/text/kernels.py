@@ -12,37 +12,6 @@ from datasel_assets.compiled import compiled
 
 
 @compiled
-def distinct_and_top(ids, offsets, size):
-    """Return distinct values and the count of the most frequent value of each row, int64 (n,) each."""
-    n = len(offsets) - 1
-    distinct, top = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    counts = np.zeros(size, np.int64)
-    for row in range(n):
-        for place in range(offsets[row], offsets[row + 1]):
-            count = counts[ids[place]] + 1
-            counts[ids[place]] = count
-            if count == 1:
-                distinct[row] += 1
-            if count > top[row]:
-                top[row] = count
-        for place in range(offsets[row], offsets[row + 1]):
-            counts[ids[place]] = 0
-    return distinct, top
-
-
-@compiled
-def row_sums(ids, offsets, values):
-    """Sum of ``values[id]`` over each row, one after the other, float64 (n,)."""
-    sums = np.zeros(len(offsets) - 1)
-    for row in range(len(sums)):
-        total = 0.0
-        for place in range(offsets[row], offsets[row + 1]):
-            total += values[ids[place]]
-        sums[row] = total
-    return sums
-
-
-@compiled
 def longest_run(ids, offsets):
     """Return the length of the longest run of one value in each row, int64 (n,)."""
     n = len(offsets) - 1

@@ -6,9 +6,9 @@ Belongs here: columns about language. Does not: the identifier itself (``identif
 import numpy as np
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import TextBatch
-from datasel_assets.indicators.text.identifier import UNDETERMINED
+from datasel_assets.indicators.text.identifier import UNDETERMINED, identify
 from datasel_assets.indicators.text.parts import BOTH
+from datasel_assets.words.batch import TextBatch
 
 # Written Chinese is told from its varieties by a few characters only.
 _WRITTEN_ALIKE = {"wuu": "zh", "yue": "zh"}
@@ -17,7 +17,7 @@ _LANGID = "Lui and Baldwin 2012, langid; model of py3langid"
 
 def languages(batch: TextBatch) -> list[str]:
     """Code of the language of each text (ISO 639-1), ``und`` where it cannot be told."""
-    return list(batch.languages[0])
+    return list(batch.shared(identify)[0])
 
 
 @indicator(keep="high", bounds=(0, 1), source=_LANGID, parts=BOTH)
@@ -27,7 +27,7 @@ def language_confidence(batch: TextBatch) -> np.ndarray:
     Naive Bayes over byte n-grams of the first 2,000 characters. Low for mixed text, code and noise. NaN where the
     letters of the text take fewer than 20 bytes.
     """
-    return batch.languages[1].copy()
+    return batch.shared(identify)[1].copy()
 
 
 @indicator(keep="low", bounds=(0, 1), source=_LANGID)
@@ -43,4 +43,4 @@ def language_mismatch(prompt: TextBatch, response: TextBatch) -> np.ndarray:
 
 
 def _codes(batch: TextBatch) -> np.ndarray:
-    return np.array([_WRITTEN_ALIKE.get(code, code) for code in batch.languages[0]], object)
+    return np.array([_WRITTEN_ALIKE.get(code, code) for code in batch.shared(identify)[0]], object)

@@ -10,8 +10,8 @@ which falls as texts grow richer, to be kept low.
 import numpy as np
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import TextBatch, distinct_and_top, ratio
 from datasel_assets.indicators.text.parts import BOTH
+from datasel_assets.words.batch import TextBatch, distinct_and_top, ratio
 
 WINDOW = 50
 """Words of a segment or window."""

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import Ragged, TextBatch, extend, ratio
+from datasel_assets.words.batch import Ragged, TextBatch, extend, ratio
 
 Similarity = Literal["jaccard", "rouge_l", "bleu"]
 BLEU_ORDER = 4

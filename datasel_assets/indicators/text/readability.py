@@ -1,7 +1,7 @@
 """Readability: how hard a text is to read, by formulas made for English.
 
 Belongs here: formulas over counts of words, sentences, syllables and familiar words. Does not: the counts
-(``batch``, ``syllables``, ``easy_words``).
+(``words.batch``, ``syllables``, ``easy_words``).
 
 A formula is NaN where fewer than half of the words are in Latin letters; it does not ask whether they are English. The
 survey (section 5.1) says which direction is hard and gives no sign to keep; extremes are broken text more often than
@@ -11,8 +11,10 @@ hard text, so the columns are declared to be kept in the middle.
 import numpy as np
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import TextBatch, ratio
+from datasel_assets.indicators.text.familiar import familiar
 from datasel_assets.indicators.text.parts import BOTH
+from datasel_assets.indicators.text.syllables import syllables
+from datasel_assets.words.batch import TextBatch, ratio
 
 COMPLEX = 3
 """Syllables from which a word is complex for the fog index."""
@@ -25,7 +27,8 @@ def flesch(batch: TextBatch) -> np.ndarray:
     206.835 - 1.015 words / sentences - 84.6 syllables / words. NaN without words or outside the Latin script.
     """
     words = batch.n_latin_words
-    return 206.835 - 1.015 * ratio(words, batch.sentences) - 84.6 * ratio(batch.words.sums(batch.syllables), words)
+    per_word = ratio(batch.words.sums(batch.shared(syllables)), words)
+    return 206.835 - 1.015 * ratio(words, batch.sentences) - 84.6 * per_word
 
 
 @indicator(keep="mid", bounds=(0, None), source="Gunning 1952", parts=BOTH)
@@ -37,7 +40,7 @@ def gunning_fog(batch: TextBatch) -> np.ndarray:
     NaN without words or outside the Latin script.
     """
     words = batch.n_latin_words
-    complex_words = batch.words.sums((batch.syllables >= COMPLEX) & ~batch.familiar)
+    complex_words = batch.words.sums((batch.shared(syllables) >= COMPLEX) & ~batch.shared(familiar))
     return 0.4 * (ratio(words, batch.sentences) + 100 * ratio(complex_words, words))
 
 
@@ -50,7 +53,7 @@ def dale_chall(batch: TextBatch) -> np.ndarray:
     count as unfamiliar, for nothing tells them. NaN without words or outside the Latin script.
     """
     words = batch.n_latin_words
-    unfamiliar = 100 * ratio(batch.words.sums(~batch.familiar), words)
+    unfamiliar = 100 * ratio(batch.words.sums(~batch.shared(familiar)), words)
     score = 0.1579 * unfamiliar + 0.0496 * ratio(words, batch.sentences)
     return score + np.where(unfamiliar > 5, 3.6365, 0.0)
 
@@ -63,4 +66,4 @@ def syllables_per_word(batch: TextBatch) -> np.ndarray:
     the Latin script.
     """
     words = batch.n_latin_words
-    return ratio(batch.words.sums(batch.syllables), words)
+    return ratio(batch.words.sums(batch.shared(syllables)), words)

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import TextBatch, distinct_and_top, ratio
 from datasel_assets.indicators.text.parts import BOTH
+from datasel_assets.words.batch import TextBatch, distinct_and_top, ratio
 
 _GOPHER = "Rae et al. 2021, Table A1, by n-grams in place of characters"
 

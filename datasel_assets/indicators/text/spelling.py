@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import TextBatch, ratio
+from datasel_assets.indicators.text.identifier import identify
 from datasel_assets.indicators.text.parts import BOTH
 from datasel_assets.indicators.text.syllables import pronounced
+from datasel_assets.words.batch import TextBatch, ratio
 
 COVERED = ("de", "en", "es", "fr", "it", "nl", "pt")
 """Languages whose list of pyspellchecker is long enough (86,000 words and more) to be held against a text."""
@@ -30,7 +31,7 @@ def misspelling_rate(batch: TextBatch) -> np.ndarray:
     Code, technical terms and rare inflections count as unknown. NaN where the language is not covered or cannot be
     told (``languages``), and where no word is left.
     """
-    languages = np.array(batch.languages[0], dtype=object)
+    languages = np.array(batch.shared(identify)[0], dtype=object)
     found = np.full(len(batch), np.nan)
     words = batch.words
     plain = batch.vocabulary.str.contains(r"^[\p{Latin}\p{M}']{2,}$").to_numpy()

@@ -6,15 +6,8 @@ Belongs here: lengths, shares of kinds of characters, how a text ends. Does not:
 import numpy as np
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.indicators.text.batch import (
-    DIGIT,
-    LOWER,
-    SYMBOL,
-    UPPER,
-    TextBatch,
-    ratio,
-)
 from datasel_assets.indicators.text.parts import BOTH
+from datasel_assets.words.batch import DIGIT, LOWER, SYMBOL, UPPER, TextBatch, ratio
 
 _LONG = "Zhao et al. 2024: long responses align better; survey Q13"
 _QUALITY = "Rae et al. 2021, quality filter, as shares of characters"

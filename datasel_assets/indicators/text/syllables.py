@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from datasel_assets.words.batch import TextBatch
 
-def count_syllables(words: pl.Series) -> np.ndarray:
-    """Count the syllables of each distinct word, int64 (V,).
+
+def syllables(batch: TextBatch) -> np.ndarray:
+    """Count the syllables of each distinct word of a batch as English, int64 (V,).
 
     The first pronunciation of the CMU Pronouncing Dictionary where it has the word: one syllable for each vowel.
     Else one more than the breaks of the American English hyphenation patterns. At least 1.
-
-    Args:
-        words: distinct words in lower case.
     """
     known = pronounced()
-    listed = words.to_list()
+    listed = batch.vocabulary.to_list()
     counts = np.array([known.get(word, 0) for word in listed], np.int64)
     unknown = np.flatnonzero(counts == 0)
     counts[unknown] = 1 + breaks([listed[i] for i in unknown])

@@ -20,7 +20,7 @@ REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = False
 
 
-class ObjectiveSpec(StrictModel):
+class ObjectiveSpec(StrictModel, frozen=True):
     """An objective: its name and, beside it, its own parameters. In YAML the name alone will do.
 
     Attributes:
@@ -59,7 +59,7 @@ class ObjectiveSpec(StrictModel):
         return {"name": self.name, **self.params.model_dump()}
 
 
-class Params(StrictModel):
+class Params(StrictModel, frozen=True):
     """What is maximised, and how.
 
     Attributes:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.corpus import (
     CORPUS_SCHEMA,
     QUARANTINE_SCHEMA,

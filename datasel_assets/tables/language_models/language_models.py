@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.token_table import TokenStats
 from datasel_assets.indicators.tokens import CHECKPOINT, CHOICES, CONDITIONED, NEEDS, PERTURBED, SUBNET, TOKENS

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.drift import drift
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.declared import DECLARED, DSIR, PREDICTABILITY, SENSITIVITY
 from datasel_assets.indicators.predictability import (
@@ -21,7 +22,6 @@ from datasel_assets.indicators.predictability import (
 )
 from datasel_assets.indicators.sensitivity import SensitivitySpec, sensitivity
 from datasel_assets.indicators.text.dsir import DsirSpec, Importance, bucket_counts, log_importance
-from datasel_assets.models.drift import drift
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.load import Registry
 from datasel_assets.storage.columns import columns_fingerprint, update_columns

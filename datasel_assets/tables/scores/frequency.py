@@ -1,7 +1,7 @@
 """Assets of word frequencies: counts of the pool, frozen until it has drifted, and the scores that are made of them.
 
 Belongs here: when words are counted anew, and which counts a row is scored by. Does not: the counts and the scores
-themselves (``indicators.text.frequency``), the measure of drift (``models.drift``).
+themselves (``indicators.text.frequency``), the measure of drift (``arrays.drift``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.drift import drift
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.indicators.base import Part
 from datasel_assets.indicators.text import ROLE_OF
 from datasel_assets.indicators.text import frequency as maths
-from datasel_assets.models.drift import drift
 from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected

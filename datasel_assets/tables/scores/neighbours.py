@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from datasel_assets.arrays.nearest_neighbours import STORED, Neighbours, nearest_neighbours, update_neighbours
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators import neighbours as maths
 from datasel_assets.registry.load import Registry
@@ -21,7 +22,7 @@ from datasel_assets.tables.warehouse import Warehouse
 def neighbours_asset(name: str, registry: Registry) -> Table:
     """Return the asset of the family ``neighbours``, over the vectors of the representation ``name``."""
     clustered = registry.clustered
-    fingerprint = digest([versions.NEIGHBOURS, {i.name: i.version for i in maths.NEIGHBOURS.values()}, maths.STORED])
+    fingerprint = digest([versions.NEIGHBOURS, {i.name: i.version for i in maths.NEIGHBOURS.values()}, STORED])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = warehouse.versions("representations", name)
@@ -36,10 +37,10 @@ def neighbours_asset(name: str, registry: Registry) -> Table:
         stored = _stored(step, pool, made_by)
         if stored is None:
             step.log.info("no neighbours of these vectors are stored: comparing the whole pool")
-            found, new = maths.nearest_neighbours(vectors), pool.height
+            found, new = nearest_neighbours(vectors), pool.height
         else:
             is_new, lists = stored
-            found, new = maths.update_neighbours(vectors, lists, is_new), int(is_new.sum())
+            found, new = update_neighbours(vectors, lists, is_new), int(is_new.sum())
         table = _table(warehouse, pool, vectors, found, clustered)
         info = warehouse.lake.write(step.expected, table, meta={"vectors": made_by, "recall": found.recall})
         columns = list(maths.NEIGHBOURS)
@@ -100,7 +101,7 @@ def _vectors_version(warehouse: Warehouse, name: str) -> str:
     return digest(sorted({info.fingerprint for info in infos if info}))
 
 
-def _stored(step: Step, pool: pl.DataFrame, made_by: str) -> tuple[np.ndarray, maths.Neighbours] | None:
+def _stored(step: Step, pool: pl.DataFrame, made_by: str) -> tuple[np.ndarray, Neighbours] | None:
     """Return (which rows are new, lists of the others with positions in today's pool), or None to start afresh."""
     lake = step.warehouse.lake
     info = lake.info(step.expected.key)
@@ -110,19 +111,19 @@ def _stored(step: Step, pool: pl.DataFrame, made_by: str) -> tuple[np.ndarray, m
     place = pool.select("row_id").with_row_index("now")
     now = old.select("row_id").join(place, on="row_id", how="left", maintain_order="left")["now"]
     moved = np.append(now.cast(pl.Int64).fill_null(-1).to_numpy(), -1)
-    index = np.full((pool.height, maths.STORED), -1, np.int64)
-    distance = np.full((pool.height, maths.STORED), np.nan, np.float32)
+    index = np.full((pool.height, STORED), -1, np.int64)
+    distance = np.full((pool.height, STORED), np.nan, np.float32)
     here = moved[:-1]
     stays = here >= 0
     index[here[stays]] = moved[old["neighbours"].to_numpy()[stays]]
     distance[here[stays]] = old["distances"].to_numpy()[stays]
     is_new = np.ones(pool.height, bool)
     is_new[here[stays]] = False
-    return is_new, maths.Neighbours(index, distance, float(info.meta["recall"]), 0)
+    return is_new, Neighbours(index, distance, float(info.meta["recall"]), 0)
 
 
 def _table(
-    warehouse: Warehouse, pool: pl.DataFrame, vectors: np.ndarray, found: maths.Neighbours, clustered: str | None
+    warehouse: Warehouse, pool: pl.DataFrame, vectors: np.ndarray, found: Neighbours, clustered: str | None
 ) -> pa.Table:
     scores = {
         "nearest_distance": maths.nearest_distance(found.distance),
@@ -133,7 +134,7 @@ def _table(
         ),
         "row_variance": maths.row_variance(vectors),
     }
-    width = maths.STORED
+    width = STORED
     ids = pool["row_id"].to_numpy()
     nearest = [ids[i] if i >= 0 else None for i in found.index[:, 0]]
     return pa.table(

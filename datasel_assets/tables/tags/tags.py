@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.drift import drift
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.corpus import phrases, tag_lists
-from datasel_assets.models.drift import drift
 from datasel_assets.models.shape import model_shape
 from datasel_assets.models.tagger import TaggerSpec
 from datasel_assets.registry.tags import TagsSpec

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets import clusters as maths
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.registry.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
@@ -68,7 +69,7 @@ def _model(name: str, spec: RepresentationSpec) -> Table:
         pool = read_pool(warehouse)
         vectors = read_vectors(warehouse, name, pool)
         rows = np.flatnonzero(~vectors.missing)
-        sample = rows[maths.fit_sample(pool["row_id"].to_numpy()[rows], FIT_ROWS, clusters.seed)]
+        sample = rows[hash_sample(pool["row_id"].to_numpy()[rows], FIT_ROWS, clusters.seed)]
         points = vectors.vectors.take(sample)
         k = None if clusters.k == "auto" else clusters.k
         model = maths.fit_clusters(points, maths.auto_k(len(rows)) if k is None else k, clusters.seed)

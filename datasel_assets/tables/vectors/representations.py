@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets import representations as maths
-from datasel_assets.clusters.hash_sample import hash_sample
+from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.registry.representation import RepresentationSpec
 from datasel_assets.representations.schema import CompressSpec

@@ -5,7 +5,6 @@ from data_selection.hashed_ngram_dsir import get_ngram_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.indicators.text import TextBatch
 from datasel_assets.indicators.text.dsir import (
     Importance,
     _classes,
@@ -14,6 +13,7 @@ from datasel_assets.indicators.text.dsir import (
     hashed_ngrams,
     log_importance,
 )
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import ARABIC, CHINESE, ENGLISH, THAI
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.indicators.text import TextBatch
 from datasel_assets.indicators.text.frequency import (
     COMMON,
     FREQUENCY,
@@ -24,6 +23,7 @@ from datasel_assets.indicators.text.frequency import (
     unigram_logprob,
     words_of,
 )
+from datasel_assets.words.batch import TextBatch
 
 POOL = TextBatch(["a a a b", "b c"])
 

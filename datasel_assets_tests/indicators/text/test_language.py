@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from datasel_assets.indicators.text import TextBatch, languages
+from datasel_assets.indicators.text import languages
+from datasel_assets.indicators.text.identifier import identify
 from datasel_assets.indicators.text.language import language_confidence, language_mismatch
 from datasel_assets.indicators.text.spelling import COVERED, misspelling_rate, word_list
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import ARABIC, CHINESE, EMOJI, ENGLISH
 
 GERMAN = "Das ist ein ganz gewöhnlicher deutscher Satz über das Wetter von heute."
@@ -68,5 +70,6 @@ def test_spelling_is_undefined_where_no_list_covers_the_language():
 
 def test_varieties_of_chinese_are_one_language():
     answer = TextBatch([CHINESE])
-    answer.languages = (["wuu"], np.array([0.6]))
+    assert answer.shared(identify)[0] == ["zh"]
+    answer._shared[identify] = (["wuu"], np.array([0.6]))
     assert language_mismatch(TextBatch([CHINESE]), answer).tolist() == [0]

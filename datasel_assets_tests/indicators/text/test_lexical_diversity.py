@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from datasel_assets.indicators.text import TextBatch, lexical_diversity
+from datasel_assets.indicators.text import lexical_diversity
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import random_words
 
 with warnings.catch_warnings():

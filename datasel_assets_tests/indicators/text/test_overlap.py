@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
-from datasel_assets.indicators.text import TextBatch
 from datasel_assets.indicators.text.overlap import (
     overlap_with_set,
     prompt_bleu,
@@ -13,6 +12,7 @@ from datasel_assets.indicators.text.overlap import (
     prompt_rouge_l,
     similarity,
 )
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import random_words
 
 COLUMNS = (prompt_jaccard, prompt_rouge_l, prompt_bleu)

@@ -7,11 +7,11 @@ import pytest
 import textstat
 from pyphen import Pyphen
 
-from datasel_assets.indicators.text import TextBatch
 from datasel_assets.indicators.text.easy_words import easy_words
-from datasel_assets.indicators.text.familiar import is_familiar
+from datasel_assets.indicators.text.familiar import familiar, is_familiar
 from datasel_assets.indicators.text.readability import dale_chall, flesch, gunning_fog, syllables_per_word
-from datasel_assets.indicators.text.syllables import breaks
+from datasel_assets.indicators.text.syllables import breaks, syllables
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import ARABIC, CHINESE
 
 # Sentences of three words and more, no hyphens, no list labels: here textstat cuts words and sentences as we do.
@@ -33,7 +33,7 @@ def offline():
         if "(" not in word:
             pronounced[word] = [phones]
     batch = TextBatch(TEXTS)
-    known = easy_words() | set(batch.vocabulary.filter(batch.familiar).to_list())
+    known = easy_words() | set(batch.vocabulary.filter(familiar(batch)).to_list())
     with pytest.MonkeyPatch.context() as patch:
         counts = importlib.import_module("textstat.backend.counts._count_syllables")
         difficult = importlib.import_module("textstat.backend.validations._is_difficult_word")
@@ -97,3 +97,16 @@ def test_formulas_for_english_are_undefined_in_other_scripts_and_without_words()
     batch = TextBatch([CHINESE, ARABIC, "", "?!", "ok 好"])
     for column in (flesch, gunning_fog, dale_chall, syllables_per_word):
         assert np.isnan(column(batch)).tolist() == [True, True, True, True, False]
+
+
+def test_syllables_come_from_pronunciations_then_from_patterns():
+    batch = TextBatch(["very area extraordinary don't flibbertigibbet 中 42"])
+    assert dict(zip(batch.vocabulary, syllables(batch).tolist(), strict=True)) == {
+        "very": 2,
+        "area": 3,
+        "extraordinary": 6,
+        "don't": 1,
+        "flibbertigibbet": 5,
+        "中": 1,
+        "42": 1,
+    }

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from datasel_assets.indicators.text import TextBatch, repetition
+from datasel_assets.indicators.text import repetition
+from datasel_assets.words.batch import TextBatch
 
 
 def test_the_most_frequent_run_is_a_share_of_all_runs():

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.text import TEXT, TextBatch, inputs_of, score_conversations, score_texts
+from datasel_assets.indicators.text import TEXT, inputs_of, score_conversations, score_texts
 from datasel_assets.indicators.text.dsir import Importance, bucket_counts
 from datasel_assets.indicators.text.frequency import count_ngrams
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import ARABIC, CHINESE, EMOJI, ENGLISH, THAI, text
 
 POOL = TextBatch([ENGLISH, CHINESE, "the cat sat on the mat"])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from datasel_assets.indicators.text import TextBatch, surface
+from datasel_assets.indicators.text import surface
+from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.indicators.text.samples import ARABIC, CHINESE, EMOJI, ENGLISH
 
 

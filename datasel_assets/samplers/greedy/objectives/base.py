@@ -8,7 +8,7 @@ from datasel_assets.samplers.candidates import Candidates
 from datasel_assets.schema import StrictModel
 
 
-class NoParams(StrictModel):
+class NoParams(StrictModel, frozen=True):
     """An objective without parameters."""
 
 

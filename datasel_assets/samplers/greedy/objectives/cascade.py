@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field
 
-from datasel_assets.indicators.neighbours import nearest_neighbours
+from datasel_assets.arrays.nearest_neighbours import nearest_neighbours
 from datasel_assets.samplers.candidates import Candidates, need
 from datasel_assets.samplers.greedy.objectives.similarity import unit_rows
 from datasel_assets.schema import StrictModel
@@ -12,7 +12,7 @@ _ROUNDING = 1e-6
 """Cosines from float32 distances that cannot be told from 0."""
 
 
-class CascadeParams(StrictModel):
+class CascadeParams(StrictModel, frozen=True):
     """The graph, and how well the expectation over its cascades is known.
 
     Attributes:

@@ -9,7 +9,7 @@ from datasel_assets.samplers.greedy.objectives.similarity import unit_rows
 from datasel_assets.schema import StrictModel
 
 
-class LogDetParams(StrictModel):
+class LogDetParams(StrictModel, frozen=True):
     """How close to singular the kernel may be.
 
     Attributes:

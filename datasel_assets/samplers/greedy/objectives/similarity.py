@@ -29,7 +29,7 @@ _BLOCK = 512
 _LINES = 64
 
 
-class SimilarityParams(StrictModel):
+class SimilarityParams(StrictModel, frozen=True):
     """Which similarities count.
 
     Attributes:
@@ -185,7 +185,7 @@ def similarities(vectors: Vectors, params: SimilarityParams) -> Dense | Sparse:
     """Return the similarities that ``params`` asks for; neighbours are exact up to 200,000 rows (``neighbours``)."""
     if params.neighbours is None:
         return Dense(vectors)
-    from datasel_assets.indicators.neighbours import nearest_neighbours
+    from datasel_assets.arrays.nearest_neighbours import nearest_neighbours
 
     found = nearest_neighbours(unit_rows(vectors), min(params.neighbours, max(vectors.n - 1, 1)))
     distance = found.distance.astype(np.float64)

@@ -10,7 +10,7 @@ from datasel_assets.schema import StrictModel
 _GRID = 2.0**32
 
 
-class TagParams(StrictModel):
+class TagParams(StrictModel, frozen=True):
     """How much the c-th row with a tag still brings.
 
     Attributes:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.corpus.conversation import (
+from datasel_assets.formats.conversation import (
     Conversation,
     Message,
     RowError,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.corpus.conversation import Conversation, Message, RowError, text_of, type_name, unmapped
+from datasel_assets.formats.conversation import Conversation, Message, RowError, text_of, type_name, unmapped
 
 ROLE_NAMES = {
     **dict.fromkeys(("user", "human", "prompter", "question"), "user"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.clusters.hash_sample import hash_keys, hash_sample
+from datasel_assets.arrays.hash_sample import hash_keys, hash_sample
 
 
 def ids(n: int, salt: int = 0) -> np.ndarray:

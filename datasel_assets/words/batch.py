@@ -1,6 +1,7 @@
-"""Texts and what several indicators need of them: words, sentences, characters, languages, each made once.
+"""Texts with what several readers need of them: words, sentences, characters, each made once.
 
-Belongs here: the rule of what a word, a sentence and a character class is. Does not: any indicator.
+Belongs here: the rule of what a word, a sentence and a character class is. Does not: what one indicator alone makes of
+them (it is kept with the batch by :meth:`TextBatch.shared`).
 
 A word is, in this order:
 
@@ -18,12 +19,15 @@ before its point (a list label) belongs to the sentence that follows it.
 
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
+
+Made = TypeVar("Made")
 
 _SOLO = r"[[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]"
 _LETTER = rf"[[\p{{L}}\p{{M}}]--{_SOLO}]"
@@ -71,7 +75,7 @@ class Ragged:
 
         In the order of the row's own values, so that a row's sum does not depend on its neighbours.
         """
-        from datasel_assets.indicators.text import kernels
+        from datasel_assets.words import kernels
 
         return kernels.row_sums(self.ids, self.offsets, values.astype(np.float64))
 
@@ -98,6 +102,16 @@ class TextBatch:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def _shared(self) -> dict[Callable[["TextBatch"], Any], Any]:
+        return {}
+
+    def shared(self, producer: Callable[["TextBatch"], Made]) -> Made:
+        """Return ``producer(self)``, made at the first use and kept: for what several columns need of these texts."""
+        if producer not in self._shared:
+            self._shared[producer] = producer(self)
+        return self._shared[producer]
 
     @cached_property
     def _tokens(self) -> "_Tokens":
@@ -169,20 +183,6 @@ class TextBatch:
         return np.where(2 * self.words.sums(self.latin) >= words, words, 0)
 
     @cached_property
-    def syllables(self) -> np.ndarray:
-        """Syllables of each distinct word as English, int64 (V,)."""
-        from datasel_assets.indicators.text.syllables import count_syllables
-
-        return count_syllables(self.vocabulary)
-
-    @cached_property
-    def familiar(self) -> np.ndarray:
-        """Whether each distinct word is one that fourth-grade readers of English know, bool (V,)."""
-        from datasel_assets.indicators.text.familiar import are_familiar
-
-        return are_familiar(self.vocabulary)
-
-    @cached_property
     def n_characters(self) -> np.ndarray:
         """Code points of each text, int64 (n,)."""
         return self.texts.str.len_chars().to_numpy().astype(np.int64)
@@ -223,13 +223,6 @@ class TextBatch:
         """Code points of each text above U+007F, int64 (n,)."""
         return _count((self._codes > 0x7F).view(np.uint8), self._character_offsets)
 
-    @cached_property
-    def languages(self) -> "tuple[list[str], np.ndarray]":
-        """Code of the language of each text, ``und`` where it cannot be told, and its probability, float64 (n,)."""
-        from datasel_assets.indicators.text.identifier import identify
-
-        return identify(self)
-
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Quotient of two columns, float64; NaN where the lower one is 0."""
@@ -240,7 +233,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def distinct_and_top(ragged: Ragged) -> tuple[np.ndarray, np.ndarray]:
     """Number of distinct values of each row and the count of the most frequent one, int64 (n,) each."""
-    from datasel_assets.indicators.text import kernels
+    from datasel_assets.words import kernels
 
     return kernels.distinct_and_top(ragged.ids, ragged.offsets, ragged.size)
 
@@ -292,7 +285,7 @@ def _tokenise(texts: pl.Series) -> _Tokens:
 
 
 def _split_ascii(texts: pl.Series) -> _Tokens:
-    from datasel_assets.indicators.text import tokenizer_kernel
+    from datasel_assets.words import tokenizer_kernel
 
     text = texts.str.join("").item()
     offsets = np.concatenate([[0], np.cumsum(texts.str.len_bytes().to_numpy().astype(np.int64))])

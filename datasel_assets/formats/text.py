@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.corpus.conversation import Conversation, response_of, unmapped
+from datasel_assets.formats.conversation import Conversation, response_of, unmapped
 
 FIELDS = {"text": ("text", "content", "document")}
 REQUIRED = (("text",),)

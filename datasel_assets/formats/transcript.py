@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.corpus.conversation import Conversation, RowError, response_of, unmapped
+from datasel_assets.formats.conversation import Conversation, RowError, response_of, unmapped
 
 FIELDS = {"transcript": ("chosen", "transcript", "dialogue", "text")}
 REQUIRED = (("transcript",),)

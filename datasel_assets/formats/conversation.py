@@ -1,7 +1,7 @@
 """The one shape that every schema is turned into, and the rules that a conversation must meet.
 
 Belongs here: the conversation, why a record is refused, and the helpers that read its fields. Not here: which
-column of which schema holds what (``formats/``), hashing (``identity.py``), tables (``tables.py``).
+column of which schema holds what (one file each beside this one), hashing and tables (``corpus``).
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""Which rows run together in one forward pass. Pure numpy.
+"""Which rows run together in one forward pass.
 
 Rows are taken longest first, so that rows of like length meet, the most expensive batch comes first (it finds out
 about memory, and it is not the straggler of a parallel run), and the plan depends on the lengths alone.

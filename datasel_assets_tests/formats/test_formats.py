@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from datasel_assets.corpus import FORMATS, Conversation, RowError, detect_format
-from datasel_assets.corpus.conversation import checked
+from datasel_assets.corpus import detect_format
+from datasel_assets.formats import FORMATS
+from datasel_assets.formats.conversation import Conversation, RowError, checked
 
 
 def convert(record: dict, format: str = "auto", **columns: str) -> Conversation:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.corpus.conversation import Conversation
-from datasel_assets.corpus.formats.turns import convert_turns
+from datasel_assets.formats.conversation import Conversation
+from datasel_assets.formats.turns import convert_turns
 
 FIELDS = {
     "conversations": ("conversations", "conversation", "messages", "dialog", "dialogue", "chat", "chosen"),

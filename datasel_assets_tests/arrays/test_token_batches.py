@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.models.batching import packed_cost, padded_cost, plan_packed, plan_padded
+from datasel_assets.arrays.token_batches import packed_cost, padded_cost, plan_packed, plan_padded
 
 PLANS = [(plan_packed, packed_cost), (plan_padded, padded_cost)]
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.indicators.text import TextBatch
-from datasel_assets.indicators.text.batch import (
+from datasel_assets.words.batch import (
     DIGIT,
     LETTER,
     LOWER,
@@ -14,6 +13,7 @@ from datasel_assets.indicators.text.batch import (
     SPACE,
     SYMBOL,
     UPPER,
+    TextBatch,
     split_by_expression,
 )
 from datasel_assets_tests.indicators.text.samples import ARABIC, CHINESE, EMOJI, ENGLISH, THAI
@@ -144,16 +144,3 @@ def test_a_batch_may_be_empty():
     batch = TextBatch([])
     assert len(batch) == 0
     assert batch.sentences.shape == batch.n_visible.shape == batch.words.lengths.shape == (0,)
-
-
-def test_syllables_come_from_pronunciations_then_from_patterns():
-    batch = TextBatch(["very area extraordinary don't flibbertigibbet 中 42"])
-    assert dict(zip(batch.vocabulary, batch.syllables.tolist(), strict=True)) == {
-        "very": 2,
-        "area": 3,
-        "extraordinary": 6,
-        "don't": 1,
-        "flibbertigibbet": 5,
-        "中": 1,
-        "42": 1,
-    }

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from datasel_assets.models.drift import drift
+from datasel_assets.arrays.drift import drift
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=5, max_size=5).filter(any)
 

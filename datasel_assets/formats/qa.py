@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.corpus.conversation import Conversation, RowError, exchange, response_of, text_of, unmapped
+from datasel_assets.formats.conversation import Conversation, RowError, exchange, response_of, text_of, unmapped
 
 LETTERS = "ABCDEFGHIJ"
 

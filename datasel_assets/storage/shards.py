@@ -48,7 +48,10 @@ def ids_of(rows: pa.Table | pa.RecordBatch) -> pl.Series:
 def sorted_by_id(rows: pa.Table) -> pa.Table:
     """Return ``rows`` by row_id; lines of one row keep their order."""
     ids = ids_of(rows)
-    return rows if ids.is_sorted() else rows.take(pa.array(ids.arg_sort(maintain_order=True).to_numpy()))  # type: ignore[call-arg]
+    if ids.is_sorted():
+        return rows
+    order = ids.to_frame().select(pl.arg_sort_by("row_id", maintain_order=True)).to_series()
+    return rows.take(pa.array(order.to_numpy()))
 
 
 def stacked(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -77,7 +77,7 @@ def fit_phrases(lists: pl.Series, spec: PhraseSpec, min_rows: int, max_labels: i
     own, and a rare phrase leaves its row to the words in it.
 
     Args:
-        lists: (n,) from :func:`words`.
+        lists: (n,) from :func:`words`; null counts as a row without words.
         spec: which phrases.
         min_rows: rows that a label needs (the frequency filter of InsTag, arXiv 2308.07074, section 3.2).
         max_labels: the most frequent ones are kept.
@@ -113,7 +113,7 @@ def assign_phrases(lists: pl.Series, vocabulary: pl.DataFrame, max_tags: int, po
     """Return the labels of each row, those that say most first: (1 + ln occurrences) * ln(pool rows / label's rows).
 
     Args:
-        lists: (n,) from :func:`words`.
+        lists: (n,) from :func:`words`; null, where a row could not be read, stays null.
         vocabulary: from :func:`fit_phrases`.
         max_tags: labels per row.
         pool_rows: rows of the pool that the vocabulary was fitted on.
@@ -143,14 +143,15 @@ def assign_phrases(lists: pl.Series, vocabulary: pl.DataFrame, max_tags: int, po
         .group_by("row", maintain_order=True)
         .agg(pl.col("label").head(max_tags))
     )
-    every = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int64)}).join(ranked, on="row", how="left")
+    known = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int64), "known": lists.is_not_null()})
+    every = known.join(ranked, on="row", how="left").sort("row")
     empty = pl.lit([], dtype=pl.List(pl.String))
-    return every.sort("row").select(pl.col("label").fill_null(empty))["label"]
+    return every.select(label=pl.when("known").then(pl.col("label").fill_null(empty)))["label"]
 
 
 def _flat(lists: pl.Series) -> tuple[np.ndarray, pl.Series]:
-    """Return the row of each word, and the words."""
-    counts = lists.list.len().to_numpy()
+    """Return the row of each word, and the words; null has none."""
+    counts = lists.list.len().fill_null(0).to_numpy()
     flat = lists.filter(pl.Series(counts > 0)).explode() if counts.sum() else pl.Series([], dtype=pl.String)
     return np.repeat(np.arange(len(lists), dtype=np.int64), counts), flat.cast(pl.String)
 

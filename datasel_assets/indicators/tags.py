@@ -8,6 +8,7 @@ import numpy as np
 from datasel_assets.indicators.base import Indicator, indicator
 
 FAMILY = "tags"
+_COUNT = "_count"
 
 
 @indicator(
@@ -26,4 +27,13 @@ def count(counts: np.ndarray) -> np.ndarray:
 
 def tag_indicators(names: Iterable[str]) -> dict[str, Indicator]:
     """Return the columns of the family: ``<name>_count`` for each file in ``tags/``."""
-    return {f"{name}_count": replace(count, name=f"{name}_count") for name in sorted(names)}
+    return {f"{name}{_COUNT}": replace(count, name=f"{name}{_COUNT}") for name in sorted(names)}
+
+
+def tags_file(column: str) -> str:
+    """Return the file in ``tags/`` whose tags a column of the family counts.
+
+    >>> tags_file("phrases_count")
+    'phrases'
+    """
+    return column.removesuffix(_COUNT)

@@ -1,6 +1,6 @@
 """``data/tags/*.yaml``: where the tags of a row come from, which of them count, and when labels are neighbours.
 
-Belongs here: the description. Does not: the assets (``defs.tags``).
+Belongs here: the description. Does not: the tables (``tables.tags``).
 """
 
 from typing import Annotated

@@ -30,6 +30,19 @@ class Tags:
     indices: np.ndarray
     size: int
 
+    @classmethod
+    def of_pairs(cls, rows: np.ndarray, labels: np.ndarray, n: int, size: int) -> "Tags":
+        """Return the tags of ``n`` rows from (row, label) pairs.
+
+        Args:
+            rows: (t,) ascending.
+            labels: (t,) ascending and distinct inside a row.
+            n: how many rows there are, those without a tag included.
+            size: how many labels there are, those without a row included.
+        """
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int64)
+        return cls(indptr, np.asarray(labels, np.int32), size)
+
     @property
     def n(self) -> int:
         """Number of rows."""

@@ -1,7 +1,7 @@
 """MIG: rows whose tags, weighted by quality, bring the most information to a graph of labels (arXiv 2504.13835).
 
 Belongs here: the propagation over the label graph, the concave information, the greedy order. Does not: where tags come
-from, how labels become similar (``defs.label_graphs``), the compiled loops (``mig_kernels``).
+from, how labels become similar (``corpus.label_graph``), the compiled loops (``mig_kernels``).
 """
 
 from dataclasses import dataclass

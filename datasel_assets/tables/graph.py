@@ -19,8 +19,8 @@ from datasel_assets.tables.selections.comparison import comparison_asset
 from datasel_assets.tables.selections.proxy_eval import proxy_eval_asset
 from datasel_assets.tables.selections.selections import selection_asset
 from datasel_assets.tables.table import Table
-from datasel_assets.tables.tags.tags import tag_assets
-from datasel_assets.tables.vectors.categories import category_assets
+from datasel_assets.tables.tags.tags import tag_tables
+from datasel_assets.tables.vectors.categories import category_tables
 from datasel_assets.tables.vectors.clusters import cluster_tables
 from datasel_assets.tables.vectors.embeddings import embedding_tables
 from datasel_assets.tables.vectors.representations import representation_tables
@@ -51,11 +51,11 @@ def all_tables(registry: Registry) -> list[Table]:
     if registry.neighboured:
         assets.append(neighbours_asset(registry.neighboured, registry))
     for name, spec in sorted(registry.tags.items()):
-        assets += tag_assets(name, spec)
+        assets += tag_tables(name, spec)
     if registry.tags:
         assets.append(tag_scores(registry.tags))
     for name, spec in sorted(registry.categories.items()):
-        assets += category_assets(name, spec, registry.representations[spec.representation])
+        assets += category_tables(name, spec, registry.representations[spec.representation])
     for name in score_order(registry.scores):
         assets += declared_assets(name, registry)
     assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]

@@ -2,8 +2,15 @@
 
 import numpy as np
 import polars as pl
+import pytest
 
-from datasel_assets.corpus.label_graph import label_graph
+from datasel_assets.corpus.label_graph import (
+    adjacency,
+    graph_figures,
+    label_graph,
+    least_similarity,
+    one_sided_edges,
+)
 
 
 def graph(vectors: np.ndarray, threshold: float) -> pl.DataFrame:
@@ -46,3 +53,73 @@ def test_a_zero_vector_and_an_empty_graph_have_no_edges():
 
 def test_a_threshold_of_one_keeps_equal_directions_only():
     assert graph(np.array([[3.0, 4.0], [6.0, 8.0], [4.0, 3.0]]), 1.0)["degree"].to_list() == [1, 1, 0]
+
+
+SQUARE = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0], [-1.0, 0.0]])
+"""Two pairs of neighbours and a label alone."""
+
+
+def test_the_matrix_of_a_graph_holds_each_similarity_at_the_numbers_of_its_labels():
+    table = graph(SQUARE, 0.9)
+    similar = np.float32(np.round(1 / np.sqrt(1.01), 6))
+    expected = np.zeros((5, 5))
+    expected[[0, 1, 2, 3], [1, 0, 3, 2]] = similar
+    np.testing.assert_allclose(adjacency(table).toarray(), expected, atol=1e-6)
+    assert adjacency(table).nnz == 4
+
+
+@pytest.mark.parametrize("labels", [0, 1, 3])
+def test_the_matrix_of_a_graph_without_edges_is_empty(labels: int):
+    found = adjacency(graph(np.eye(max(labels, 1))[:labels], 0.5))
+    assert found.shape == (labels, labels)
+    assert found.nnz == 0
+
+
+def test_the_matrix_of_a_graph_is_that_of_its_lists():
+    vectors = np.random.default_rng(4).standard_normal((200, 4))
+    table = graph(vectors, 0.8)
+    found = adjacency(table).toarray()
+    names = table["label"].to_list()
+    for i, (near, similar) in enumerate(zip(table["neighbours"], table["similarities"], strict=True)):
+        assert dict(zip(near, similar, strict=True)) == {names[j]: found[i, j] for j in np.flatnonzero(found[i])}
+
+
+def test_the_figures_of_a_graph_are_those_counted_by_hand():
+    assert graph_figures(graph(SQUARE, 0.9)) == {
+        "labels": 5,
+        "edges": 2,
+        "sparsity": pytest.approx(1 - 2 / 10),
+        "mean_degree": pytest.approx(4 / 5),
+        "degree_50": 1,
+        "degree_90": 1,
+        "degree_99": 1,
+        "degree_100": 1,
+        "labels_without_neighbours": 1,
+    }
+
+
+def test_a_graph_of_one_label_or_none_has_no_pairs_and_is_sparse():
+    for labels in (0, 1):
+        figures = graph_figures(graph(np.ones((labels, 2)), 0.5))
+        assert (figures["sparsity"], figures["mean_degree"], figures["degree_100"]) == (1, 0, 0)
+
+
+def test_an_edge_that_only_one_end_knows_is_noticed():
+    table = graph(SQUARE, 0.9)
+    assert one_sided_edges(table) == 0
+    forgotten = label_graph(table["label"], table["rows"], SQUARE * [[0], [1], [1], [1], [1]], 0.9)
+    assert one_sided_edges(pl.concat([forgotten[:1], table[1:]])) == 1
+
+
+def test_ends_of_an_edge_that_disagree_on_its_similarity_are_noticed():
+    table = graph(SQUARE, 0.9)
+    turned = SQUARE.copy()
+    turned[1] = [1.0, 0.2]
+    other = graph(turned, 0.9)
+    assert one_sided_edges(pl.concat([other[:1], table[1:]])) == 2
+
+
+def test_the_least_similarity_is_that_of_the_weakest_edge():
+    table = graph(np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.5]]), 0.85)
+    assert least_similarity(table) == pytest.approx(1 / np.sqrt(1.25), abs=1e-6)
+    assert least_similarity(graph(np.zeros((3, 2)), 0.1)) == 1

@@ -124,3 +124,14 @@ def test_every_tag_is_a_label_and_the_order_of_the_rows_does_not_matter(texts, l
     assert [
         assign_phrases(lists[i : i + 1], vocabulary, 3, len(joined)).to_list()[0] for i in range(len(joined))
     ] == found
+
+
+def test_a_row_that_could_not_be_read_counts_as_a_row_without_words_and_has_no_tags_to_know():
+    texts = ["red house", "red boat", "a tree"]
+    lists = of([*texts, None])
+    unread = pl.Series([*lists[:3].to_list(), None], dtype=lists.dtype)
+    vocabulary = fit_phrases(unread, SPEC, 1, 50)
+    assert vocabulary.equals(fit_phrases(lists, SPEC, 1, 50))
+    found = assign_phrases(unread, vocabulary, 3, 4).to_list()
+    assert found == [*assign_phrases(lists[:3], vocabulary, 3, 4).to_list(), None]
+    assert assign_phrases(unread[3:], vocabulary, 3, 4).to_list() == [None]

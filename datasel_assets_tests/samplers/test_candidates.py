@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasel_assets.samplers import ArrayVectors, Candidates
-from datasel_assets.samplers.candidates import usable_rows
+from datasel_assets.samplers.candidates import Tags, usable_rows
 
 
 def test_a_float64_beyond_float32_becomes_a_row_that_is_not_usable():
@@ -21,6 +21,16 @@ def test_ties_are_places_in_the_order_of_row_ids():
 def test_a_repeated_row_id_is_refused_by_name():
     with pytest.raises(ValueError, match="'b' occurs more than once"):
         _ = Candidates(np.array(["b", "a", "b"])).ties
+
+
+def test_tags_of_pairs_are_the_sets_of_the_rows_and_rows_without_a_pair_have_none():
+    sets = [[], [0, 3], [], [2], [0, 1, 2, 3], []]
+    pairs = [(row, label) for row, labels in enumerate(sets) for label in labels]
+    tags = Tags.of_pairs(*np.array(pairs, np.uint32).T, n=6, size=5)
+    assert [tags.indices[tags.indptr[i] : tags.indptr[i + 1]].tolist() for i in range(6)] == sets
+    assert (tags.n, tags.size, tags.indptr.dtype, tags.indices.dtype) == (6, 5, np.int64, np.int32)
+    nothing = Tags.of_pairs(np.empty(0, np.uint32), np.empty(0, np.int32), n=2, size=0)
+    assert (nothing.counts.tolist(), nothing.indices.tolist()) == ([0, 0], [])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The asset of a label graph: which labels of a vocabulary resemble each other. Not here: the labels (``tags``)."""
+"""The table of a label graph: which labels of a vocabulary resemble each other, and the vectors that say so.
+
+Does not belong here: the labels (``vocabulary``), who is whose neighbour (``corpus.label_graph``).
+"""
 
 from typing import Any
 
@@ -6,56 +9,57 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.corpus.label_graph import label_graph
+from datasel_assets.corpus.label_graph import graph_figures, label_graph, least_similarity, one_sided_edges
+from datasel_assets.corpus.vocabulary import label_counts
 from datasel_assets.diagnostics import plots
 from datasel_assets.registry.tags import GraphSpec
-from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.increment import update_table
-from datasel_assets.storage.lake import Expected, Key
-from datasel_assets.tables import versions
-from datasel_assets.tables.pool import vector_array, vector_block, vector_type
+from datasel_assets.storage.fingerprint import digest, ids_digest
+from datasel_assets.storage.lake import Expected
+from datasel_assets.tables.pool import vector_array, vectors_of
 from datasel_assets.tables.shown import picture, sample_table, table_link
-from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table
+from datasel_assets.tables.tags.vocabulary import TAG_VOCABULARY
 from datasel_assets.tables.vectors.embeddings import encoder_fingerprint, layer_column, load_encoder
 from datasel_assets.tables.warehouse import Warehouse
 
-SHARD_ROWS = 16_384
-SHOWN = 20
 VECTORS = "_label_vectors"
+LABEL_GRAPH = Kind("label_graph", state=(f"{VECTORS}/{{name}}.parquet",))
+
+SHOWN = 20
+ROUNDING = 1e-6
 
 
-def label_graph_asset(name: str, spec: GraphSpec) -> Table:
-    """Return the asset of the graph of labels of one file in ``tags/``."""
-    code = digest([versions.TAGS, spec.encoder.identity(), spec.threshold])
+def label_graph_table(name: str, spec: GraphSpec) -> Table:
+    """Return the table of the graph of the labels of one file in ``tags/``."""
+    code = digest([LABEL_GRAPH.version, spec.encoder.identity(), spec.threshold])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         fingerprint = digest([code, encoder_fingerprint(warehouse, spec.encoder)])
-        return Expected(
-            ("label_graph", name), fingerprint, {"labels": warehouse.lake.version(("tag_vocabulary", name))}
-        )
+        labels = warehouse.lake.version((TAG_VOCABULARY.name, name))
+        return Expected((LABEL_GRAPH.name, name), fingerprint, {"labels": labels})
 
     def build(step: Step) -> Built:
-        vocabulary = step.warehouse.lake.scan(("tag_vocabulary", name)).filter(pl.col("kind") == "label")
-        labels = vocabulary.group_by("label").agg(pl.col("rows").sum()).sort("label").collect()
-        vectors, encoded = _label_vectors(step, name, spec, labels["label"])
-        table = label_graph(labels["label"], labels["rows"], vectors, spec.threshold)
-        info = step.warehouse.lake.write(step.expected, table)
+        labels = label_counts(step.warehouse.lake.scan((TAG_VOCABULARY.name, name)).collect())
+        vectors, encoded = label_vectors(step.warehouse, name, spec, labels["label"])
+        graph = label_graph(labels["label"], labels["rows"], vectors, spec.threshold)
+        info = step.warehouse.lake.write(step.expected, graph)
         return Built(
             info,
             encoded,
-            table.height - encoded,
-            metadata=_graph_facts(table, spec.threshold) | {"vocabulary": table_link("tag_vocabulary", name)},
-            checks=_graph_checks(table, spec.threshold),
+            graph.height - encoded,
+            metadata=_facts(graph, spec.threshold) | {"vocabulary": table_link(TAG_VOCABULARY.name, name)},
+            checks=_checks(graph, spec.threshold),
         )
 
     return Table(
-        key=("label_graph", name),
+        kind=LABEL_GRAPH,
+        key=(LABEL_GRAPH.name, name),
         description=(
             f"Labels whose vectors by `{spec.encoder.model}` have a cosine of at least {spec.threshold:g}: along these "
             "edges information travels in MIG. Only labels that are new are encoded."
         ),
         group="tags",
-        reads=[("tag_vocabulary", name)],
+        reads=[(TAG_VOCABULARY.name, name)],
         expect=expect,
         build=build,
         checks={
@@ -72,71 +76,71 @@ def label_graph_asset(name: str, spec: GraphSpec) -> Table:
             "neighbours": "Labels above the threshold, most similar first.",
             "similarities": "Cosine of each of them.",
         },
-        lineage={column: [(("tag_vocabulary", name), "label")] for column in ("label", "neighbours", "similarities")},
+        lineage={
+            column: [((TAG_VOCABULARY.name, name), "label")] for column in ("label", "neighbours", "similarities")
+        },
     )
 
 
-def _label_vectors(step: Step, name: str, spec: GraphSpec, labels: pl.Series) -> tuple[np.ndarray, int]:
-    """Return the vectors (m, d) of the labels and how many were encoded; those of old labels are kept."""
-    warehouse = step.warehouse
-    key: Key = (VECTORS, name)
-    last = warehouse.shape(spec.encoder).layers(spec.encoder)[-1]
-    encoder_spec = spec.encoder.model_copy(update={"layers": (last,)})
-    dim = warehouse.shape(spec.encoder).width
-    schema = pa.schema([("row_id", pa.string()), (layer_column(last), vector_type(dim))])
-    fingerprint = digest([encoder_fingerprint(warehouse, spec.encoder), last])
+def label_vectors(warehouse: Warehouse, name: str, spec: GraphSpec, labels: pl.Series) -> tuple[np.ndarray, int]:
+    """Return the vectors of labels and how many had to be encoded.
 
-    def compute(ids: list[str]) -> pa.Table:
-        encoder = load_encoder(encoder_spec, warehouse.settings.device, warehouse.settings.data)
-        made = encoder.encode([[{"role": "user", "content": label}] for label in ids], dtype=np.float16)
-        return pa.table([pa.array(ids), vector_array(made.layers[last])], names=schema.names)
+    They are kept in a hidden table beside the graph, by label: the next vocabulary has most of these labels again. Its
+    rows are those of no other table, so it is brought up to date here and is no row table.
 
-    expected = Expected(key, fingerprint)
-    update = update_table(warehouse.lake, expected, labels.to_list(), compute, schema=schema, shard_rows=SHARD_ROWS)
-    vectors = np.zeros((len(labels), dim), np.float32)
-    place = dict(zip(labels, range(len(labels)), strict=True))
-    for batch in warehouse.lake.read_batches(key, schema.names):
-        vectors[[place[label] for label in batch.column(0).to_pylist()]] = vector_block(batch.column(1))
-    return vectors, len(update.increment.new)
+    Args:
+        warehouse: where they are kept.
+        name: file in ``tags/``.
+        spec: the encoder, of which the last of its layers counts.
+        labels: (m,) distinct strings.
+
+    Returns:
+        (m, d) float16, in the order of ``labels``, and how many are new.
+    """
+    layer = warehouse.shape(spec.encoder).layers(spec.encoder)[-1]
+    column, key = layer_column(layer), (VECTORS, name)
+    expected = Expected(key, digest([encoder_fingerprint(warehouse, spec.encoder), layer]))
+    info = warehouse.lake.info(key)
+    vectors = np.zeros((len(labels), warehouse.shape(spec.encoder).width), np.float16)
+    is_new = np.ones(len(labels), bool)
+    if info and info.fingerprint == expected.fingerprint:
+        place = labels.to_frame("row_id").with_row_index("place").lazy()
+        known = warehouse.lake.scan(key).join(place, on="row_id").collect()
+        rows = known["place"].to_numpy()
+        vectors[rows] = vectors_of(known[column], np.float16)
+        is_new[rows] = False
+    if is_new.any():
+        only = spec.encoder.model_copy(update={"layers": (layer,)})
+        encoder = load_encoder(warehouse, only.model_dump(mode="json"))
+        texts = [[{"role": "user", "content": label}] for label in labels.filter(pl.Series(is_new))]
+        vectors[is_new] = encoder.encode(texts, dtype=np.float16).layers[layer]
+    ids = ids_digest(labels)
+    table = pa.table({"row_id": pa.array(labels.to_list(), pa.string()), column: vector_array(vectors)})
+    warehouse.lake.write(expected, table, data_version=digest([ids, expected.fingerprint]), meta={"ids": ids})
+    return vectors, int(is_new.sum())
 
 
-def _graph_facts(table: pl.DataFrame, threshold: float) -> dict[str, Any]:
-    labels, degree = table.height, table["degree"]
-    edges = int(degree.sum()) // 2
-    pairs = labels * (labels - 1) / 2
-    cut = {f"degree_{int(100 * q)}": float(degree.quantile(q, "nearest") or 0.0) for q in (0.5, 0.9, 0.99, 1.0)}
-    shown = table.sort(["degree", "label"], descending=[True, False]).head(SHOWN)
+def _facts(graph: pl.DataFrame, threshold: float) -> dict[str, Any]:
+    shown = graph.sort(["degree", "label"], descending=[True, False]).head(SHOWN)
     shown = shown.with_columns(pl.col("neighbours").list.head(6).list.join(", "))
     png = plots.label_neighbourhoods(
-        table["label"].to_list(),
-        table["rows"].to_numpy(),
-        table["neighbours"].to_list(),
-        table["similarities"].to_list(),
+        graph["label"].to_list(),
+        graph["rows"].to_numpy(),
+        graph["neighbours"].to_list(),
+        graph["similarities"].to_list(),
         threshold,
     )
     return {
         "threshold": threshold,
-        "labels": labels,
-        "edges": edges,
-        "sparsity": float(1 - edges / pairs) if pairs else 1.0,
-        "mean_degree": float(degree.mean() or 0.0),  # type: ignore[arg-type]  # of numbers
-        **cut,
-        "labels_without_neighbours": int((degree == 0).sum()),
+        **graph_figures(graph),
         "plot: neighbourhoods": picture(png, "labels and their neighbours"),
         "most_connected": sample_table(shown, ["label", "rows", "degree", "neighbours"], rows=SHOWN),
     }
 
 
-def _graph_checks(table: pl.DataFrame, threshold: float) -> dict[str, Check]:
-    edges = (
-        table.filter(pl.col("degree") > 0)
-        .explode("neighbours", "similarities")
-        .select("label", "neighbours", "similarities")
-    )
-    turned = edges.select(label="neighbours", neighbours="label", similarities="similarities")
-    alone = edges.join(turned, on=["label", "neighbours", "similarities"], how="anti").height
-    least = float(edges["similarities"].min() or 1.0)  # type: ignore[arg-type]  # of numbers
+def _checks(graph: pl.DataFrame, threshold: float) -> dict[str, Check]:
+    alone, least = one_sided_edges(graph), least_similarity(graph)
     return {
         "symmetric": Check(alone == 0, {"one_sided": alone}),
-        "similar_enough": Check(least >= threshold - 1e-6, {"least": least}),
+        "similar_enough": Check(least >= threshold - ROUNDING, {"least": least}),
     }

@@ -1,12 +1,16 @@
-"""Categories as assets: the classifier, the table per source, what an increment costs, and a selection by them."""
+"""Tables of categories: the classifier, the table per source, what an increment costs, and a selection by them."""
 
 import json
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from datasel_assets.tables.pool import read_pool
+from datasel_assets.tables.pool import read_pool, vector_array, vector_type
+from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.table import Built
+from datasel_assets.tables.vectors.categories import sort_rows
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
 
@@ -70,10 +74,10 @@ def test_the_page_of_the_classifier_shows_how_it_does_on_seeds_it_has_not_seen(p
     built = refresh(project)["category_models/kinds", None]
     assert built.metadata["seeds"] == 12
     assert built.metadata["leave_one_out_accuracy"] > 0.8
-    records = built.metadata["confusion"].records
-    assert [record.data["category"] for record in records] == sorted(TOPICS)
-    lines = [{key: count for key, count in record.data.items() if key != "category"} for record in records]
-    assert [sum(line.values()) for line in lines] == [4, 4, 4]
+    confusion = built.metadata["confusion"]
+    assert list(confusion.columns) == ["category", *(f"told {topic}" for topic in sorted(TOPICS))]
+    assert [line[0] for line in confusion.cells] == sorted(TOPICS)
+    assert [sum(line[1:]) for line in confusion.cells] == [4, 4, 4]
 
 
 def test_new_rows_are_sorted_and_nothing_else_is_done(sorted_pool: Project):
@@ -126,3 +130,14 @@ def test_another_column_of_categories_makes_the_classifier_anew(sorted_pool: Pro
     write_yaml(path, {"doc": "kinds", "uri": "seeds.jsonl", "task_column": "kind"})
     assert ("category_models/kinds", None) in refresh(sorted_pool)
     assert "FRUIT" in table(sorted_pool, "fruit")["category"].to_list()
+
+
+def test_a_row_without_a_direction_or_without_a_vector_has_no_category(project: Project):
+    known = vector_array(np.array([[0.0, 2.0], [0.0, 0.0]]))
+    vectors = pa.chunked_array([known, pa.nulls(1, vector_type(2))])
+    upstream = pa.table({"row_id": ["a", "b", "c"], "vector": vectors, "is_zero": pa.array([False, True, None])})
+    classifier = np.array(["left", "right"]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.25, 0.0])
+    context = Context(project.warehouse, "code", ("category", "margin"), {}, classifier)
+    found = sort_rows(pl.DataFrame(upstream), context)
+    assert found["category"].to_pylist() == ["right", None, None]
+    assert found["margin"].to_pylist() == [1.75, None, None]

@@ -1,15 +1,18 @@
-"""Tags as assets: labels of the pool, tags of each row, the label graph, and what an increment costs."""
+"""Tables of tags: labels of the pool, tags of each row, the label graph, and what an increment costs."""
 
 import numpy as np
 import polars as pl
 import pytest
 
 from datasel_assets.defs.prune import prune
+from datasel_assets.registry.tags import GraphSpec
 from datasel_assets.samplers import Candidates, mig
 from datasel_assets.storage.lake import Expected, StaleTableError
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.table import Built
+from datasel_assets.tables.tags import candidates
+from datasel_assets.tables.tags.label_graphs import VECTORS, label_vectors
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_labels, read_tags
 from datasel_assets_tests.models.test_causal_lm import tiny_causal
 from datasel_assets_tests.pools import TOPICS, add_source, rows, write_yaml
@@ -62,8 +65,8 @@ def test_phrases_become_tags_a_graph_a_score_and_a_selection(settled: Project):
     for i in range(0, pool.height, 17):
         mine = [labels[k] for k in tags.indices[tags.indptr[i] : tags.indptr[i + 1]]]
         assert mine == sorted(by_id[pool["row_id"][i]])
-    candidates = Candidates(pool["row_id"].to_numpy().astype(np.str_), tags=tags, label_graph=graph)
-    sample = mig.sample(candidates, 9, mig.Params(), 0)
+    found = Candidates(pool["row_id"].to_numpy().astype(np.str_), tags=tags, label_graph=graph)
+    sample = mig.sample(found, 9, mig.Params(), 0)
     assert pool["source"].gather(sample.order).n_unique() == 3
 
 
@@ -145,6 +148,53 @@ def test_a_language_model_may_write_the_tags(project: Project, tmp_path):
     assert done["tag_candidates/written", "code"].metadata["rows_without_readable_tags"] == 40
     assert tagged(project, "written", "code")["tags"].null_count() == 40
     assert refresh(project) == {}
+
+
+def test_a_row_whose_candidates_fail_has_no_known_tags_and_the_others_are_tagged(project: Project, monkeypatch):
+    words = candidates.phrases.words
+
+    def failing(texts: pl.Series, max_chars: int) -> pl.Series:
+        if "Which basket holds 3 apples?" in texts:
+            raise ValueError("no words today")
+        return words(texts, max_chars)
+
+    monkeypatch.setattr(candidates.phrases, "words", failing)
+    phrases(project)
+    built = refresh(project)["tag_candidates/phrases", "fruit"]
+    assert built.metadata["rows_failed"] == 1
+    found = tagged(project, "phrases", "fruit")
+    (bad,) = found.filter(pl.col("prompt") == "Which basket holds 3 apples?")["row_id"]
+    assert built.metadata["failed"].cells == [[bad, "ValueError: no words today"]]
+    assert found.filter(pl.col("tags").is_null())["row_id"].to_list() == [bad]
+    assert found.filter(pl.col("tags").list.contains("apples")).height == 39
+    scores = project.warehouse.lake.scan(("scores", "tags", "fruit")).collect()
+    assert scores.filter(pl.col("phrases_count").is_nan())["row_id"].to_list() == [bad]
+    tags = read_tags(project.warehouse, "phrases", found["row_id"])
+    assert tags.counts.tolist() == found["tags"].list.len().fill_null(0).to_list()
+
+
+def test_vectors_of_labels_are_kept_and_only_other_labels_or_another_encoder_encode(project: Project):
+    spec = GraphSpec.model_validate(GRAPH)
+
+    def encoded(labels: list[str], spec: GraphSpec = spec) -> tuple[np.ndarray, int]:
+        return label_vectors(project.warehouse, "kept", spec, pl.Series(labels, dtype=pl.String))
+
+    first, new = encoded(["pear", "tree house"])
+    assert new == 2
+    assert first.dtype == np.float16
+    second, new = encoded(["apple", "tree house", "zebra"])
+    assert new == 2
+    np.testing.assert_array_equal(second[1], first[1])
+    lake = project.warehouse.lake
+    assert lake.scan((VECTORS, "kept")).collect()["row_id"].to_list() == ["apple", "tree house", "zebra"]
+    again, new = encoded(["zebra", "apple"])
+    assert new == 0
+    np.testing.assert_array_equal(again, second[[2, 0]])
+    other = GraphSpec.model_validate({**GRAPH, "encoder": {**GRAPH["encoder"], "pooling": "last"}})
+    turned, new = encoded(["apple", "zebra"], other)
+    assert new == 2
+    assert not np.array_equal(turned, second[[0, 2]])
+    assert encoded([])[0].shape == (0, second.shape[1])
 
 
 def test_removing_the_file_removes_every_table_of_it_at_the_next_prune(tags_only: Project):

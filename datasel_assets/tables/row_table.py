@@ -8,7 +8,7 @@ needs, and a ``compute`` at the top of its module. One row that cannot be comput
 ``failed``; what is wrong for every row (no memory, no model, a missing table) stops at once and replaces nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def update_rows(step: Step, table: RowTable, mapper: ShardMapper | None = None) 
     ]
     resumed, facts = _carry_out(step, parts, mapper or LocalMapper())
     failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
-    published = _publish(step, table, work, wanted, parts, info, lines, bool(failed))
+    published = _publish(step, table, work, wanted, parts, info, lines, failed)
     lake.clear_shards(expected.key)
     plans = [part.plan for part in parts]
     everywhere = pl.concat([_ids(part) for part in upstream.parts])
@@ -297,16 +297,19 @@ def _publish(
     parts: Sequence[_PartWork],
     info: TableInfo | None,
     lines: Lines | None,
-    has_failed: bool,
+    failed: Collection[str],
 ) -> TableInfo:
     """Publish the lines, where there are any, and then the rows."""
     lake = step.warehouse.lake
     expected = step.expected
     if lines is not None:
         expected = Expected(expected.key, expected.fingerprint, {**expected.inputs, "turns": "yes"})
-    schema = work.schema.append(pa.field(FAILED, pa.string())) if has_failed else work.schema
+    schema = work.schema.append(pa.field(FAILED, pa.string())) if failed else work.schema
     one = len(parts) == 1
     ids = ids_digest(_ids(parts[0].part)) if one else merged_sums(part.part.ids for part in parts)
+    if failed:
+        # What is made from this table must look again when these rows are there at last.
+        ids = f"{ids}-{digest(sorted(failed))}"
     facts = {**work.meta, "ids": ids, **({"columns": dict(wanted.versions)} if wanted.versions else {})}
     version = digest([ids, expected.fingerprint])
     if lines is not None:

@@ -112,9 +112,10 @@ def carry_out(
     warehouse = open_warehouse(data, device)
     loaded = _loaded(load, data, device, json.dumps(arguments, sort_keys=True)) if load else None
     context = Context(warehouse, source, tuple(columns), arguments, loaded)
-    rows = read_rows(Path(file), group, positions, ["row_id", *reads])
+    rows, failed = read_rows(Path(file), group, positions, reads)
     own = Lines.of_plain(lines) if lines else None
-    made, many, failed = _compute(function_at(compute), rows, context, may_fail)
+    usable = rows.filter(~pl.col("row_id").is_in(list(failed))) if failed else rows
+    made, many = _compute(function_at(compute), usable, context, failed, may_fail)
     table = _checked(made, rows["row_id"], columns, failed, compute)
     if own is not None:
         # Before the rows, so that a shard of rows is never without its lines.
@@ -123,11 +124,21 @@ def carry_out(
     return context.facts
 
 
-def read_rows(file: Path, group: int, positions: Sequence[int], columns: Sequence[str]) -> pl.DataFrame:
-    """Return some rows of one row group, in the order of ``positions``."""
+def read_rows(
+    file: Path, group: int, positions: Sequence[int], columns: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Return ``row_id`` and some columns of some rows of one row group, in the order of ``positions``.
+
+    The second value says of the rows that failed upstream why: they have nothing that could be computed with.
+    """
     with pq.ParquetFile(file) as opened:
-        rows = pl.DataFrame(pl.from_arrow(opened.read_row_group(group, columns=list(columns))))
-    return rows[list(positions)]
+        told = [FAILED] if FAILED in opened.schema_arrow.names else []
+        names = ["row_id", *(name for name in columns if name not in told), *told]
+        rows = pl.DataFrame(pl.from_arrow(opened.read_row_group(group, columns=names)))[list(positions)]
+    if not told:
+        return rows, {}
+    failed = {row: f"upstream: {reason}" for row, reason in rows.select("row_id", FAILED).drop_nulls().iter_rows()}
+    return rows.drop(FAILED), failed
 
 
 @lru_cache(maxsize=1)
@@ -137,10 +148,10 @@ def _loaded(load: str, data: str, device: str, arguments: str) -> Any:
 
 
 def _compute(
-    compute: Callable[..., Any], rows: pl.DataFrame, context: Context, may_fail: int
-) -> tuple[list[pa.Table], list[pl.DataFrame], dict[str, str]]:
-    """Return what was computed, its lines, and the reasons of the rows that failed: found by halving."""
-    waiting, made, many, failed = [(rows, 0)], [], [], {}
+    compute: Callable[..., Any], rows: pl.DataFrame, context: Context, failed: dict[str, str], may_fail: int
+) -> tuple[list[pa.Table], list[pl.DataFrame]]:
+    """Return what was computed and its lines; rows that fail are found by halving and added to ``failed``."""
+    waiting, made, many = [(rows, 0)] if rows.height else [], [], []
     while waiting:
         part, before = waiting.pop()
         try:
@@ -164,11 +175,9 @@ def _compute(
             if isinstance(found, tuple):
                 found, lines = found
                 many.append(lines)
-            made.append(
-                found.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(found, pl.DataFrame) else found
-            )
+            made.append(_arrow(found))
         context.progress(before + part.height)
-    return made, many, failed
+    return made, many
 
 
 def _checked(

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.storage.lake import Lake
+from datasel_assets.tables.making import make
 from datasel_assets.tables.row_table import FAILED_SHARE
 from datasel_assets.tables.row_units import TooManyFailuresError, WholeTableError
 from datasel_assets_tests.tables import toy as toys
@@ -290,6 +291,33 @@ def test_a_row_may_fail_in_one_group_of_columns_and_keep_the_others(toy: Toy, mo
     toy.update(MANY, {"x": "1", "y": "2"}, apart=["y"])
     row = toy.stored().filter(pl.col("row_id") == "007").row(0, named=True)
     assert row == {"row_id": "007", "x": value("007", "x", "1"), "y": None, "failed": "ValueError: odd"}
+
+
+def test_what_is_made_from_a_row_that_failed_fails_with_it_and_comes_right_when_it_does(toy: Toy, monkeypatch):
+    ask(monkeypatch, failing={"007": ValueError("odd")})
+    toy.update(MANY, V1)
+    above = toy.above({"z": "1"})
+    producer = ask(monkeypatch)
+    make(toy.warehouse, above, "dolly")
+    row = toy.lake.scan(("above", "dolly")).filter(pl.col("row_id") == "007").collect().row(0, named=True)
+    assert row == {"row_id": "007", "z": None, "failed": "upstream: ValueError: odd"}
+    assert "007" not in producer.asked[0][0]
+    toy.update([*MANY, "100"], V1)
+    assert not above.is_current(toy.warehouse, "dolly")
+    producer = ask(monkeypatch)
+    make(toy.warehouse, above, "dolly")
+    assert producer.asked == [(["007", "100"], ["z"])]
+    assert toy.lake.scan(("above", "dolly")).collect().equals(right([*MANY, "100"], {"z": "1"}))
+
+
+def test_a_row_that_comes_right_alone_changes_what_is_made_from_it(toy: Toy, monkeypatch):
+    ask(monkeypatch, failing={"007": ValueError("odd")})
+    toy.update(MANY, V1)
+    above = toy.above({"z": "1"})
+    make(toy.warehouse, above, "dolly")
+    ask(monkeypatch)
+    toy.update(MANY, {**V1, "y": "2"})
+    assert not above.is_current(toy.warehouse, "dolly")
 
 
 def test_too_many_failures_fail_the_table_and_replace_nothing(toy: Toy, monkeypatch):

@@ -119,6 +119,17 @@ class Toy:
             lines=lines,
         ).table(kind=TOYS, key=("toys",), description="", group="toys", reads=[("corpus",)])
 
+    def above(self, versions: Mapping[str, str]) -> Table:
+        """Return a table that is made from the toy table."""
+        kinds = {"row_id": pl.String, **dict.fromkeys(sorted(versions), pl.Float32)}
+        return RowTable(
+            rows_of=("toys",),
+            wants=lambda warehouse, source: Wanted(columns_fingerprint(versions), versions=versions),
+            work=lambda step: Work(arrow_schema(kinds), ["x"], versions),
+            compute=compute,
+            load=load,
+        ).table(kind=Kind("above", per="source"), key=("above",), description="", group="toys", reads=[("toys",)])
+
     def update(self, ids: Sequence[str], versions: Mapping[str, str], **options: Any) -> Built:
         """Publish a corpus and bring the table up to date with it."""
         self.corpus(ids)

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = [
     {"schema", "progress", "settings", "compiled", "arrays", "words", "formats"},
-    {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus"},
+    {"samplers", "clusters", "specs", "indicators", "representations", "diagnostics", "corpus"},
     {"recipes", "models", "storage", "compute", "registry"},
     {"tables"},
     {"defs"},

@@ -18,10 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.samplers import SAMPLERS, requires, score_column
 from datasel_assets.samplers.stratify import split_params
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.specs.blend import BlendSpec
 
 ScoreColumn = Literal["n_tokens", "n_response_tokens", "n_chars", "response_chars", "prompt_chars", "n_turns"]
 """Columns that the pool has without any indicator."""

@@ -8,7 +8,7 @@ import pytest
 from datasel_assets.models import encoder as encoder_module
 from datasel_assets.models.encoder import Encoded, Encoder
 from datasel_assets.models.packed_int8 import cpu_has_int8
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 torch = pytest.importorskip("torch")
 from datasel_assets.models import int8_kernels as kernels  # noqa: E402

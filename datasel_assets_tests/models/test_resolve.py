@@ -11,7 +11,7 @@ from datasel_assets.models.resolve import (
     ModelNotFoundError,
     resolve_model,
 )
-from datasel_assets.registry.encoder import DEFAULT_MODEL
+from datasel_assets.specs.encoder import DEFAULT_MODEL
 
 
 @pytest.fixture

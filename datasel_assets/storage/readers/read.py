@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from datasel_assets.registry.source import Limits, Located
+from datasel_assets.specs.source import Limits, Located
 from datasel_assets.storage.readers import csv_rows, json_lines, json_values, parquet_rows
 from datasel_assets.storage.readers.base import RawRow, SourceError
 from datasel_assets.storage.readers.resolve import FileEntry, Generated, Part, Snapshot

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from datasel_assets.corpus.label_graph import label_graph
 from datasel_assets.diagnostics import plots
-from datasel_assets.registry.tags import GraphSpec
+from datasel_assets.specs.tags import GraphSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import update_table
 from datasel_assets.storage.lake import Expected, Key

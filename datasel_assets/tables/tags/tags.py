@@ -11,8 +11,8 @@ from datasel_assets.arrays.drift import drift
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.corpus import phrases, tag_lists
 from datasel_assets.models.shape import model_shape
-from datasel_assets.models.tagger import TaggerSpec
-from datasel_assets.registry.tags import TagsSpec
+from datasel_assets.specs.tagger import TaggerSpec
+from datasel_assets.specs.tags import TagsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import update_table
 from datasel_assets.storage.lake import Expected

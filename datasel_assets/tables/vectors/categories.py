@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets.indicators.ridge import leave_one_out, ridge_classifier
-from datasel_assets.registry.categories import CategoriesSpec
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.specs.categories import CategoriesSpec
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import Update, plan_increment, publish_increment
 from datasel_assets.storage.lake import Expected

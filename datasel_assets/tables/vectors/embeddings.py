@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import plan_increment, update_table
 from datasel_assets.storage.lake import Expected, Key, Lake, TableInfo

@@ -9,7 +9,7 @@ import pyarrow as pa
 from datasel_assets import representations as maths
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import Update, plan_increment, publish_increment
 from datasel_assets.storage.lake import Expected, Key

@@ -1,6 +1,6 @@
 """``data/categories/*.yaml``: kinds of instruction, told apart by a small classifier that learns from seed examples.
 
-Belongs here: the description. Does not: the classifier (``indicators.ridge``), the assets (``defs.categories``).
+Belongs here: the description. Does not: the classifier (``indicators.ridge``), the tables (``tables.vectors``).
 """
 
 from typing import Annotated

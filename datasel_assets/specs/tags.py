@@ -1,16 +1,16 @@
 """``data/tags/*.yaml``: where the tags of a row come from, which of them count, and when labels are neighbours.
 
-Belongs here: the description. Does not: the assets (``defs.tags``).
+Belongs here: the description. Does not: the assets (``tables.tags``).
 """
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from datasel_assets.corpus.phrases import PhraseSpec
-from datasel_assets.models.tagger import TaggerSpec
-from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.encoder import EncoderSpec
+from datasel_assets.specs.phrases import PhraseSpec
+from datasel_assets.specs.tagger import TaggerSpec
 
 
 class GraphSpec(StrictModel, frozen=True):

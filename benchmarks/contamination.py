@@ -57,7 +57,7 @@ from datasel_assets.corpus.contamination import (
     settle_threshold,
 )
 from datasel_assets.registry.base import parse
-from datasel_assets.registry.evaluation import EvaluationSpec
+from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.storage.readers import read_rows, snapshot
 
 EVALUATIONS: dict[str, dict[str, Any]] = {
@@ -480,7 +480,7 @@ def _by_kind(kinds: list[str], hits: set[int]) -> dict[str, float]:
 def _encode(sets: list[list[str]]) -> list[np.ndarray]:
     """Vectors of all texts of all sets: the default model, weighted mean of its last layer, as `rds_plus` has it."""
     from datasel_assets.models.encoder import Encoder
-    from datasel_assets.registry.encoder import EncoderSpec
+    from datasel_assets.specs.encoder import EncoderSpec
 
     flat = [[{"role": "user", "content": text}] for texts in sets for text in texts]
     with Encoder(EncoderSpec.model_validate({"layers": "last", "max_tokens": 256})) as encoder:

@@ -48,7 +48,7 @@ def conversations(n: int, pool: str) -> list[list[dict[str, str]]]:
 def datasel(n: int, pool: str, precision: str, out: str) -> dict[str, Any]:
     """Encode with this project."""
     from datasel_assets.models.encoder import Encoder
-    from datasel_assets.registry.encoder import EncoderSpec
+    from datasel_assets.specs.encoder import EncoderSpec
 
     rows = conversations(n, pool)
     spec = EncoderSpec(pooling="mean", layers="last", max_tokens=MAX_TOKENS, precision=precision)
@@ -66,7 +66,7 @@ def sentence_transformers(n: int, pool: str, out: str) -> dict[str, Any]:
 
     from datasel_assets.models.render import plain
     from datasel_assets.models.resolve import resolve_model
-    from datasel_assets.registry.encoder import DEFAULT_MODEL
+    from datasel_assets.specs.encoder import DEFAULT_MODEL
 
     texts = [plain(messages) for messages in conversations(n, pool)]
     model = SentenceTransformer(str(resolve_model(DEFAULT_MODEL).path), device="cpu")
@@ -84,7 +84,7 @@ def floor(tokens: int) -> dict[str, Any]:
 
     from datasel_assets.models.packed_linear import pack, packed_linear
     from datasel_assets.models.resolve import resolve_model
-    from datasel_assets.registry.encoder import DEFAULT_MODEL
+    from datasel_assets.specs.encoder import DEFAULT_MODEL
 
     config = _config(resolve_model(DEFAULT_MODEL).path)
     hidden, inner, blocks = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]

@@ -65,7 +65,7 @@ def sentences(n: int) -> list[str]:
 def embed(n: int, cache: str) -> dict[str, Any]:
     """Embed what ``cache`` lacks, in whole chunks; return the files, in order, and what all of them cost."""
     from datasel_assets.models.encoder import Encoder
-    from datasel_assets.registry.encoder import DEFAULT_MODEL, EncoderSpec
+    from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
 
     n = -(-n // CHUNK) * CHUNK
     texts, files = sentences(n), []

@@ -135,8 +135,9 @@ def _dsir(folder: Path, n: int) -> Work:
 
 
 def _near_duplicates(folder: Path, n: int) -> Work:
-    from datasel_assets.corpus.minhash import MinHashSpec, signatures
+    from datasel_assets.corpus.minhash import signatures
     from datasel_assets.corpus.near_duplicates import find_near_duplicates
+    from datasel_assets.specs.minhash import MinHashSpec
 
     texts, names, spec = _texts(folder, n), pl.Series(_ids(n)), MinHashSpec()
     return lambda: find_near_duplicates(names, np.arange(n), signatures(texts, spec), texts, spec, 0.7)

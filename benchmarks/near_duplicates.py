@@ -102,8 +102,9 @@ def _caught(rows: pl.DataFrame, dropped: pl.Series) -> dict[str, float]:
 
 def ours_at(path: str, limits: Sequence[int]) -> dict[str, Any]:
     """Return our recall when only so many rows are dropped, those most similar to their representative; not timed."""
-    from datasel_assets.corpus.minhash import MinHashSpec, signatures
+    from datasel_assets.corpus.minhash import signatures
     from datasel_assets.corpus.near_duplicates import find_near_duplicates
+    from datasel_assets.specs.minhash import MinHashSpec
 
     rows = pl.read_parquet(path)
     spec, texts, n = MinHashSpec(), rows["text"], rows.height
@@ -124,8 +125,9 @@ def _flags(table: pl.DataFrame, n: int) -> np.ndarray:
 
 
 def _datasel(texts: pl.Series, n: int, threshold: float) -> Callable[[], np.ndarray]:
-    from datasel_assets.corpus.minhash import MinHashSpec, signatures
+    from datasel_assets.corpus.minhash import signatures
     from datasel_assets.corpus.near_duplicates import find_near_duplicates
+    from datasel_assets.specs.minhash import MinHashSpec
 
     spec, names, ranks = MinHashSpec(n=n), _names(len(texts)), np.arange(len(texts))
 
@@ -137,8 +139,9 @@ def _datasel(texts: pl.Series, n: int, threshold: float) -> Callable[[], np.ndar
 
 
 def _datasel_update(texts: pl.Series, n: int, threshold: float, new: float) -> Callable[[], np.ndarray]:
-    from datasel_assets.corpus.minhash import MinHashSpec, Signatures, signatures
+    from datasel_assets.corpus.minhash import Signatures, signatures
     from datasel_assets.corpus.near_duplicates import find_near_duplicates
+    from datasel_assets.specs.minhash import MinHashSpec
 
     spec, names, ranks = MinHashSpec(n=n), _names(len(texts)), np.arange(len(texts))
     old = len(texts) - round(new * len(texts))

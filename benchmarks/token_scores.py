@@ -31,7 +31,7 @@ WARM_UP = 64
 def build(kind: str, folder: str) -> dict[str, Any]:
     """Write the model ``proxy`` or ``large`` to ``folder``; both have the tokenizer of the proxy."""
     from datasel_assets.models.proxy_lm import train_proxy_lm
-    from datasel_assets.models.proxy_spec import ProxySpec
+    from datasel_assets.specs.proxy import ProxySpec
 
     spec = ProxySpec(token_budget=20_000, max_tokens=MAX_TOKENS, eval_steps=1000, held_out_tokens=1000)
     train_proxy_lm(conversations(2000, POOL), spec, Path(folder))
@@ -61,7 +61,8 @@ def build(kind: str, folder: str) -> dict[str, Any]:
 def datasel(n: int, model: str, both: bool) -> dict[str, Any]:
     """Score with this project."""
     from datasel_assets.indicators.tokens import computable
-    from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+    from datasel_assets.models.causal_lm import CausalLM
+    from datasel_assets.specs.causal import CausalSpec
 
     rows = conversations(n, POOL)
     forms = ("bare", "header") if both else ("bare",)
@@ -87,10 +88,11 @@ def bare(n: int, model: str, packed: bool, together: bool) -> dict[str, Any]:
     import torch
 
     from datasel_assets.arrays.token_batches import plan_padded
-    from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+    from datasel_assets.models.causal_lm import CausalLM
     from datasel_assets.models.causal_loading import load_causal_model
     from datasel_assets.models.hooked import right_pad
     from datasel_assets.models.packed_linear import pack_linears
+    from datasel_assets.specs.causal import CausalSpec
 
     rows = conversations(n, POOL)
     with CausalLM(CausalSpec(model=model, max_tokens=MAX_TOKENS), "cpu") as lm:

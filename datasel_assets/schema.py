@@ -1,5 +1,9 @@
-"""The base of every YAML-backed model. Belongs here: strictness and slugs. Does not: any concrete registry file."""
+"""The base of every YAML-backed model.
 
+Belongs here: strictness, slugs, what is said of a wrong name. Does not: any concrete file (``specs``).
+"""
+
+import difflib
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel
@@ -34,3 +38,9 @@ def check_slug(value: str) -> str:
 
 
 Slug = Annotated[str, AfterValidator(check_slug)]
+
+
+def suggestion(given: object, allowed: list[str]) -> str:
+    """End of a sentence about a wrong name: the closest allowed one, if any is close."""
+    close = difflib.get_close_matches(str(given), allowed, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."

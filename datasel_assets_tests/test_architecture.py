@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = [
     {"schema", "progress", "settings", "compiled", "raw_rows", "arrays", "words", "formats"},
-    {"samplers", "indicators", "representations", "clusters", "diagnostics", "corpus", "demos"},
+    {"samplers", "clusters", "specs", "indicators", "representations", "diagnostics", "corpus", "demos"},
     {"recipes", "models", "storage", "compute", "registry"},
     {"tables"},
     {"defs"},

@@ -12,8 +12,8 @@ import pytest
 
 from datasel_assets.corpus import IngestSummary, ingest
 from datasel_assets.registry.base import load_folder
-from datasel_assets.registry.source import SourceSpec
-from datasel_assets.registry.target import TargetSpec
+from datasel_assets.specs.source import SourceSpec
+from datasel_assets.specs.target import TargetSpec
 from datasel_assets.storage.readers import read_rows, snapshot
 from datasel_assets_tests.conftest import REPOSITORY
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
-from datasel_assets.indicators.blend import BlendSpec
-from datasel_assets.indicators.declared import BLEND, DECLARED
+from datasel_assets.indicators.declared import DECLARED
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import TOKENS
+from datasel_assets.specs.blend import BlendSpec
+from datasel_assets.specs.score import BLEND
 
 PAGE = Path(__file__).with_name("indicators.md")
 LANGUAGE_MODEL = "<name of a file in language_models/>"

@@ -21,15 +21,14 @@ from scratch.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import polars as pl
 
-from datasel_assets.corpus.minhash import MinHashSpec, Signatures, jaccard, shingles
-
-Keep = Literal["oldest", "longest", "best_score"]
-"""Which of several near duplicates stays: the first by source and position, the longest text, the highest score."""
+from datasel_assets.corpus.minhash import Signatures, jaccard, shingles
+from datasel_assets.specs.duplicates import Keep
+from datasel_assets.specs.minhash import MinHashSpec
 
 BUCKET_LIMIT = 32
 """A row is compared with this many rows of a bucket, the best ones."""

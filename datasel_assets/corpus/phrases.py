@@ -8,35 +8,17 @@ the label it counts as, which is the phrase as it is said most often), ``form``,
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from datasel_assets.clusters.titles import IDEOGRAPH, MAX_WORD, STOP_WORDS, TOKEN, WORD
 from datasel_assets.corpus.lemmas import base_words
-from datasel_assets.schema import StrictModel
+from datasel_assets.specs.phrases import PhraseSpec
 
 VOCABULARY = {"kind": pl.String, "form": pl.String, "label": pl.String, "rows": pl.Int64}
 _LONGEST = 3
 _PIECE = rf"{TOKEN}|\p{{N}}[\p{{L}}\p{{N}}]*"
-
-
-class PhraseSpec(StrictModel, frozen=True):
-    """Which phrases become tags.
-
-    Attributes:
-        max_tags: tags of a row, those that say most about it.
-        max_share: share of the pool in which a phrase may stand; above it a phrase tells rows apart no more.
-        cohesion: least normalised pointwise mutual information (-1 to 1) of the parts of a phrase of several words.
-        max_chars: characters that are read of an instruction.
-    """
-
-    max_tags: Annotated[int, Field(ge=1, le=50)] = 6
-    max_share: Annotated[float, Field(gt=0, le=1)] = 0.2
-    cohesion: Annotated[float, Field(ge=-1, le=1)] = 0.3
-    max_chars: Annotated[int, Field(ge=20)] = 1000
 
 
 def words(texts: pl.Series, max_chars: int) -> pl.Series:

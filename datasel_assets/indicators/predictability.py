@@ -1,61 +1,19 @@
 """How easily a linear model tells a row's label from its vector: the score of AFLite (Le Bras et al. 2020).
 
-Belongs here: out-of-fold accuracy over many random splits, removing what is told best and repeating it, and the YAML of
-such a score. Does not: where vectors and labels come from, which recipes drop rows by it.
+Belongs here: out-of-fold accuracy over many random splits, removing what is told best and repeating it. Does not: its
+YAML (``specs.score``), where vectors and labels come from, which recipes drop rows by it.
 """
 
-from typing import Annotated, Literal
-
 import numpy as np
-from pydantic import Field, model_validator
 
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.ridge import ridge_classifier
-from datasel_assets.schema import Slug, StrictModel
 
 RIDGE = 1e-3
 """Penalty on the squared weights, as a share of the mean variance of the vectors' coordinates."""
 
 _BLOCK_NUMBERS = 1 << 23
-
-
-class PredictabilitySpec(StrictModel, frozen=True):
-    """A score of how predictable a row's label is, in ``scores/<name>.yaml``.
-
-    Attributes:
-        how: ``predictability``.
-        representation: whose vectors the classifier sees.
-        label: what it predicts: the ``source`` of a row, or its ``cluster``.
-        splits: random splits, each with a classifier of its own.
-        train_rows: rows that each is trained on; never more than half of the pool, so that rows are held out.
-        remove: how many rows are removed at most before the classifiers are trained again on the rest, and so on, until
-            fewer are found to remove; None: nothing is removed, and every row is scored once.
-        threshold: rows that are told less often than this are not removed; goes with ``remove``.
-        leave: rows that are left at least; goes with ``remove``.
-        seed: another seed, other splits.
-        doc: what it is for.
-        paper: where it comes from.
-    """
-
-    how: Literal["predictability"]
-    representation: Slug
-    label: Literal["source", "cluster"] = "source"
-    splits: Annotated[int, Field(ge=1, le=1024)] = 64
-    train_rows: Annotated[int, Field(ge=2)] = 10_000
-    remove: Annotated[int, Field(ge=1)] | None = None
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
-    leave: Annotated[int, Field(ge=0)] = 0
-    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    doc: str = ""
-    paper: str = "Adversarial Filters of Dataset Biases (AFLite, arXiv 2002.04108)"
-
-    @model_validator(mode="after")
-    def _together(self) -> "PredictabilitySpec":
-        given = {"threshold", "leave"} & self.model_fields_set
-        if self.remove is None and given:
-            raise ValueError(f"{min(given)!r} goes with 'remove': how many rows are removed in a round")
-        return self
 
 
 @indicator(

@@ -1,36 +1,12 @@
 """Sensitivity of a row: the loss at the centre of its cluster, and how far it is from there (Axiotis et al. 2024).
 
-Belongs here: the arithmetic and the YAML of such a score. Does not: clusters, losses, the draw and its weights (a
+Belongs here: the arithmetic. Does not: its YAML (``specs.score``), clusters, losses, the draw and its weights (a
 sampler: Gumbel top-k with temperature 1). The distance alone is ``neighbours.centroid_distance``.
 """
 
-from typing import Annotated, Literal
-
 import numpy as np
-from pydantic import Field
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.schema import Slug, StrictModel
-
-
-class SensitivitySpec(StrictModel, frozen=True):
-    """A score for sensitivity sampling, in ``scores/<name>.yaml``.
-
-    Attributes:
-        how: ``sensitivity``.
-        representation: whose clusters and distances; it needs a ``clusters`` block.
-        loss: a score that is a loss, such as ``proxy_lm.nll``; read at the row nearest to each centre only.
-        distance_weight: lambda, the change of loss per squared distance.
-        doc: what it is for.
-        paper: where it comes from.
-    """
-
-    how: Literal["sensitivity"]
-    representation: Slug
-    loss: str
-    distance_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    doc: str = ""
-    paper: str = "Data-Efficient Learning via Clustering-Based Sensitivity Sampling (arXiv 2402.17327)"
 
 
 @indicator(keep="high", source="Axiotis et al. 2024 (arXiv 2402.17327), Algorithm 1; survey section 4.3 with errata")

@@ -8,20 +8,21 @@ assistant turn it stands in. A row with no response token, or with a turn that c
 statistics say why (``stats.by_row.reason``). Logarithms are natural.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from datasel_assets.indicators.base import Indicator, indicator
 from datasel_assets.indicators.token_table import TokenStats, choice_table
-
-CONDITIONED = "conditioned"
-BARE = "unconditioned_bare"
-HEADER = "unconditioned_header"
-PERTURBED = "perturbed"
-SUBNET = "subnet"
-CHECKPOINT = "checkpoint"
-CHOICES = "choices"
+from datasel_assets.specs.language_model import (
+    BARE,
+    CHECKPOINT,
+    CHOICES,
+    CONDITIONED,
+    HEADER,
+    PERTURBED,
+    SUBNET,
+)
 
 Contexts = Mapping[str, TokenStats]
 """Statistics by context: ``conditioned``, ``unconditioned_bare``, ``unconditioned_header``, ``perturbed_<k>``,
@@ -233,8 +234,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 """Contexts of an indicator of :data:`TOKENS`; those that are not named need ``conditioned`` alone."""
 
 
-def computable(contexts: Contexts) -> dict[str, Indicator]:
-    """Return the indicators of :data:`TOKENS` whose contexts are all there."""
+def computable(contexts: Iterable[str]) -> dict[str, Indicator]:
+    """Return the indicators of :data:`TOKENS` whose contexts are all there, numbered (``subnet_0``) or not."""
     present = {name.rsplit("_", 1)[0] if name.rsplit("_", 1)[-1].isdigit() else name for name in contexts}
     return {name: found for name, found in TOKENS.items() if present.issuperset(NEEDS.get(name, (CONDITIONED,)))}
 

@@ -7,7 +7,6 @@ which text is read (:mod:`~datasel_assets.models.contexts`), which tokens are sc
 
 import gc
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 
 from datasel_assets.arrays.halving import TokenBudget
 from datasel_assets.arrays.token_batches import padded_cost, plan_padded
@@ -25,16 +23,15 @@ from datasel_assets.models.choices import ORDERS, multiple_choice, read_choices
 from datasel_assets.models.contexts import Conversation, Form, Requests, conditioned, perturbed, unconditioned
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.device_memory import run_within_memory
-from datasel_assets.models.dialogue import DialogueRenderer, DialogueTemplate
+from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.hooked import find_blocks
 from datasel_assets.models.loading import max_positions, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.resolve import resolve_model
-from datasel_assets.models.scored_tokens import Overflow, Scored, ScoringTokenizer
+from datasel_assets.models.scored_tokens import Scored, ScoringTokenizer
 from datasel_assets.models.threads import run_on_threads
 from datasel_assets.models.token_math import FIELDS, next_token_statistics
-from datasel_assets.registry.encoder import Precision
-from datasel_assets.schema import StrictModel
+from datasel_assets.specs.causal import CausalSpec
 
 CPU_ACTIVATIONS = 4096 * 192
 CPU_LOGITS = 1 << 20
@@ -44,39 +41,6 @@ GPU_SHARE = 0.5
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 Progress = Callable[[int, int], None]
-
-
-class CausalSpec(StrictModel, frozen=True):
-    """One causal language model and how rows are shown to it.
-
-    Attributes:
-        model: a local folder, or a name on the Hugging Face hub.
-        revision: branch, tag or commit on the hub.
-        max_tokens: length of the context, BOS included.
-        precision: ``auto`` is bfloat16 where the device computes it natively, else float32.
-        template: how messages become text, see :class:`datasel_assets.models.dialogue.DialogueRenderer`.
-        overflow: a turn longer than the context is cut in its middle (``truncate``) or not scored (``skip``).
-    """
-
-    model: str = Field(min_length=1)
-    revision: str | None = None
-    max_tokens: int = Field(512, ge=2)
-    precision: Precision = "auto"
-    template: DialogueTemplate = "auto"
-    overflow: Overflow = "truncate"
-
-    @property
-    def slug(self) -> str:
-        """Name of the tables: ``[a-z0-9_]``, from everything of the specification but the model's owner.
-
-        >>> CausalSpec(model="owner/Tiny-LM").slug
-        'tiny_lm_t512'
-        """
-        parts = [self.model.rstrip("/").rsplit("/", 1)[-1], f"t{self.max_tokens}"]
-        parts += [value for value in (self.template, self.precision) if value != "auto"]
-        parts += [self.overflow] if self.overflow != "truncate" else []
-        parts += [f"r{self.revision[:12]}"] if self.revision is not None else []
-        return "_".join(re.sub(r"[^a-z0-9]+", "_", part.lower()).strip("_") for part in parts)
 
 
 class CausalLM:

@@ -9,11 +9,10 @@ searched for, because a short response also stands elsewhere.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from datasel_assets.models.render import Message
-
-DialogueTemplate = Literal["auto", "chat", "alpaca", "plain"]
+from datasel_assets.specs.causal import DialogueTemplate
 
 ALPACA_PREAMBLE = (
     "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"

@@ -27,7 +27,7 @@ from datasel_assets.models.render import Message
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.threads import run_on_threads
 from datasel_assets.models.tokenize import ConversationTokenizer, Tokens
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 LOGGER = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from datasel_assets.models.loading import load_base_model
 from datasel_assets.models.packed_bert import PackedBertEngine
 from datasel_assets.models.packed_int8 import PackedInt8Engine, cpu_has_int8
 from datasel_assets.models.resolve import ResolvedModel
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 if TYPE_CHECKING:
     import torch

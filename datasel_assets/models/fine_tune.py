@@ -1,7 +1,7 @@
 """Training a proxy model a little further on some rows, and what that does to its loss on others.
 
 Belongs here: the short training, the loss on held-out conversations. Not: the proxy's own training
-(:mod:`~datasel_assets.models.proxy_lm`), which rows are trained on (``defs.proxy_eval``).
+(:mod:`~datasel_assets.models.proxy_lm`), which rows are trained on (``tables.selections.proxy_eval``).
 """
 
 import json
@@ -17,15 +17,16 @@ import polars as pl
 from pydantic import Field
 
 from datasel_assets.diagnostics.outcomes import token_loss
-from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.proxy_lm import MANIFEST
 from datasel_assets.models.proxy_rows import BATCH_ROWS, Conversation, blocks_of, draw_rows, split_rows
-from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.models.proxy_training import Progress, Trainer
 from datasel_assets.models.tokens import valid_text
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.causal import CausalSpec
+from datasel_assets.specs.proxy import ProxySpec
 
 
 class FineTuneSpec(StrictModel, frozen=True):

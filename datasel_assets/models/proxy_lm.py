@@ -1,6 +1,6 @@
 """The proxy language model: a small Llama-style decoder trained on the pool itself.
 
-Belongs here: a training from the rows to the folder. Not: its description (:mod:`~datasel_assets.models.proxy_spec`),
+Belongs here: a training from the rows to the folder. Not: its description (:mod:`~datasel_assets.specs.proxy`),
 rows (``proxy_rows``), tokenizer (``proxy_tokenizer``) and loop (``proxy_training``), scoring with it (``causal_lm``).
 
 The folder is an ordinary Hugging Face model. Rows enter in the order of a hash of their id and the seed, so the sample,
@@ -33,9 +33,9 @@ from datasel_assets.models.proxy_rows import (
     pool_of,
     split_rows,
 )
-from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.models.proxy_tokenizer import SPECIAL, train_tokenizer, unigram_counts
 from datasel_assets.models.proxy_training import Progress, Trainer, flush, weights_name
+from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.atomic import fsync_folder
 from datasel_assets.storage.fingerprint import digest
 

@@ -16,10 +16,10 @@ import polars as pl
 
 from datasel_assets.corpus.identity import content_hash
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.models.proxy_tokenizer import BOS, END
 from datasel_assets.models.render import Message, is_blank
 from datasel_assets.models.tokens import valid_text
+from datasel_assets.specs.proxy import ProxySpec
 
 Conversation = Sequence[Message]
 

@@ -14,7 +14,6 @@ from datasel_assets.models.tokens import valid_text
 PAD, BOS, END = "<|pad|>", "<|bos|>", "<|end|>"
 ROLES = ("system", "user", "assistant", "tool")
 SPECIAL = (PAD, BOS, END, *(f"<|{role}|>" for role in ROLES))
-SMALLEST = 256 + len(SPECIAL)
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}"

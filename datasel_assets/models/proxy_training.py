@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasel_assets.models.proxy_spec import ProxySpec
+from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.atomic import atomic_path, fsync_folder
 
 if TYPE_CHECKING:

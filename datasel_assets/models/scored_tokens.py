@@ -6,7 +6,7 @@ tokens of the whole text: tokenising the prompt alone gives other tokens where o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,10 @@ from datasel_assets.indicators.token_table import EMPTY, TOO_LONG, UNPREDICTED
 from datasel_assets.models.contexts import Request
 from datasel_assets.models.resolve import ModelNotFoundError, ResolvedModel
 from datasel_assets.models.tokens import valid_text
+from datasel_assets.specs.causal import Overflow
 
 BATCH_ROWS = 1024
 RESPONSE_SHARE = 3 / 4
-
-Overflow = Literal["truncate", "skip"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from datasel_assets.models.resolve import resolve_model
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 BLOCK_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 WIDTH_KEYS = ("hidden_size", "n_embd", "d_model", "dim")

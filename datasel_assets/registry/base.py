@@ -4,7 +4,6 @@ Belongs here: safe YAML reading and error messages that a person can act on. Not
 (``source.py``, ``target.py``, ...). One bad file yields one message and never takes the other files down.
 """
 
-import difflib
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, Generic, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from datasel_assets.schema import StrictModel, check_slug
+from datasel_assets.schema import StrictModel, check_slug, suggestion
 
 MAX_YAML_BYTES = 1 << 20
 """Registry files are written by hand; a larger one is a mistake (a dataset saved as YAML) or an attack."""
@@ -64,6 +63,16 @@ def load_folder(
         except (ValueError, OSError) as error:
             errors.setdefault(path.stem, f"{folder.name}/{path.name}: {error}")
     return Loaded(specs, errors)
+
+
+def load_file(path: Path, model: type[Spec]) -> tuple[Spec | None, str | None]:
+    """Return the settings of one file, the defaults of ``model`` where it is absent, or None and what is wrong."""
+    if not path.is_file():
+        return model(), None
+    try:
+        return parse(read_yaml(path), model), None
+    except (ValueError, OSError) as error:
+        return None, f"{path.name}: {error}"
 
 
 class RegistryError(ValueError):
@@ -199,12 +208,6 @@ def _message(item: dict[str, Any]) -> str:
 def no_such_file(key: str, name: str, folder: str, there: Iterable[str]) -> str:
     """Return, in words, that ``key`` names a registry file that is absent or broken, and which ones can be named."""
     return f"{key}: {folder}/{name}.yaml is absent or broken; there are: {', '.join(sorted(there)) or 'none'}"
-
-
-def suggestion(given: object, allowed: list[str]) -> str:
-    """End of a sentence about a wrong name: the closest allowed one, if any is close."""
-    close = difflib.get_close_matches(str(given), allowed, n=1)
-    return f"; did you mean {close[0]!r}?" if close else "."
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

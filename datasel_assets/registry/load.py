@@ -4,22 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasel_assets.indicators.blend import BlendSpec
-from datasel_assets.indicators.declared import ScoreSpec
 from datasel_assets.recipes.schema import OWN_GROUPS, RecipeSpec
-from datasel_assets.registry.base import load_folder, no_such_file
-from datasel_assets.registry.categories import CategoriesSpec
-from datasel_assets.registry.duplicates import FILE as DUPLICATES_FILE
-from datasel_assets.registry.duplicates import DuplicatesSpec, load_duplicates
-from datasel_assets.registry.evaluation import EvaluationSpec
-from datasel_assets.registry.language_model import LanguageModelSpec
-from datasel_assets.registry.proxy_eval import FILE as PROXY_EVAL_FILE
-from datasel_assets.registry.proxy_eval import ProxyEvalSpec, load_proxy_eval
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.registry.base import load_file, load_folder, no_such_file
 from datasel_assets.registry.score import RESERVED, score_errors, score_keep, spec_model, unreadable
-from datasel_assets.registry.source import SourceSpec
-from datasel_assets.registry.tags import TagsSpec
-from datasel_assets.registry.target import TargetSpec
+from datasel_assets.specs.blend import BlendSpec
+from datasel_assets.specs.categories import CategoriesSpec
+from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.representation import RepresentationSpec
+from datasel_assets.specs.score import ScoreSpec
+from datasel_assets.specs.source import SourceSpec
+from datasel_assets.specs.tags import TagsSpec
+from datasel_assets.specs.target import TargetSpec
 
 CONTROL_ARMS = {
     sampler: RecipeSpec.model_validate(
@@ -33,6 +31,8 @@ CONTROL_ARMS = {
     for sampler, what in (("random", "a uniform sample"), ("longest", "the rows with the longest responses"))
 }
 """Recipes that exist without a file."""
+
+DUPLICATES_FILE, PROXY_EVAL_FILE = "duplicates.yaml", "proxy_eval.yaml"
 
 COLLIDES = "its name differs from another file only in '-' and '_'; rename one of them"
 
@@ -128,10 +128,10 @@ def load_registry(data: Path) -> Registry:
         )
         for name, message in loaded.errors.items()
     }
-    duplicates, message = load_duplicates(data)
+    duplicates, message = load_file(data / DUPLICATES_FILE, DuplicatesSpec)
     if message:
         errors[DUPLICATES_FILE] = message
-    proxy_eval, message = load_proxy_eval(data)
+    proxy_eval, message = load_file(data / PROXY_EVAL_FILE, ProxyEvalSpec)
     wanted = proxy_eval.model if proxy_eval else None
     if wanted and not (wanted in language_models.specs and language_models.specs[wanted].is_local):
         proxies = sorted(name for name, spec in language_models.specs.items() if spec.is_local)

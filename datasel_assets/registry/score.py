@@ -10,17 +10,24 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.blend import BlendSpec, How
-from datasel_assets.indicators.declared import KINDS, ScoreSpec, family_of, keep_of, scores_read
-from datasel_assets.indicators.predictability import PredictabilitySpec
-from datasel_assets.indicators.sensitivity import SensitivitySpec
+from datasel_assets.indicators.declared import keep_of
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
-from datasel_assets.indicators.text.dsir import DsirSpec
-from datasel_assets.indicators.tokens import TOKENS
-from datasel_assets.registry.base import RegistryError, no_such_file, suggestion
-from datasel_assets.registry.language_model import LanguageModelSpec
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.indicators.tokens import computable
+from datasel_assets.registry.base import RegistryError, no_such_file
+from datasel_assets.schema import suggestion
+from datasel_assets.specs.blend import BlendSpec, How
+from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.representation import RepresentationSpec
+from datasel_assets.specs.score import (
+    KINDS,
+    DsirSpec,
+    PredictabilitySpec,
+    ScoreSpec,
+    SensitivitySpec,
+    family_of,
+    scores_read,
+)
 
 RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
 """Families that no language model may be named after."""
@@ -48,9 +55,9 @@ def score_keep(
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
-        f"{name}.{indicator}": TOKENS[indicator].keep
+        f"{name}.{indicator}": found.keep
         for name, spec in language_models.items()
-        for indicator in spec.indicators
+        for indicator, found in computable(spec.scored_under).items()
     }
     columns |= {
         f"{family}.{column}": indicator.keep

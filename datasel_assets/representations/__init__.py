@@ -12,11 +12,9 @@ from datasel_assets.representations.compress import (
 )
 from datasel_assets.representations.fidelity import Fidelity, fidelity
 from datasel_assets.representations.moments import Moments, moments
-from datasel_assets.representations.schema import CompressSpec
 
 __all__ = [
     "Basis",
-    "CompressSpec",
     "Compressed",
     "Fidelity",
     "Moments",

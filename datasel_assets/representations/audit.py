@@ -4,7 +4,7 @@ import numpy as np
 
 from datasel_assets.representations.compress import Basis
 from datasel_assets.representations.moments import Moments
-from datasel_assets.representations.schema import CompressSpec
+from datasel_assets.specs.compress import CompressSpec
 
 
 def variance_error(spec: CompressSpec, basis: Basis, moments: Moments) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 
 from datasel_assets.representations.moments import Moments
 from datasel_assets.representations.rademacher import columns_per_layer, signs
-from datasel_assets.representations.schema import CompressSpec
 from datasel_assets.representations.whitening import principal_axes
+from datasel_assets.specs.compress import CompressSpec
 
 BLOCK_BYTES = 16 * 2**20
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasel_assets.representations.compress import Basis, compress, layer_energy, prepare
-from datasel_assets.representations.schema import CompressSpec
+from datasel_assets.specs.compress import CompressSpec
 
 PROBE_BLOCK = 256
 

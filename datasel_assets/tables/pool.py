@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.indicators.declared import DSIR, KINDS
 from datasel_assets.recipes.inputs import category_column
 from datasel_assets.samplers.vectors import ArrayVectors
+from datasel_assets.specs.score import DSIR, KINDS
 from datasel_assets.storage.lake import MissingTableError
 from datasel_assets.tables.warehouse import Warehouse
 

@@ -20,7 +20,6 @@ from datasel_assets.corpus.contamination import (
     EvaluationIndex,
     EvaluationItem,
     Neighbours,
-    OverlapRules,
     contamination_report,
     embedding_neighbours,
     evaluation_items,
@@ -40,8 +39,8 @@ from datasel_assets.corpus.contamination import (
 from datasel_assets.corpus.contamination.common import COMMON
 from datasel_assets.corpus.contamination.words import split
 from datasel_assets.registry.base import load_folder, parse
-from datasel_assets.registry.evaluation import EvaluationSpec
-from datasel_assets.registry.source import SourceSpec
+from datasel_assets.specs.evaluation import EvaluationSpec, OverlapRules
+from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import RawRow, read_rows, snapshot
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -676,7 +675,7 @@ def test_reworded_items_pass_the_word_tiers(shared_data: Path, tmp_path: Path):
 @pytest.mark.slow
 def test_reworded_items_are_neighbours_of_their_original(shared_data: Path, tmp_path: Path):
     from datasel_assets.models.encoder import Encoder
-    from datasel_assets.registry.encoder import EncoderSpec
+    from datasel_assets.specs.encoder import EncoderSpec
 
     items = items_of(shared_data, tmp_path, "gsm8k_test")[:200]
     frame = pl.read_parquet(shared_data / "llm_decontaminator_rephrased.parquet")

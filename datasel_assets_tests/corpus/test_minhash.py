@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.corpus.minhash import MinHashSpec, Signatures, canonical, jaccard, shingles, signatures
+from datasel_assets.corpus.minhash import Signatures, canonical, jaccard, shingles, signatures
+from datasel_assets.specs.minhash import MinHashSpec
 
 WORDS = st.lists(
     st.sampled_from(["a", "B", "cd", "e_f", "7", ",", "<", "\n", "été", "ÉTÉ", "—", "»", " ", " ", " "]), max_size=24

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from datasel_assets.corpus import near_duplicates
-from datasel_assets.corpus.minhash import MinHashSpec, signatures
+from datasel_assets.corpus.minhash import signatures
 from datasel_assets.corpus.near_duplicates import (
     NEAR_DUPLICATES_SCHEMA,
     NearDuplicates,
@@ -20,6 +20,7 @@ from datasel_assets.corpus.near_duplicates import (
     find_near_duplicates,
     rank_rows,
 )
+from datasel_assets.specs.minhash import MinHashSpec
 
 # One slot per band: a pair of similarity 0.5 is missed with probability 2^-96, so plain loops are an exact oracle.
 EXHAUSTIVE = MinHashSpec(n=1, bands=96, rows=1)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.corpus.lemmas import base_words
-from datasel_assets.corpus.phrases import PhraseSpec, assign_phrases, fit_phrases, words
+from datasel_assets.corpus.phrases import assign_phrases, fit_phrases, words
+from datasel_assets.specs.phrases import PhraseSpec
 
 SPEC = PhraseSpec(max_share=1.0)
 

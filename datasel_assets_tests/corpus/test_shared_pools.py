@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from datasel_assets.corpus import CORPUS_SCHEMA, IngestSummary, ingest
-from datasel_assets.registry.source import SourceSpec
+from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import read_rows, snapshot
 
 POOLS = {  # file -> (format, rows, rows in quarantine)

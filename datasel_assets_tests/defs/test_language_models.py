@@ -10,7 +10,8 @@ import pytest
 
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.prune import prune
-from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.models.causal_lm import CausalLM
+from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
 from datasel_assets.tables.language_models import language_models
 from datasel_assets.tables.language_models.language_models import trained_folder

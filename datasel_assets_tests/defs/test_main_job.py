@@ -16,7 +16,7 @@ from datasel_assets.defs.main_job import phases, run_main, stale
 from datasel_assets.defs.prune import prune
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.registry.base import RegistryError
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.selections.comparison import report_path
 from datasel_assets.tables.table import Built, Step, Table

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from datasel_assets.registry.base import RegistryError, parse
-from datasel_assets.registry.duplicates import DuplicatesSpec
+from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
 from datasel_assets.tables.graph import all_tables, refuse_circles
 from datasel_assets_tests.pools import add_source, rows, write_yaml

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.indicators.blend import BlendError, BlendSpec, blend, fit_outcomes, percentile_rank, robust
+from datasel_assets.indicators.blend import BlendError, blend, fit_outcomes, percentile_rank, robust
+from datasel_assets.specs.blend import BlendSpec
 
 A = np.array([1.0, 2.0, 3.0, 4.0])
 B = np.array([8.0, 6.0, 4.0, 2.0])

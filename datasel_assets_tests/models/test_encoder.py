@@ -14,7 +14,7 @@ from datasel_assets.models.encoder import Encoder
 from datasel_assets.models.hooked import HookedEngine, UnsupportedModelError, find_blocks
 from datasel_assets.models.packed_bert import PackedBertEngine
 from datasel_assets.models.resolve import ModelIntegrityError
-from datasel_assets.registry.encoder import DEFAULT_MODEL, EncoderSpec
+from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
 from datasel_assets_tests.models.tiny import BLOCKS, DECODERS, ENCODERS, HIDDEN, VOCABULARY
 
 torch = pytest.importorskip("torch")

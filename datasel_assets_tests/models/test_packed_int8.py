@@ -9,7 +9,7 @@ from datasel_assets.models import engine_choice
 from datasel_assets.models.encoded import Encoded
 from datasel_assets.models.encoder import Encoder
 from datasel_assets.models.packed_int8 import cpu_has_int8
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 torch = pytest.importorskip("torch")
 from datasel_assets.models import int8_kernels as kernels  # noqa: E402

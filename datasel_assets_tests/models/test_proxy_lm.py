@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasel_assets.models.causal_lm import CausalLM, CausalSpec
+from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.fine_tune import ProxyStart
 from datasel_assets.models.proxy_lm import ProxyResult, _new_model, kept_checkpoints, pool_drift, train_proxy_lm
 from datasel_assets.models.proxy_rows import BATCH_ROWS, draw_rows, pool_of, split_rows
-from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.models.proxy_training import learning_rate
+from datasel_assets.specs.causal import CausalSpec
+from datasel_assets.specs.proxy import ProxySpec
 
 torch = pytest.importorskip("torch")
 

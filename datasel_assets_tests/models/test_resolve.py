@@ -13,7 +13,7 @@ from datasel_assets.models.resolve import (
     find_model,
     resolve_model,
 )
-from datasel_assets.registry.encoder import DEFAULT_MODEL
+from datasel_assets.specs.encoder import DEFAULT_MODEL
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datasel_assets.models.tagger import PROMPT, Tagger, TaggerSpec
+from datasel_assets.models.tagger import Tagger
+from datasel_assets.specs.tagger import PROMPT, TaggerSpec
 from datasel_assets_tests.models.test_causal_lm import tiny_causal
 
 QUESTIONS = ["how many apples", "", "write a story about a brown fox and a lazy dog", "def add(a, b)", "  \n"]

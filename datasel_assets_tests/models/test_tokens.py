@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from datasel_assets.models import tokens
 from datasel_assets.models.resolve import ModelNotFoundError
 from datasel_assets.models.tokens import TokenCounter
-from datasel_assets.registry.encoder import DEFAULT_MODEL
+from datasel_assets.specs.encoder import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.registry.load import load_registry
 from datasel_assets.registry.score import score_order
+from datasel_assets.specs.blend import BlendSpec
 
 RECIPE = "paper: baseline\nselect: {{sampler: topk, by: {by}}}\nbudget: {{rows: 3}}\n"
 

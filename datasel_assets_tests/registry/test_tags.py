@@ -3,7 +3,7 @@
 import pytest
 
 from datasel_assets.registry.load import load_registry
-from datasel_assets.registry.tags import TagsSpec
+from datasel_assets.specs.tags import TagsSpec
 from datasel_assets_tests.pools import write_yaml
 
 

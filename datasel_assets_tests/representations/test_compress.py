@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from datasel_assets.representations import (
     Basis,
-    CompressSpec,
     Moments,
     compress,
     fit_basis,
@@ -20,6 +19,7 @@ from datasel_assets.representations import (
     needs_fit,
     prepare,
 )
+from datasel_assets.specs.compress import CompressSpec
 
 MODULE = import_module("datasel_assets.representations.compress")  # the package re-exports the function of that name
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from datasel_assets.representations import CompressSpec, compress, fidelity, fit_basis, moments, prepare
+from datasel_assets.representations import compress, fidelity, fit_basis, moments, prepare
+from datasel_assets.specs.compress import CompressSpec
 
 
 def sample(n=300, layers=2, dim=24):

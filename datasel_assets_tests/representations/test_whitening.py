@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from datasel_assets.representations import CompressSpec, compress, fit_basis, moments, prepare
+from datasel_assets.representations import compress, fit_basis, moments, prepare
 from datasel_assets.representations.moments import Moments
 from datasel_assets.representations.whitening import principal_axes
+from datasel_assets.specs.compress import CompressSpec
 
 
 def correlated(generator, n, features, spread=1.0):

@@ -4,12 +4,7 @@ Tiers, the strongest first: ``exact`` (the whole item stands in the row), ``ngra
 n-grams does), ``embedding`` (a neighbour above a calibrated cosine; a list for review and no verdict).
 """
 
-from datasel_assets.corpus.contamination.index import (
-    CONTAMINATION_SCHEMA,
-    EvaluationIndex,
-    OverlapRules,
-    find_overlaps,
-)
+from datasel_assets.corpus.contamination.index import CONTAMINATION_SCHEMA, EvaluationIndex, find_overlaps
 from datasel_assets.corpus.contamination.items import (
     EvaluationItem,
     ItemsRead,
@@ -38,7 +33,6 @@ __all__ = [
     "EvaluationItem",
     "ItemsRead",
     "Neighbours",
-    "OverlapRules",
     "contamination_report",
     "embedding_neighbours",
     "evaluation_items",

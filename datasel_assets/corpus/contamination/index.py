@@ -23,6 +23,7 @@ from datasel_assets.corpus.contamination.guards import (
 )
 from datasel_assets.corpus.contamination.items import EvaluationItem
 from datasel_assets.corpus.contamination.words import Words, split
+from datasel_assets.specs.evaluation import OverlapRules
 
 CONTAMINATION_SCHEMA = {
     "row_id": pl.String,
@@ -47,39 +48,6 @@ DISTINCTIVE_INSIDE = 3
 
 OPENING = 4
 """Words by which a short item is looked up before all of it is compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class OverlapRules:
-    """How the items of one evaluation are compared.
-
-    Attributes:
-        exact: report items that stand in a row whole: one of ``n`` words or more anywhere, a shorter one where it
-            fills whole lines.
-        ngram: report items of whose words ``min_share`` lie in n-grams that the row has, and shorter items inside
-            running text.
-        n: words of an n-gram; 13 as in GPT-3 (Brown et al. 2020, appendix C).
-        min_share: smallest share of an item's words; one half as in Tulu 3 (Lambert et al. 2024, section 3.2), which
-            counts tokens in 8-grams. A share of words is fair to short items: with one changed word in the middle, a
-            text of 26 words keeps 1 of its 14 n-grams and half of its words.
-        line_words: fewest words of a short item that is looked for as whole lines.
-        inside_words: fewest words of a short item that is looked for inside running text; 8 as in GPT-3.
-
-    A character of a script without word spaces counts as half a word for the last two.
-
-    Guards (``guards.py``). An n-gram that more than BOILERPLATE texts of the evaluation have, as instructions do, does
-    not count, and words that lie in no other are left out of the share. A text that more than SHARED_BY items have the
-    same words of is not compared. A word is distinctive when it is neither one of a fixed list of common words nor in
-    more than 2 % of the texts (and more than 10) of its evaluation; a short item needs one distinctive word to be
-    looked for as whole lines, and DISTINCTIVE_INSIDE different ones inside running text.
-    """
-
-    exact: bool = True
-    ngram: bool = True
-    n: int = 13
-    min_share: float = 0.5
-    line_words: int = 4
-    inside_words: int = 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from datasel_assets.corpus.detect import Detection, detect_format
 from datasel_assets.corpus.ingest import SAMPLE_ROWS
@@ -17,8 +17,7 @@ from datasel_assets.formats import FORMATS
 from datasel_assets.formats.conversation import RowError, text_of, type_name
 from datasel_assets.formats.qa import LETTERS
 from datasel_assets.raw_rows import RawRow
-
-Compare = Literal["question", "question_answer", "question_choices"]
+from datasel_assets.specs.evaluation import Compare
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 r"""Importance of a row for a target by hashed n-grams: DSIR (Xie et al. 2023).
 
-Belongs here: features, bag-of-n-gram distributions of a pool and a target, the log ratio, and the YAML of such a
-score. Does not: resampling by it (a sampler: Gumbel top-k with temperature 1). Features equal those of the authors'
+Belongs here: features, bag-of-n-gram distributions of a pool and a target, the log ratio. Does not: its YAML
+(``specs.score``), resampling by it (a sampler: Gumbel top-k with temperature 1). Features equal those of the authors'
 package data-selection bit by bit: lower case, NLTK's word-punctuation split, SHA-256 modulo the number of buckets. NLTK
 splits with the engine ``regex`` since version 3.10; its earlier versions cut words at combining marks, so features of
 Thai or Hindi depend on it. The split is ``\w+|[^\w\s]+``: runs of characters of one class, so the compiled loop that
@@ -12,51 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.specs.score import BUCKETS, NGRAMS
 from datasel_assets.words.batch import Ragged, TextBatch
 
-NGRAMS = 2
-BUCKETS = 10_000
 SMOOTHING = 1e-8
 """Added to both probabilities inside the logarithms, as the package does."""
-
-
-class DsirSpec(StrictModel, frozen=True):
-    """A score toward a target, in ``scores/<name>.yaml``: the DSIR log importance weight of each row.
-
-    Attributes:
-        how: ``dsir``.
-        target: a file name of ``targets/``.
-        n: longest n-gram.
-        buckets: how many buckets n-grams are hashed into.
-        prior: n-grams in the proportions of the pool that are added to those of the target. 0 as published, for targets
-            of many texts. A target of a few examples lacks most n-grams, each of which then costs some ten nats, and
-            the weight says little but how short a row is; a prior of a few times the target's own size mends that.
-        drift: Jensen-Shannon divergence (bits) of the n-gram distribution of today's pool from the one that the weights
-            are made with, from which on the pool is counted again and every row gets another weight. A pool of 52,000
-            Alpaca rows reaches 0.02 when a quarter of its n-grams have become those of grade-school maths; the old
-            weights then still give 97 % of the best 700 of 20,000 rows.
-        sample: rows of the pool (by the hash of their id) that the drift is measured on.
-        doc: what it is for.
-        paper: where it comes from.
-    """
-
-    how: Literal["dsir"]
-    target: Slug
-    n: Annotated[int, Field(ge=1, le=8)] = NGRAMS
-    buckets: Annotated[int, Field(ge=2, le=1 << 24)] = BUCKETS
-    prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    drift: Annotated[float, Field(gt=0, le=1)] = 0.02
-    sample: Annotated[int, Field(ge=1)] = 4000
-    doc: str = ""
-    paper: str = "Data Selection for Language Models via Importance Resampling (arXiv 2302.03169)"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from datasel_assets.raw_rows import RawRow, SourceError
-from datasel_assets.registry.source import Limits, Located
+from datasel_assets.specs.source import Limits, Located
 from datasel_assets.storage.readers import csv_rows, json_lines, json_values, parquet_rows
 from datasel_assets.storage.readers.resolve import FileEntry, Generated, Part, Snapshot
 from datasel_assets.storage.readers.streams import open_stream

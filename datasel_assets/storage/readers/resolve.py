@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from datasel_assets.raw_rows import SourceError
-from datasel_assets.registry.source import Located
 from datasel_assets.schema import check_slug
+from datasel_assets.specs.source import Located
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers.digests import Digests
 from datasel_assets.storage.readers.fetch import fetch, listing

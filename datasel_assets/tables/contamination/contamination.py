@@ -16,8 +16,8 @@ from datasel_assets.corpus.contamination import (
     halved,
     review_list,
 )
-from datasel_assets.registry.evaluation import EvaluationSpec
 from datasel_assets.registry.load import Registry
+from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Lake
 from datasel_assets.storage.readers import Snapshot, SourceError, read_rows, snapshot

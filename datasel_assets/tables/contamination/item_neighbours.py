@@ -9,8 +9,8 @@ import polars as pl
 
 from datasel_assets.corpus.contamination import nearest_items, settle_threshold
 from datasel_assets.diagnostics import plots
-from datasel_assets.registry.evaluation import EmbeddingTier
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.specs.evaluation import EmbeddingTier
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables import versions

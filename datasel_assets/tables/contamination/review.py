@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from datasel_assets.corpus.contamination import labelled_precision, labelled_recall
-from datasel_assets.registry.evaluation import EvaluationSpec
+from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables import versions

@@ -11,7 +11,7 @@ from datasel_assets.corpus import near_duplicates as near
 from datasel_assets.corpus.minhash import Signatures, signatures
 from datasel_assets.corpus.semantic_duplicates import deita_filter, semdedup
 from datasel_assets.recipes.scores import numbers, oriented
-from datasel_assets.registry.duplicates import DuplicatesSpec, NearSpec, SemanticSpec
+from datasel_assets.specs.duplicates import DuplicatesSpec, NearSpec, SemanticSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import update_table
 from datasel_assets.storage.lake import Expected, Key

@@ -20,8 +20,8 @@ from datasel_assets.corpus import (
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.text import clean
 from datasel_assets.models.tokens import TokenCounter
-from datasel_assets.registry.source import Located, SourceSpec
-from datasel_assets.registry.target import TargetSpec
+from datasel_assets.specs.source import Located, SourceSpec
+from datasel_assets.specs.target import TargetSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Lake
 from datasel_assets.storage.readers import Snapshot, SourceError, read_rows, snapshot

@@ -14,12 +14,12 @@ import pyarrow as pa
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.token_table import TokenStats
-from datasel_assets.indicators.tokens import CHECKPOINT, CHOICES, CONDITIONED, NEEDS, PERTURBED, SUBNET, TOKENS
-from datasel_assets.models.causal_lm import CausalSpec
+from datasel_assets.indicators.tokens import CHECKPOINT, CHOICES, CONDITIONED, NEEDS, PERTURBED, SUBNET, computable
 from datasel_assets.models.proxy_lm import kept_checkpoints, pool_drift, read_manifest, train_proxy_lm
-from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.models.shape import model_shape
-from datasel_assets.registry.language_model import LanguageModelSpec, Retrain
+from datasel_assets.specs.causal import CausalSpec
+from datasel_assets.specs.language_model import LanguageModelSpec, Retrain
+from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key, StaleTableError
@@ -257,7 +257,7 @@ def _tokens(name: str, spec: LanguageModelSpec) -> Table:
 
 
 def _scores(name: str, spec: LanguageModelSpec) -> Table:
-    family = {indicator: TOKENS[indicator] for indicator in spec.indicators}
+    family = computable(spec.scored_under)
     reads = {indicator: _read_by(indicator, spec) for indicator in family}
 
     def wanted(warehouse: Warehouse, source: str | None) -> dict[str, str]:

@@ -13,17 +13,13 @@ import polars as pl
 from datasel_assets.arrays.drift import drift
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
-from datasel_assets.indicators.declared import DECLARED, DSIR, PREDICTABILITY, SENSITIVITY
-from datasel_assets.indicators.predictability import (
-    PredictabilitySpec,
-    adversarial_filter,
-    predictability,
-    removal_score,
-)
-from datasel_assets.indicators.sensitivity import SensitivitySpec, sensitivity
-from datasel_assets.indicators.text.dsir import DsirSpec, Importance, bucket_counts, log_importance
+from datasel_assets.indicators.declared import DECLARED
+from datasel_assets.indicators.predictability import adversarial_filter, predictability, removal_score
+from datasel_assets.indicators.sensitivity import sensitivity
+from datasel_assets.indicators.text.dsir import Importance, bucket_counts, log_importance
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.load import Registry
+from datasel_assets.specs.score import DSIR, PREDICTABILITY, SENSITIVITY, DsirSpec, PredictabilitySpec, SensitivitySpec
 from datasel_assets.storage.columns import columns_fingerprint, update_columns
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators import FAMILIES, Indicator
-from datasel_assets.indicators.blend import BlendError, BlendSpec, blend, describe, fit_outcomes
+from datasel_assets.indicators.blend import BlendError, blend, describe, fit_outcomes
 from datasel_assets.recipes.scores import BLENDS, numbers
+from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.lines import Lines, arrow_schema

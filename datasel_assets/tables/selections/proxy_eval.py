@@ -8,7 +8,7 @@ import polars as pl
 
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.outcomes import outcomes, summary
-from datasel_assets.registry.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables import versions

@@ -12,7 +12,7 @@ import pyarrow as pa
 from datasel_assets.corpus.label_graph import graph_figures, label_graph, least_similarity, one_sided_edges
 from datasel_assets.corpus.vocabulary import label_counts
 from datasel_assets.diagnostics import plots
-from datasel_assets.registry.tags import GraphSpec
+from datasel_assets.specs.tags import GraphSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.pool import vector_array, vectors_of

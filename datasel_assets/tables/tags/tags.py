@@ -13,7 +13,7 @@ import polars as pl
 from datasel_assets.corpus.phrases import assign_phrases
 from datasel_assets.corpus.tag_lists import assign_tags
 from datasel_assets.corpus.vocabulary import label_names, label_use
-from datasel_assets.registry.tags import TagsSpec
+from datasel_assets.specs.tags import TagsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context

@@ -12,7 +12,7 @@ from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.corpus.phrases import fit_phrases
 from datasel_assets.corpus.tag_lists import fit_tags
 from datasel_assets.corpus.vocabulary import ambiguous_forms, label_counts, label_drift, rows_needed
-from datasel_assets.registry.tags import TagsSpec
+from datasel_assets.specs.tags import TagsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.shown import sample_table

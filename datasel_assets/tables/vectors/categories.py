@@ -12,8 +12,8 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets.indicators.categories import CategoryFit, categorise, fit_categories
-from datasel_assets.registry.categories import CategoriesSpec
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.specs.categories import CategoriesSpec
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.corpus.sources import query_names

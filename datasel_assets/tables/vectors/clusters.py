@@ -10,7 +10,7 @@ import pyarrow as pa
 from datasel_assets import clusters as maths
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
-from datasel_assets.registry.representation import RepresentationSpec
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.pool import read_pool, read_vectors, vectors_of

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key, Lake
 from datasel_assets.tables.pool import vector_array, vector_block, vector_type

@@ -11,8 +11,8 @@ import pyarrow as pa
 from datasel_assets import representations as maths
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
-from datasel_assets.registry.representation import RepresentationSpec
-from datasel_assets.representations.schema import CompressSpec
+from datasel_assets.specs.compress import CompressSpec
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.pool import vector_array, vector_block, vector_type, vectors_of

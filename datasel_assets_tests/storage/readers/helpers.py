@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from datasel_assets.registry.source import SourceSpec
+from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import RawRow, read_rows, snapshot
 
 

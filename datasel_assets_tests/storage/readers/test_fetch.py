@@ -10,7 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from datasel_assets.registry.source import SourceSpec
+from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import SourceError, locate, read_rows, snapshot
 from datasel_assets.storage.readers.fetch import fetch, redacted
 

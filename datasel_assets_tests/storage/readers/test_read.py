@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datasel_assets.registry.source import SourceSpec
+from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import SourceError, read_rows, snapshot
 from datasel_assets_tests.storage.readers.helpers import read, read_uri, records
 

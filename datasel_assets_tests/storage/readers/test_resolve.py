@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datasel_assets.registry.source import SourceSpec
+from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import Snapshot, SourceError, digests, locate, snapshot
 
 

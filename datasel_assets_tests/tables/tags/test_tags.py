@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from datasel_assets.defs.prune import prune
-from datasel_assets.registry.tags import GraphSpec
 from datasel_assets.samplers import Candidates, mig
+from datasel_assets.specs.tags import GraphSpec
 from datasel_assets.storage.lake import Expected, StaleTableError
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.pool import read_pool

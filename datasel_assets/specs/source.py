@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from datasel_assets.formats import FORMATS
-from datasel_assets.registry.base import suggestion
-from datasel_assets.schema import StrictModel
+from datasel_assets.schema import StrictModel, suggestion
 
 Format = Literal["auto", "alpaca", "sharegpt", "messages", "prompt_completion", "qa", "transcript", "text"]
 Address = Annotated[str, Field(min_length=1)]

@@ -3,7 +3,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from datasel_assets.registry.encoder import EncoderSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 
 def test_the_slug_names_what_differs_from_the_defaults():

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.registry.source import Located, Uri
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.source import Located, Uri
 
 
 class TurnSpec(StrictModel, frozen=True):

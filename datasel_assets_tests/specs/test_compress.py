@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from datasel_assets.representations import CompressSpec, needs_fit
+from datasel_assets.representations import needs_fit
+from datasel_assets.specs.compress import CompressSpec
 
 
 def test_an_option_of_another_method_is_an_error_that_names_both():

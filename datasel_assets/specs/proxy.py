@@ -1,9 +1,11 @@
-"""The description of a proxy language model and of its training. Not here: the training (``proxy_training``)."""
+"""The description of a proxy language model and of its training. Not here: the training (``models.proxy_training``)."""
 
 from pydantic import Field, model_validator
 
-from datasel_assets.models.proxy_tokenizer import SMALLEST
 from datasel_assets.schema import StrictModel
+
+SMALLEST = 256 + 7
+"""Tokens of a vocabulary without any merge: the bytes, three marks and one for each of four roles."""
 
 
 class ProxySpec(StrictModel, frozen=True):

@@ -4,13 +4,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.indicators.tokens import CHECKPOINT, CONDITIONED, NEEDS, TOKENS
-from datasel_assets.models.causal_lm import CausalSpec
-from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.causal import CausalSpec
+from datasel_assets.specs.proxy import ProxySpec
 
 LOCAL = "local:proxy_lm"
 """Name of a model that is trained on the pool itself."""
+
+CONDITIONED = "conditioned"
+BARE = "unconditioned_bare"
+HEADER = "unconditioned_header"
+PERTURBED = "perturbed"
+SUBNET = "subnet"
+CHECKPOINT = "checkpoint"
+CHOICES = "choices"
+"""Contexts under which a response is scored: with its prompt, without it in two forms, and contrasts."""
 
 Context = Literal["unconditioned_bare", "unconditioned_header", "perturbed", "subnet", "choices"]
 
@@ -105,7 +113,6 @@ class LanguageModelSpec(StrictModel, frozen=True):
         return self.checkpoints if isinstance(self.checkpoints, int) else len(self.checkpoints)
 
     @property
-    def indicators(self) -> tuple[str, ...]:
-        """The indicators that these contexts allow."""
-        present = {CONDITIONED, *self.contexts, *([CHECKPOINT] if self.n_checkpoints else [])}
-        return tuple(name for name in TOKENS if present.issuperset(NEEDS.get(name, ())))
+    def scored_under(self) -> tuple[str, ...]:
+        """Every context of the token table, those that are always there or are many counted once."""
+        return (CONDITIONED, *self.contexts, *([CHECKPOINT] if self.n_checkpoints else []))

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from datasel_assets.corpus.phrases import PhraseSpec
 from datasel_assets.models.tagger import TaggerSpec
-from datasel_assets.registry.encoder import EncoderSpec
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.encoder import EncoderSpec
 
 
 class GraphSpec(StrictModel, frozen=True):

@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-from datasel_assets.corpus.contamination import OverlapRules
 from datasel_assets.registry.base import RegistryError, parse, read_yaml
-from datasel_assets.registry.evaluation import EvaluationSpec
+from datasel_assets.specs.evaluation import EvaluationSpec, OverlapRules
 
 
 def test_an_evaluation_needs_only_an_address():
@@ -57,6 +56,6 @@ def test_an_evaluation_that_makes_no_sense_says_why(document: dict, words: str):
 
 
 def test_reading_evaluation_files_does_not_load_the_compiler():
-    code = "import sys, datasel_assets.registry.evaluation; print('numba' in sys.modules)"
+    code = "import sys, datasel_assets.specs.evaluation; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

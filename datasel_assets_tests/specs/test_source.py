@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from datasel_assets.formats import FORMATS
 from datasel_assets.registry.base import RegistryError, parse
-from datasel_assets.registry.source import Format, SourceSpec
+from datasel_assets.specs.source import Format, SourceSpec
 
 
 def test_the_formats_that_a_file_may_name_are_the_formats_there_are():

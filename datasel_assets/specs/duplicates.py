@@ -1,16 +1,14 @@
 """``data/duplicates.yaml``: what counts as a near or a semantic duplicate, and which of several rows stays."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.corpus.minhash import MinHashSpec
-from datasel_assets.corpus.near_duplicates import Keep
-from datasel_assets.registry.base import parse, read_yaml
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.minhash import MinHashSpec
 
-FILE = "duplicates.yaml"
+Keep = Literal["oldest", "longest", "best_score"]
+"""Which of several near duplicates stays: the first by source and position, the longest text, the highest score."""
 
 
 class NearSpec(StrictModel, frozen=True):
@@ -59,14 +57,3 @@ class DuplicatesSpec(StrictModel, frozen=True):
 
     near: NearSpec = NearSpec()
     semantic: SemanticSpec = SemanticSpec()
-
-
-def load_duplicates(data: Path) -> tuple[DuplicatesSpec | None, str | None]:
-    """Return the settings of a data folder, or None and what is wrong with the file."""
-    path = data / FILE
-    if not path.is_file():
-        return DuplicatesSpec(), None
-    try:
-        return parse(read_yaml(path), DuplicatesSpec), None
-    except (ValueError, OSError) as error:
-        return None, f"{FILE}: {error}"

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from datasel_assets.registry.encoder import EncoderSpec
-from datasel_assets.representations.schema import CompressSpec
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.compress import CompressSpec
+from datasel_assets.specs.encoder import EncoderSpec
 
 
 class ClusterSpec(StrictModel, frozen=True):

@@ -1,14 +1,10 @@
 """``data/proxy_eval.yaml``: how selections are tried out by training a small model on them."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from datasel_assets.registry.base import parse, read_yaml
 from datasel_assets.schema import Slug, StrictModel
-
-FILE = "proxy_eval.yaml"
 
 
 class ProxyEvalSpec(StrictModel, frozen=True):
@@ -33,14 +29,3 @@ class ProxyEvalSpec(StrictModel, frozen=True):
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
     held_out_rows: Annotated[int, Field(ge=1)] = 200
     full_pool: bool = True
-
-
-def load_proxy_eval(data: Path) -> tuple[ProxyEvalSpec | None, str | None]:
-    """Return the settings of a data folder, or None and what is wrong with the file."""
-    path = data / FILE
-    if not path.is_file():
-        return ProxyEvalSpec(), None
-    try:
-        return parse(read_yaml(path), ProxyEvalSpec), None
-    except (ValueError, OSError) as error:
-        return None, f"{FILE}: {error}"

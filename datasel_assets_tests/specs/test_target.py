@@ -6,7 +6,7 @@ import pytest
 
 from datasel_assets.corpus import ingest
 from datasel_assets.registry.base import RegistryError, parse
-from datasel_assets.registry.target import TargetSpec
+from datasel_assets.specs.target import TargetSpec
 from datasel_assets.storage.readers import read_rows, snapshot
 
 PAIR = {"prompt": "2+2?", "response": "4"}

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.indicators.tokens import CHECKPOINT, CONDITIONED, NEEDS, TOKENS
+from datasel_assets.indicators.tokens import CHECKPOINT, CHOICES, CONDITIONED, NEEDS, PERTURBED, SUBNET, TOKENS
 from datasel_assets.models.causal_lm import CausalSpec
 from datasel_assets.models.proxy_spec import ProxySpec
 from datasel_assets.schema import StrictModel
@@ -103,6 +103,27 @@ class LanguageModelSpec(StrictModel):
     def n_checkpoints(self) -> int:
         """Passes under checkpoints."""
         return self.checkpoints if isinstance(self.checkpoints, int) else len(self.checkpoints)
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The contexts as columns of a table of statistics: numbered ones are one column each."""
+        names = [CONDITIONED, *(c for c in self.contexts if c.startswith("unconditioned"))]
+        if PERTURBED in self.contexts:
+            names += [f"{PERTURBED}_{k}" for k in range(self.copies)]
+        if SUBNET in self.contexts:
+            names += [f"{SUBNET}_{k}" for k in range(len(self.subnet_rates))]
+        names += self.checkpoint_passes
+        return (*names, *(c for c in self.contexts if c == CHOICES))
+
+    @property
+    def checkpoint_passes(self) -> tuple[str, ...]:
+        """Those of the passes that checkpoints make, in the order of training."""
+        return tuple(f"{CHECKPOINT}_{k}" for k in range(self.n_checkpoints))
+
+    def passes_of(self, indicator: str) -> list[str]:
+        """Return the passes that an indicator is made from."""
+        needs = NEEDS.get(indicator, (CONDITIONED,))
+        return [name for name in self.passes if name in needs or name.rstrip("0123456789").rstrip("_") in needs]
 
     @property
     def indicators(self) -> tuple[str, ...]:

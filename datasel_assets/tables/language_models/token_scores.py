@@ -56,17 +56,9 @@ def token_scores(name: str, spec: LanguageModelSpec) -> Table:
 
 
 def score_statistics(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
-    """Return the indicators of rows of token statistics.
-
-    Raises:
-        ValueError: the statistics of a row could not be computed.
-    """
+    """Return the indicators of rows of token statistics."""
     reads = context.arguments["contexts"]
-    needed = sorted({name for column in context.columns for name in reads[column]})
-    lost = rows.filter(pl.any_horizontal(pl.col(needed).is_null()))
-    if lost.height:
-        raise ValueError(f"its token statistics are missing: the column 'failed' of {TOKEN_STATISTICS.name} says why")
-    statistics = {name: stats_of(rows[name]) for name in needed}
+    statistics = {name: stats_of(rows[name]) for column in context.columns for name in reads[column]}
     found = {column: TOKENS[column](statistics).astype(np.float32) for column in context.columns}
     return within_bounds(pl.DataFrame({"row_id": rows["row_id"], **found}), {c: TOKENS[c] for c in context.columns})
 

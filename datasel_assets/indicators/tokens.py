@@ -240,6 +240,12 @@ def computable(contexts: Iterable[str]) -> dict[str, Indicator]:
     return {name: found for name, found in TOKENS.items() if present.issuperset(NEEDS.get(name, (CONDITIONED,)))}
 
 
+def passes_of(indicator: str, passes: Iterable[str]) -> list[str]:
+    """Return those of the passes, numbered (``subnet_0``) or not, that an indicator is made from."""
+    needs = NEEDS.get(indicator, (CONDITIONED,))
+    return [name for name in passes if name in needs or name.rstrip("0123456789").rstrip("_") in needs]
+
+
 def _rows(contexts: Contexts, name: str) -> TokenStats:
     if name not in contexts:
         raise KeyError(f"the context {name!r} is missing: have {', '.join(sorted(contexts)) or 'none'}; score it first")

@@ -1,7 +1,7 @@
 """Training a proxy model a little further on some rows, and what that does to its loss on others.
 
 Belongs here: the short training, the loss on held-out conversations. Not: the proxy's own training
-(:mod:`~datasel_assets.models.proxy_lm`), which rows are trained on (``tables.selections.proxy_eval``).
+(:mod:`~datasel_assets.models.proxy_lm`), which rows are trained on (:mod:`~datasel_assets.models.try_out`).
 """
 
 import json
@@ -20,8 +20,16 @@ from datasel_assets.diagnostics.outcomes import token_loss
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.proxy_lm import MANIFEST
-from datasel_assets.models.proxy_rows import BATCH_ROWS, Conversation, blocks_of, draw_rows, split_rows
+from datasel_assets.models.proxy_folder import MANIFEST
+from datasel_assets.models.proxy_rows import (
+    BATCH_ROWS,
+    Conversation,
+    DrawnRows,
+    Pool,
+    blocks_of,
+    draw_rows,
+    split_rows,
+)
 from datasel_assets.models.proxy_training import Progress, Trainer
 from datasel_assets.models.tokens import valid_text
 from datasel_assets.schema import StrictModel
@@ -68,8 +76,8 @@ class ProxyStart:
     """A trained proxy as the common start of several short trainings.
 
     >>> start = ProxyStart(Path("models/proxy_lm"), "cpu")  # doctest: +SKIP
-    >>> training, held_out = start.sides(pool)  # doctest: +SKIP
-    >>> start.measure(pool[training], 50_000, FineTuneSpec(), 0, {"code": unseen})  # doctest: +SKIP
+    >>> training, held_out = start.sides(pool.names)  # doctest: +SKIP
+    >>> start.measure(pool.rows(training), 50_000, FineTuneSpec(), 0, {"code": unseen})  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
@@ -86,12 +94,15 @@ class ProxyStart:
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self.renderer = DialogueRenderer(self.tokenizer, "chat")
 
-    def sides(self, pool: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return which rows of a pool (as in ``proxy_rows``) the proxy may train on, and which it holds out.
+    def sides(self, names: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return which rows of a pool the proxy may train on, and which it holds out.
 
         Numbers of rows, each side in the order of a hash. All copies of a conversation are on one side.
+
+        Args:
+            names: ``row_id`` and ``content_hash`` of the rows.
         """
-        training, held_out = split_rows(draw_rows(pool, self.spec), self.spec)
+        training, held_out = split_rows(draw_rows(names, self.spec), self.spec)
         return training["place"].to_numpy(), held_out["place"].to_numpy()
 
     def row_tokens(self, messages: pl.Series) -> np.ndarray:
@@ -119,7 +130,7 @@ class ProxyStart:
         proxy's own training. The loss is that of response tokens given what stands before them.
 
         Args:
-            rows: to train on, of a pool; none of them: the proxy as it is.
+            rows: to train on, as ``Pool.rows`` gives them; none: the proxy as it is.
             tokens: training tokens, repetitions counted.
             spec: rates and batch.
             seed: of the order.
@@ -138,8 +149,8 @@ class ProxyStart:
                 where = pick_device(self.device)
                 changed = {"token_budget": tokens, "seed": seed, **spec.model_dump(exclude={"epochs"})}
                 settings = self.spec.model_copy(update=changed)
-                drawn = draw_rows(rows, settings)
-                blocks, _ = blocks_of(self.tokenizer, self.renderer, rows["messages"], drawn, 2**62, settings)
+                drawn = DrawnRows(Pool.of(rows), draw_rows(rows, settings))
+                blocks, _ = blocks_of(self.tokenizer, self.renderer, drawn, 2**62, settings)
                 config = AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
                 model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).to(where)
                 model.load_state_dict(load_file(self.folder / "model.safetensors", device=str(where)))

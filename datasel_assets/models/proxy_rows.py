@@ -3,12 +3,13 @@
 Belongs here: draws by hash, the two sides, rendering. Not: the training (:mod:`~datasel_assets.models.proxy_training`),
 the tokenizer (:mod:`~datasel_assets.models.proxy_tokenizer`).
 
-A pool is a table with ``row_id``, ``content_hash`` and ``messages``, as the corpus has them, every row with content.
-Draws are made from the names alone and texts are read a few at a time, so that a large pool costs 24 bytes a row.
+Draws are made from the names of the rows alone, and conversations are read as far as the budgets reach: of a large pool
+only names and draws are in memory, some hundred bytes a row.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,89 @@ from datasel_assets.specs.proxy import ProxySpec
 Conversation = Sequence[Message]
 
 BATCH_ROWS = 256
+READ_ROWS = 4096
+"""Rows that are read at first; each time that they do not do, three times as many as there are are read besides."""
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Conversations that are known by name, and read when they are needed.
+
+    Attributes:
+        names: ``row_id`` and ``content_hash`` of each row, as the corpus has them; every row has content.
+        read: numbers of rows -> their messages, in the order asked for, as a Series of :data:`MESSAGES`.
+    """
+
+    names: pl.DataFrame
+    read: Callable[[np.ndarray], pl.Series]
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> "Pool":
+        """Return rows in memory as a pool; columns ``row_id``, ``content_hash``, ``messages``."""
+        # In one piece: gathering from several copies them all.
+        return cls(rows.select("row_id", "content_hash"), rows["messages"].rechunk().gather)
+
+    def rows(self, places: np.ndarray) -> pl.DataFrame:
+        """Return rows with their messages, as :meth:`of` takes them."""
+        return self.named(places, self.read(places))
+
+    def named(self, places: np.ndarray, messages: pl.Series) -> pl.DataFrame:
+        """Return rows with messages that were read before."""
+        return self.names[places].select("row_id", "content_hash").with_columns(messages.alias("messages"))
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return self.names.height
+
+
+class ReadAhead:
+    """Conversations of a pool in a given order, read as far as somebody goes, and kept.
+
+    A draw lies all over the files of a pool, so that reading some rows walks over all of them. Reading ahead in steps
+    that grow makes the walks few; at most four times as many rows are held as were asked for (or ``READ_ROWS``).
+    """
+
+    def __init__(self, pool: Pool, places: np.ndarray) -> None:
+        """Take rows of ``pool`` in the order of ``places``; nothing is read yet."""
+        self._pool, self._places = pool, places
+        self._held = pl.Series("messages", [], dtype=MESSAGES)
+
+    def __len__(self) -> int:
+        """Return how many rows there are, read or not."""
+        return len(self._places)
+
+    def __getitem__(self, rows: slice) -> pl.Series:
+        """Return the messages of consecutive rows."""
+        start, stop, _ = rows.indices(len(self))
+        while len(self._held) < stop:
+            known = len(self._held)
+            self._held = self._held.append(self._pool.read(self._places[known : known + max(READ_ROWS, 3 * known)]))
+        return self._held[start:stop]
+
+
+class DrawnRows:
+    """Rows of a pool in the order of a draw, with the form in which each is shown."""
+
+    def __init__(self, pool: Pool, drawn: pl.DataFrame) -> None:
+        """Take rows of ``pool``; ``drawn``: from :func:`draw_rows`, all rows or some of them."""
+        self._messages = ReadAhead(pool, drawn["place"].to_numpy())
+        self._forms = drawn["form"]
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self._forms)
+
+    def batches(self, rows: int | None = None) -> Iterator[tuple[list[Conversation], list[float]]]:
+        """Yield some of the first ``rows`` rows (default: all) at a time, with their draws for the form."""
+        total = len(self) if rows is None else rows
+        for start in range(0, total, BATCH_ROWS):
+            batch = slice(start, min(start + BATCH_ROWS, total))
+            yield self._messages[batch].to_list(), self._forms[batch].to_list()
+
+
 def pool_of(conversations: Iterable[Conversation | str]) -> pl.DataFrame:
-    """Return conversations as a pool, named by their content; a text counts as one assistant message.
+    """Return conversations as the rows of a pool, named by their content; a text counts as one assistant message.
 
     Rows without content are left out.
     """
@@ -40,16 +119,20 @@ def pool_of(conversations: Iterable[Conversation | str]) -> pl.DataFrame:
     return pl.DataFrame({"row_id": names, "content_hash": names, "messages": messages}, schema=schema)
 
 
-def draw_rows(pool: pl.DataFrame, spec: ProxySpec) -> pl.DataFrame:
+def draw_rows(names: pl.DataFrame, spec: ProxySpec) -> pl.DataFrame:
     """Return the rows of a pool in the order of a hash of their id and the seed.
 
+    Args:
+        names: ``row_id`` and ``content_hash`` of the rows.
+        spec: with the seed.
+
     Returns:
-        ``place``: number of the row in ``pool``; ``side`` and ``form``: uniform in [0, 1). The side is drawn by the
+        ``place``: number of the row in ``names``; ``side`` and ``form``: uniform in [0, 1). The side is drawn by the
         content, so that all copies of a conversation are trained on or all are held out.
     """
-    rows, contents = _uniform(pool["row_id"], spec.seed), _uniform(pool["content_hash"], spec.seed)
-    drawn = {"place": np.arange(pool.height), "order": rows[:, 0], "side": contents[:, 1], "form": rows[:, 2]}
-    return pl.DataFrame(drawn).with_columns(pool["row_id"]).sort("order", "row_id").select("place", "side", "form")
+    rows, contents = _uniform(names["row_id"], spec.seed), _uniform(names["content_hash"], spec.seed)
+    drawn = {"place": np.arange(names.height), "order": rows[:, 0], "side": contents[:, 1], "form": rows[:, 2]}
+    return pl.DataFrame(drawn).with_columns(names["row_id"]).sort("order", "row_id").select("place", "side", "form")
 
 
 def split_rows(drawn: pl.DataFrame, spec: ProxySpec) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -65,9 +148,9 @@ def split_rows(drawn: pl.DataFrame, spec: ProxySpec) -> tuple[pl.DataFrame, pl.D
     return drawn.filter(pl.col("side") >= limit), drawn.filter(pl.col("side") < limit)
 
 
-def contents(messages: pl.Series, drawn: pl.DataFrame, chars: int) -> Iterator[str]:
-    """Yield the contents of the messages of ``drawn`` rows until ``chars`` characters are out."""
-    for batch, _ in _batches(messages, drawn):
+def contents(rows: DrawnRows, chars: int, first: int | None = None) -> Iterator[str]:
+    """Yield the contents of the messages of the ``first`` rows (default: all) until ``chars`` characters are out."""
+    for batch, _ in rows.batches(first):
         for message in (message for row in batch for message in row):
             if chars <= 0:
                 return
@@ -76,21 +159,20 @@ def contents(messages: pl.Series, drawn: pl.DataFrame, chars: int) -> Iterator[s
 
 
 def blocks_of(
-    tokenizer: Any, renderer: DialogueRenderer, messages: pl.Series, drawn: pl.DataFrame, budget: int, spec: ProxySpec
+    tokenizer: Any, renderer: DialogueRenderer, rows: DrawnRows, budget: int, spec: ProxySpec
 ) -> tuple[np.ndarray, int]:
     """Return rows end to end, cut into (n, T) int64 blocks, and how many of them ``budget`` tokens took.
 
     Args:
         tokenizer: of the model.
         renderer: with its chat template.
-        messages: of the pool.
-        drawn: rows of the pool, in order, from :func:`draw_rows`.
+        rows: in order.
         budget: no row is begun when there are so many tokens.
         spec: length of a block, share of bare rows.
     """
     parts: list[np.ndarray] = []
     tokens = used = 0
-    for batch, forms in _batches(messages, drawn):
+    for batch, forms in rows.batches():
         texts = [valid_text(_text(row, form, renderer, spec)) for row, form in zip(batch, forms, strict=True)]
         for encoding in tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False):
             if tokens < budget:
@@ -104,11 +186,11 @@ def blocks_of(
     return stream[: len(stream) // length * length].reshape(-1, length), used
 
 
-def data_digest(pool: pl.DataFrame) -> str:
+def data_digest(names: pl.DataFrame) -> str:
     """Return a hash of the rows of a pool, whatever their order."""
     state = hashlib.blake2b(digest_size=8)
-    for names in pool.select("row_id", "content_hash").sort(pl.all()).iter_rows():
-        state.update(" ".join(names).encode() + b"\n")
+    for row in names.select("row_id", "content_hash").sort(pl.all()).iter_rows():
+        state.update(" ".join(row).encode() + b"\n")
     return state.hexdigest()
 
 
@@ -118,12 +200,6 @@ def _uniform(names: pl.Series, seed: int) -> np.ndarray:
     for name in names:
         drawn += hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=24).digest()
     return np.frombuffer(drawn, ">u8").reshape(-1, 3) / 2**64
-
-
-def _batches(messages: pl.Series, drawn: pl.DataFrame) -> Iterator[tuple[list[Conversation], list[float]]]:
-    """Yield some rows at a time, with their draws for the form."""
-    for part in drawn.iter_slices(BATCH_ROWS):
-        yield messages.gather(part["place"]).to_list(), part["form"].to_list()
 
 
 def _text(row: Conversation, form: float, renderer: DialogueRenderer, spec: ProxySpec) -> str:

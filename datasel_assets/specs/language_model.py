@@ -116,3 +116,19 @@ class LanguageModelSpec(StrictModel, frozen=True):
     def scored_under(self) -> tuple[str, ...]:
         """Every context of the token table, those that are always there or are many counted once."""
         return (CONDITIONED, *self.contexts, *([CHECKPOINT] if self.n_checkpoints else []))
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The contexts as columns of a table of statistics: numbered ones are one column each."""
+        names = [CONDITIONED, *(c for c in self.contexts if c.startswith("unconditioned"))]
+        if PERTURBED in self.contexts:
+            names += [f"{PERTURBED}_{k}" for k in range(self.copies)]
+        if SUBNET in self.contexts:
+            names += [f"{SUBNET}_{k}" for k in range(len(self.subnet_rates))]
+        names += self.checkpoint_passes
+        return (*names, *(c for c in self.contexts if c == CHOICES))
+
+    @property
+    def checkpoint_passes(self) -> tuple[str, ...]:
+        """Those of the passes that checkpoints make, in the order of training."""
+        return tuple(f"{CHECKPOINT}_{k}" for k in range(self.n_checkpoints))

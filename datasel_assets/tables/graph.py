@@ -9,14 +9,16 @@ from datasel_assets.tables.catalog import catalog_asset
 from datasel_assets.tables.contamination.contamination import contamination_assets
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
 from datasel_assets.tables.corpus.sources import source_assets, target_asset
-from datasel_assets.tables.language_models.language_models import language_model_assets
+from datasel_assets.tables.language_models.proxy import proxy_table
+from datasel_assets.tables.language_models.token_scores import token_scores
+from datasel_assets.tables.language_models.token_statistics import token_statistics
 from datasel_assets.tables.scores.declared_scores import declared_assets
 from datasel_assets.tables.scores.frequency import frequency_assets
 from datasel_assets.tables.scores.neighbours import neighbours_asset
 from datasel_assets.tables.scores.scores import text_scores
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.selections.comparison import comparison_asset
-from datasel_assets.tables.selections.proxy_eval import proxy_eval_asset
+from datasel_assets.tables.selections.proxy_eval import proxy_eval_table
 from datasel_assets.tables.selections.selections import selection_asset
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.tags.tags import tag_tables
@@ -47,7 +49,9 @@ def all_tables(registry: Registry) -> list[Table]:
     assets.append(text_scores())
     assets += frequency_assets()
     for name, spec in sorted(registry.language_models.items()):
-        assets += language_model_assets(name, spec)
+        if spec.is_local:
+            assets.append(proxy_table(name, spec))
+        assets += [token_statistics(name, spec), token_scores(name, spec)]
     if registry.neighboured:
         assets.append(neighbours_asset(registry.neighboured, registry))
     for name, spec in sorted(registry.tags.items()):
@@ -63,7 +67,7 @@ def all_tables(registry: Registry) -> list[Table]:
     if registry.proxy_eval and registry.proxy:
         targets = registry.aims
         assets += [
-            proxy_eval_asset(name, registry.proxy_eval, registry.proxy, targets) for name in sorted(registry.recipes)
+            proxy_eval_table(name, registry.proxy_eval, registry.proxy, targets) for name in sorted(registry.recipes)
         ]
     assets.append(catalog_asset([asset.key for asset in assets if not asset.on_demand]))
     refuse_circles(assets)

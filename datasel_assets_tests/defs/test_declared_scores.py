@@ -14,8 +14,7 @@ from datasel_assets.indicators.predictability import adversarial_filter, predict
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.scores.declared_scores import declared_assets
 from datasel_assets_tests.conftest import REPOSITORY
-from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
-from datasel_assets_tests.pools import add_source, rows, write_yaml
+from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
 
 EXAMPLE = REPOSITORY / "docs" / "examples" / "instruction_mining"

@@ -11,8 +11,9 @@ import pytest
 
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.fine_tune import ProxyStart
-from datasel_assets.models.proxy_lm import ProxyResult, _new_model, kept_checkpoints, pool_drift, train_proxy_lm
-from datasel_assets.models.proxy_rows import BATCH_ROWS, draw_rows, pool_of, split_rows
+from datasel_assets.models.proxy_folder import kept_checkpoints, pool_drift
+from datasel_assets.models.proxy_lm import ProxyResult, _new_model, train_proxy_lm
+from datasel_assets.models.proxy_rows import READ_ROWS, Pool, draw_rows, pool_of, split_rows
 from datasel_assets.models.proxy_training import learning_rate
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.proxy import ProxySpec
@@ -265,12 +266,18 @@ def test_no_held_out_conversation_has_a_copy_that_is_trained_on(trained):
 
 def test_rows_that_the_budgets_do_not_reach_are_not_read(tmp_path):
     options = {"token_budget": 256, "eval_steps": 1, "tokenizer_chars": 400, "held_out_tokens": 40}
-    pool, spec = pool_of(conversations(4 * BATCH_ROWS)), ProxySpec(**{**MICRO, **options})
-    reached = pl.concat(side["place"][:BATCH_ROWS] for side in split_rows(draw_rows(pool, spec), spec))
-    known = pl.Series(range(pool.height)).is_in(reached.implode())
-    assert known.sum() < pool.height / 2
-    train(tmp_path / "whole", pool, **options)
-    train(tmp_path / "part", pool.with_columns(pl.when(known).then("messages")), **options)
+    pool, spec = pool_of(conversations(4 * READ_ROWS)), ProxySpec(**{**MICRO, **options})
+    reached = pl.concat(side["place"][:READ_ROWS] for side in split_rows(draw_rows(pool, spec), spec))
+    assert len(reached) < pool.height / 2
+    whole, read = Pool.of(pool), []
+
+    def noted(places: np.ndarray) -> pl.Series:
+        read.extend(places.tolist())
+        return whole.read(places)
+
+    train(tmp_path / "whole", whole, **options)
+    train(tmp_path / "part", Pool(whole.names, noted), **options)
+    assert sorted(read) == sorted(reached)
     assert contents(tmp_path / "part") == contents(tmp_path / "whole")
 
 

@@ -1,4 +1,4 @@
-"""A proxy model trained on the pool, its token statistics and the scores made of them, as assets."""
+"""A proxy model trained on the pool, its token statistics and the scores made of them, as tables."""
 
 import shutil
 from typing import Any
@@ -13,24 +13,11 @@ from datasel_assets.defs.prune import prune
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
-from datasel_assets.tables.language_models import language_models
-from datasel_assets.tables.language_models.language_models import trained_folder
-from datasel_assets_tests.pools import add_source, rows, write_yaml
+from datasel_assets.tables.language_models import token_statistics
+from datasel_assets.tables.language_models.proxy import trained_folder
+from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
 
-TINY = {
-    "vocabulary": 300,
-    "hidden": 16,
-    "layers": 1,
-    "heads": 2,
-    "kv_heads": 1,
-    "intermediate": 32,
-    "max_tokens": 64,
-    "token_budget": 3000,
-    "batch_tokens": 512,
-    "eval_steps": 2,
-}
-CAUSAL = {"model": "local:proxy_lm", "max_tokens": 64, "precision": "float32"}
 CONTEXTS = ["unconditioned_bare", "unconditioned_header"]
 CHINESE = [{"instruction": f"词 {i} 是什么意思？", "output": "这是一个很长的中文回答，" * 30} for i in range(150)]
 
@@ -230,7 +217,7 @@ def test_a_checkpoint_is_loaded_once_however_many_shards_it_reads(read: Project,
         read.refresh(lambda asset: asset.key[0] in ("raw_corpus", "corpus", "proxy_lm", "tokens"))
         return sorted(loaded)
 
-    monkeypatch.setattr(language_models, "SHARD_ROWS", 8)
+    monkeypatch.setattr(token_statistics, "UNIT_ROWS", 8)
     monkeypatch.setattr(CausalLM, "__init__", counted)
     spec = {"causal": CAUSAL, "contexts": CONTEXTS, "proxy": TINY, "retrain": {"drift": 0.3}, "checkpoints": 2}
     write_yaml(read.data / "language_models" / "tiny.yaml", spec)

@@ -1,8 +1,7 @@
-"""Selections tried out by training a small model on them, as assets made on request."""
+"""Selections tried out by training a small model on them, as tables made on request."""
 
 import runpy
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -10,10 +9,8 @@ from benchmarks import harness
 from benchmarks.evidence import evidence_rows
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_on_demand
-from datasel_assets.tables.selections.proxy_eval import COUNTED_ROWS, _enough
 from datasel_assets_tests.conftest import REPOSITORY
-from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
-from datasel_assets_tests.pools import write_yaml
+from datasel_assets_tests.pools import CAUSAL, TINY, write_yaml
 from datasel_assets_tests.project import Project
 
 
@@ -99,10 +96,3 @@ def test_what_came_of_it_is_recorded_for_the_gallery_and_only_for_the_recipe_as_
     )
     read.run()
     assert evidence_rows(read.warehouse, "longest") == []
-
-
-@pytest.mark.parametrize(("wanted", "rows"), [(1, 1), (10, 1), (11, 2), (10 * COUNTED_ROWS + 1, COUNTED_ROWS + 1)])
-def test_an_arm_takes_just_enough_rows_for_its_tokens(wanted, rows):
-    ids = [str(i) for i in range(2 * COUNTED_ROWS)]
-    assert _enough(ids, wanted, lambda part: np.full(len(part), 10)) == ids[:rows]
-    assert _enough(ids[:3], 99, lambda part: np.full(len(part), 10)) == ids[:3]

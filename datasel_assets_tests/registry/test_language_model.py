@@ -1,5 +1,6 @@
 """A file of ``language_models/``: which passes it asks for, and which indicators they allow."""
 
+from datasel_assets.indicators.tokens import passes_of
 from datasel_assets.specs.language_model import LanguageModelSpec
 
 
@@ -29,10 +30,10 @@ def test_an_indicator_is_made_from_its_passes_alone():
         subnet_rates=[0.1],
         checkpoints=1,
     )
-    assert found.passes_of("perplexity") == ["conditioned"]
-    assert found.passes_of("ifd_perplexity_ratio") == ["conditioned", "unconditioned_bare"]
-    assert found.passes_of("prompt_uncertainty") == ["conditioned", *(f"perturbed_{k}" for k in range(11))]
-    assert found.passes_of("learning_complexity") == ["subnet_0"]
-    assert found.passes_of("learning_complexity_checkpoints") == ["checkpoint_0"]
-    assert found.passes_of("cape") == ["choices"]
+    assert passes_of("perplexity", found.passes) == ["conditioned"]
+    assert passes_of("ifd_perplexity_ratio", found.passes) == ["conditioned", "unconditioned_bare"]
+    assert passes_of("prompt_uncertainty", found.passes) == ["conditioned", *(f"perturbed_{k}" for k in range(11))]
+    assert passes_of("learning_complexity", found.passes) == ["subnet_0"]
+    assert passes_of("learning_complexity_checkpoints", found.passes) == ["checkpoint_0"]
+    assert passes_of("cape", found.passes) == ["choices"]
     assert set(found.indicators) >= {"cape", "prompt_uncertainty", "learning_complexity_checkpoints"}

@@ -1,8 +1,8 @@
-"""``data/representations/*.yaml``: an encoder, how its layers are compressed, and whether rows are clustered by it."""
+"""``data/representations/*.yaml``: where vectors come from, how they are compressed, and whether rows are clustered."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.compress import CompressSpec
@@ -21,12 +21,41 @@ class ClusterSpec(StrictModel, frozen=True):
     seed: int = 0
 
 
+class VectorSource(StrictModel, frozen=True):
+    """Where the vectors of rows come from: from an encoder, or from a table that the user brings.
+
+    Attributes:
+        encoder: a model that reads the conversations.
+        table: a table of vectors: ``.parquet`` (also a pattern of several), ``.lance``, or ``.npy``; a relative path
+            starts from the data folder.
+        column: its column of vectors (lists of numbers of one length); nothing for ``.npy``.
+        key: its column that says whose vector it is; of a ``.npy``, the file with one key per line beside it.
+        match: what the keys are: ids of rows, or hashes of contents, which copies of one conversation share.
+    """
+
+    encoder: EncoderSpec | None = None
+    table: str | None = Field(default=None, min_length=1)
+    column: str = "vector"
+    key: str = "row_id"
+    match: Literal["row_id", "content_hash"] = "row_id"
+
+    @model_validator(mode="after")
+    def _one_producer(self) -> Self:
+        if (self.encoder is None) == (self.table is None):
+            raise ValueError("source: give one of 'encoder' and 'table'")
+        stray = sorted(self.model_fields_set & {"column", "key", "match"})
+        if self.encoder is not None and stray:
+            raise ValueError(f"source: {', '.join(stray)} belong to 'table' and not to 'encoder'")
+        return self
+
+
 class RepresentationSpec(StrictModel, frozen=True):
     """One representation: each becomes assets.
 
     Attributes:
         doc: what it is, in a sentence.
-        encoder: the model and what of it is kept.
+        encoder: the model and what of it is kept; short for ``source: {encoder: ...}``.
+        source: where the vectors come from, where that is no encoder.
         compress: how its layers become one vector.
         clusters: group the pool by these vectors.
         neighbours: find the nearest neighbours of every row by these vectors, for the scores of that name. Best for a
@@ -35,6 +64,22 @@ class RepresentationSpec(StrictModel, frozen=True):
 
     doc: str = ""
     encoder: EncoderSpec = Field(default_factory=lambda: EncoderSpec.model_validate({}))
+    source: VectorSource | None = None
     compress: CompressSpec = CompressSpec()
     clusters: ClusterSpec | None = None
     neighbours: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encoder_is_short_for_its_source(cls, given: Any) -> Any:
+        source = given.get("source") if isinstance(given, dict) else None
+        if isinstance(source, dict) and "encoder" in given:
+            raise ValueError("give 'encoder' or 'source', not both")
+        if isinstance(source, dict) and set(source) == {"encoder"}:
+            return {**{key: value for key, value in given.items() if key != "source"}, "encoder": source["encoder"]}
+        return given
+
+    @property
+    def brought(self) -> VectorSource | None:
+        """The table of vectors that the user brings; None where an encoder makes them."""
+        return self.source

@@ -25,6 +25,7 @@ from datasel_assets.tables.tags.tags import tag_tables
 from datasel_assets.tables.vectors.categories import category_tables
 from datasel_assets.tables.vectors.clusters import cluster_tables
 from datasel_assets.tables.vectors.embeddings import embedding_tables
+from datasel_assets.tables.vectors.given import given_vector_tables
 from datasel_assets.tables.vectors.representations import representation_tables
 
 
@@ -32,13 +33,15 @@ def all_tables(registry: Registry) -> list[Table]:
     """Return every asset of a registry; only valid files have assets."""
     assets = source_assets()
     assets += [target_asset(name) for name in sorted(registry.targets)]
-    encoders = [spec.encoder for spec in registry.representations.values()]
+    encoders = [spec.encoder for spec in registry.representations.values() if not spec.brought]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
         for name, spec in sorted(registry.evaluations.items())
         if spec.embedding
     ]
     assets += embedding_tables(encoders, sorted(registry.targets), compared)
+    brought = [spec.brought for _, spec in sorted(registry.representations.items()) if spec.brought]
+    assets += given_vector_tables(brought, sorted(registry.targets))
     for name, spec in sorted(registry.representations.items()):
         assets += representation_tables(name, spec)
         if spec.clusters:

@@ -1,7 +1,7 @@
 """Tables where a model reads text: pooled hidden states of conversations. One table per encoder in use."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,46 @@ def encoder_code(spec: EncoderSpec) -> str:
 def encoder_fingerprint(warehouse: Warehouse, spec: EncoderSpec) -> str:
     """Return the fingerprint of what an encoder writes, its weights included; which layers are stored is not part."""
     return digest([encoder_code(spec), warehouse.shape(spec).digest])
+
+
+@dataclass(frozen=True)
+class EncoderLayers:
+    """The layers that a representation is made from, where an encoder makes them.
+
+    Another producer of vectors is a class with the same properties (see ``given.GivenLayers``): everything that is
+    made from layers works on it.
+    """
+
+    spec: EncoderSpec
+
+    @property
+    def key(self) -> Key:
+        """Key of the table of the pool's layers, without the source."""
+        return (EMBEDDINGS.name, self.spec.slug)
+
+    def target_key(self, target: str) -> Key:
+        """Return the key of the table of a target's layers."""
+        return (TARGET_EMBEDDINGS.name, self.spec.slug, target)
+
+    def identity(self) -> list[Any]:
+        """Return what of the layers enters the fingerprint of what is made from them."""
+        return [encoder_code(self.spec), self.spec.layers]
+
+    def fingerprint(self, warehouse: Warehouse) -> str:
+        """Return the fingerprint of the table of layers."""
+        return encoder_fingerprint(warehouse, self.spec)
+
+    def columns(self, warehouse: Warehouse) -> list[str]:
+        """Return the columns that hold layers."""
+        return [layer_column(layer) for layer in self.layer_numbers(warehouse)]
+
+    def layer_numbers(self, warehouse: Warehouse) -> list[int]:
+        """Return the numbers of the layers."""
+        return list(warehouse.shape(self.spec).layers(self.spec))
+
+    def width(self, warehouse: Warehouse) -> int:
+        """Return the length of a vector of one layer."""
+        return warehouse.shape(self.spec).width
 
 
 def embedding_tables(

@@ -20,7 +20,8 @@ from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
-from datasel_assets.tables.vectors.embeddings import EMBEDDINGS, encoder_code, encoder_fingerprint, layer_column
+from datasel_assets.tables.vectors.embeddings import EncoderLayers
+from datasel_assets.tables.vectors.given import GivenLayers
 from datasel_assets.tables.warehouse import Warehouse
 
 MOMENTS = Kind("representation_moments", per="source")
@@ -45,18 +46,23 @@ def representation_tables(name: str, spec: RepresentationSpec) -> list[Table]:
 def basis_fingerprint(spec: RepresentationSpec) -> str:
     """Return the fingerprint of everything between the stored embeddings and the basis."""
     compress = spec.compress.model_dump(mode="json")
-    return digest([REPRESENTATIONS.version, encoder_code(spec.encoder), spec.encoder.layers, compress])
+    return digest([REPRESENTATIONS.version, *layers_of(spec).identity(), compress])
+
+
+def layers_of(spec: RepresentationSpec) -> EncoderLayers | GivenLayers:
+    """Return where the layers of a representation come from."""
+    return GivenLayers(spec.brought) if spec.brought else EncoderLayers(spec.encoder)
 
 
 def layer_blocks(
-    warehouse: Warehouse, key: Key, spec: RepresentationSpec, rows: int = BLOCK_ROWS
+    warehouse: Warehouse, key: Key, layers: EncoderLayers | GivenLayers, rows: int = BLOCK_ROWS
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Stream (row ids, float32 array (n, layers, dim)) of the layers a representation uses."""
-    columns = [layer_column(layer) for layer in warehouse.shape(spec.encoder).layers(spec.encoder)]
-    fingerprint = encoder_fingerprint(warehouse, spec.encoder)
+    columns = layers.columns(warehouse)
+    fingerprint = layers.fingerprint(warehouse)
     for batch in warehouse.lake.read_batches(key, ["row_id", *columns], fingerprint=fingerprint, rows=rows):
-        layers = [vector_block(batch.column(i + 1)) for i in range(len(columns))]
-        yield batch.column(0).to_pylist(), np.stack(layers, axis=1)
+        read = [vector_block(batch.column(i + 1)) for i in range(len(columns))]
+        yield batch.column(0).to_pylist(), np.stack(read, axis=1)
 
 
 def read_basis(warehouse: Warehouse, name: str, spec: RepresentationSpec) -> maths.Basis:
@@ -70,26 +76,24 @@ def target_vectors(
     warehouse: Warehouse, name: str, spec: RepresentationSpec, target: str
 ) -> tuple[list[str], np.ndarray]:
     """Return (row ids, (queries, dim) vectors) of a target in a representation; the fit never saw them."""
-    return query_vectors(warehouse, name, spec, ("target_embeddings", spec.encoder.slug, target))
+    return query_vectors(warehouse, name, spec, layers_of(spec).target_key(target))
 
 
 def query_vectors(warehouse: Warehouse, name: str, spec: RepresentationSpec, key: Key) -> tuple[list[str], np.ndarray]:
     """Return (row ids, (rows, dim) vectors) of a table of embeddings that are not those of the pool."""
     basis = read_basis(warehouse, name, spec)
     ids, vectors = [], []
-    for block_ids, block in layer_blocks(warehouse, key, spec):
+    for block_ids, block in layer_blocks(warehouse, key, layers_of(spec)):
         ids += block_ids
         vectors.append(maths.compress(spec.compress, basis, block).vectors)
     return ids, np.concatenate(vectors)
 
 
-def _embedding_key(spec: RepresentationSpec) -> Key:
-    return (EMBEDDINGS.name, spec.encoder.slug)
-
-
 def _moments(name: str, spec: RepresentationSpec) -> Table:
+    layers = layers_of(spec)
+
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        version = warehouse.lake.version((*_embedding_key(spec), str(source)))
+        version = warehouse.lake.version((*layers.key, str(source)))
         return Expected(("representation_moments", name, str(source)), basis_fingerprint(spec), {"embeddings": version})
 
     def build(step: Step) -> Built:
@@ -98,7 +102,7 @@ def _moments(name: str, spec: RepresentationSpec) -> Table:
         # Copies of one conversation would count as evidence for its direction: each content is counted once.
         distinct = set(corpus.sort("row_id").unique("content_hash", keep="first")["row_id"])
         parts = []
-        for ids, block in layer_blocks(step.warehouse, (*_embedding_key(spec), str(step.source)), spec):
+        for ids, block in layer_blocks(step.warehouse, (*layers.key, str(step.source)), layers):
             keep = np.fromiter((row in distinct for row in ids), bool, len(ids))
             part = maths.moments(maths.prepare(spec.compress, block[keep]))
             parts = [maths.Moments.merge(*parts, part)]
@@ -120,7 +124,7 @@ def _moments(name: str, spec: RepresentationSpec) -> Table:
             "a new source adds only its own pass."
         ),
         group="representation_moments",
-        reads=[("corpus",), ("embeddings", spec.encoder.slug)],
+        reads=[("corpus",), layers.key],
         expect=expect,
         build=build,
         kinds=frozenset({"safetensors", "numpy"}),
@@ -140,8 +144,9 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
         keys = [tuple(name.split("/")) for name in step.expected.inputs]
         parts = [maths.Moments.from_arrays(lake.read_arrays(key, basis_fingerprint(spec))) for key in keys]
         moments = maths.Moments.merge(*parts) if parts else None
-        shape = step.warehouse.shape(spec.encoder)
-        basis = maths.fit_basis(spec.compress, moments, len(shape.layers(spec.encoder)), shape.width)
+        layers = layers_of(spec)
+        count = len(layers.columns(step.warehouse))
+        basis = maths.fit_basis(spec.compress, moments, count, layers.width(step.warehouse))
         info = lake.write_arrays(step.expected, basis.arrays, meta={"basis": basis.info})
         for warning in basis.info["warnings"]:
             step.log.warning(warning)
@@ -172,7 +177,7 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
 
 def _vectors(name: str, spec: RepresentationSpec) -> Table:
     return RowTable(
-        rows_of=_embedding_key(spec),
+        rows_of=layers_of(spec).key,
         wants=partial(_wants, name, spec),
         work=partial(_work, name, spec),
         compute=compress,
@@ -184,7 +189,7 @@ def _vectors(name: str, spec: RepresentationSpec) -> Table:
         key=(REPRESENTATIONS.name, name),
         description=f"Compressed unit vectors of `{name}`. {spec.doc}",
         group="representations",
-        reads=[_embedding_key(spec), (BASIS.name, name)],
+        reads=[layers_of(spec).key, (BASIS.name, name)],
         checks={
             "covers_corpus": "one vector for every embedded conversation",
             "unit_norm": "every vector has norm 1 up to float16 rounding, none has NaN; zero rows are flagged",
@@ -195,7 +200,7 @@ def _vectors(name: str, spec: RepresentationSpec) -> Table:
 
 
 def _wants(name: str, spec: RepresentationSpec, warehouse: Warehouse, source: str | None) -> Wanted:
-    embeddings = warehouse.lake.info((*_embedding_key(spec), str(source)))
+    embeddings = warehouse.lake.info((*layers_of(spec).key, str(source)))
     basis = warehouse.lake.version((BASIS.name, name))
     made_by = embeddings.fingerprint if embeddings else "missing"
     return Wanted(digest([basis_fingerprint(spec), basis, made_by]))
@@ -204,10 +209,10 @@ def _wants(name: str, spec: RepresentationSpec, warehouse: Warehouse, source: st
 def _work(name: str, spec: RepresentationSpec, step: Step) -> Work:
     warehouse = step.warehouse
     basis = warehouse.lake.require((BASIS.name, name), basis_fingerprint(spec))
-    warehouse.lake.require((*_embedding_key(spec), str(step.source)), encoder_fingerprint(warehouse, spec.encoder))
+    layers = layers_of(spec)
+    warehouse.lake.require((*layers.key, str(step.source)), layers.fingerprint(warehouse))
     dim = int(basis.meta["basis"]["dim_out"])
     schema = pa.schema([("row_id", pa.string()), ("vector", vector_type(dim)), ("is_zero", pa.bool_())])
-    layers = warehouse.shape(spec.encoder).layers(spec.encoder)
     arguments = {
         "name": name,
         # Only what was said: an option that is spelled out is refused where the method does not take it.
@@ -215,7 +220,7 @@ def _work(name: str, spec: RepresentationSpec, step: Step) -> Work:
         "basis_fingerprint": basis.fingerprint,
         "basis_version": basis.data_version,
     }
-    return Work(schema, [layer_column(layer) for layer in layers], arguments, meta={"dim": dim})
+    return Work(schema, layers.columns(warehouse), arguments, meta={"dim": dim})
 
 
 def load_basis(
@@ -280,7 +285,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
             "selection_overlap": found.selection_overlap,
             "variance_kept": kept,
         }
-        wanted = step.warehouse.shape(spec.encoder).layers(spec.encoder)
+        wanted = layers_of(spec).layer_numbers(step.warehouse)
         energy = pl.DataFrame({"layer": wanted, "energy_share": found.layer_energy})
         table = energy.with_columns(pl.lit(value).alias(figure) for figure, value in figures.items())
         info = step.warehouse.lake.write(step.expected, table)
@@ -314,13 +319,13 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
 
 def _sample_layers(warehouse: Warehouse, spec: RepresentationSpec) -> np.ndarray:
     """Return the layers of a hash sample of the pool, (rows, layers, dim) float32."""
-    keys = [(*_embedding_key(spec), str(source)) for source in warehouse.active_sources()]
+    keys = [(*layers_of(spec).key, str(source)) for source in warehouse.active_sources()]
     keys = [key for key in keys if warehouse.lake.info(key)]
     ids = [row for key in keys for row in warehouse.lake.scan(key).select("row_id").collect()["row_id"]]
     wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS, seed=0)}
     picked = []
     for key in keys:
-        for rows, block in layer_blocks(warehouse, key, spec):
+        for rows, block in layer_blocks(warehouse, key, layers_of(spec)):
             keep = np.fromiter((row in wanted for row in rows), bool, len(rows))
             picked.append(block[keep])
     return np.concatenate(picked)

@@ -210,7 +210,8 @@ def _work(name: str, spec: RepresentationSpec, step: Step) -> Work:
     layers = warehouse.shape(spec.encoder).layers(spec.encoder)
     arguments = {
         "name": name,
-        "compress": spec.compress.model_dump(mode="json"),
+        # Only what was said: an option that is spelled out is refused where the method does not take it.
+        "compress": spec.compress.model_dump(mode="json", exclude_unset=True),
         "basis_fingerprint": basis.fingerprint,
         "basis_version": basis.data_version,
     }

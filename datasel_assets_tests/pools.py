@@ -9,6 +9,21 @@ import yaml
 
 ENCODER = {"max_tokens": 24, "layers": [-1], "precision": "float32"}
 
+# A proxy language model that trains in a second, and how it is read.
+TINY = {
+    "vocabulary": 300,
+    "hidden": 16,
+    "layers": 1,
+    "heads": 2,
+    "kv_heads": 1,
+    "intermediate": 32,
+    "max_tokens": 64,
+    "token_budget": 3000,
+    "batch_tokens": 512,
+    "eval_steps": 2,
+}
+CAUSAL = {"model": "local:proxy_lm", "max_tokens": 64, "precision": "float32"}
+
 TOPICS = {
     "sums": ("What is {a} plus {b}?", "{a} plus {b} is {c}."),
     "fruit": ("Which basket holds {a} apples?", "Basket number {b} holds the {a} apples, and {c} pears."),

@@ -6,11 +6,13 @@ The result is always to be maximised.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+import polars as pl
 from pydantic import Field, model_validator
 
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind, ScoreSpec
 from datasel_assets.schema import StrictModel
 
 How = Literal["sum", "product", "rank_mean", "vote", "ols"]
@@ -50,7 +52,7 @@ class Outcomes(StrictModel):
     keep: Literal["high", "low"] = "low"
 
 
-class BlendSpec(StrictModel):
+class BlendSpec(ScoreSpec):
     """A score made from scores, in ``scores/<name>.yaml`` or inside a recipe.
 
     Attributes:
@@ -63,8 +65,6 @@ class BlendSpec(StrictModel):
         missing: a row lacking an input: ``drop`` gives it no score, ``median`` fills in the median of the scope,
             ``raise`` fails.
         outcomes: for ``ols``.
-        doc: what it is for.
-        paper: where it comes from.
     """
 
     how: How
@@ -73,8 +73,6 @@ class BlendSpec(StrictModel):
     quantile_range: tuple[float, float] = (0.25, 0.75)
     missing: Literal["drop", "median", "raise"] = "drop"
     outcomes: Outcomes | None = None
-    doc: str = ""
-    paper: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> "BlendSpec":
@@ -172,7 +170,7 @@ def fit_outcomes(spec: BlendSpec, observed: Mapping[str, np.ndarray]) -> Fit:
         BlendError: a column is missing, there are fewer observations than coefficients, or the inputs are collinear.
     """
     assert spec.outcomes is not None, "the schema admits ols only with outcomes"
-    names = [entry.score for entry in spec.inputs]
+    names = inputs_of(spec)
     absent = [name for name in (*names, spec.outcomes.column) if name not in observed]
     if absent:
         raise BlendError(f"{spec.outcomes.uri} lacks the columns {', '.join(absent)}; it has {', '.join(observed)}")
@@ -201,6 +199,24 @@ def fit_outcomes(spec: BlendSpec, observed: Mapping[str, np.ndarray]) -> Fit:
     total = float(((outcome - outcome.mean()) ** 2).sum())
     r_squared = 1 - float((residual**2).sum()) / total if total > 0 else float("nan")
     return Fit(intercept, coefficients, r_squared, len(outcome))
+
+
+def observed_columns(spec: BlendSpec, observed: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return the columns of numbers of an outcomes file, NaN where a cell is empty.
+
+    Raises:
+        BlendError: one that the fit needs holds something else.
+    """
+    assert spec.outcomes is not None, "the schema admits ols only with outcomes"
+    wrong = [name for name, kind in observed.schema.items() if not kind.is_numeric()]
+    needed = {*inputs_of(spec), spec.outcomes.column}
+    if unusable := [name for name in wrong if name in needed]:
+        raise BlendError(f"{spec.outcomes.uri}: the columns {', '.join(unusable)} are not numbers")
+    return {
+        name: observed[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        for name in observed.columns
+        if name not in wrong
+    }
 
 
 def minmax(values: np.ndarray) -> np.ndarray:
@@ -289,3 +305,32 @@ def describe(spec: BlendSpec, fit: Fit | None = None) -> dict[str, Any]:
         return {entry.score: entry.weight for entry in spec.inputs}
     found = {entry.score: float(c) for entry, c in zip(spec.inputs, fit.coefficients, strict=True)}
     return {**found, "intercept": fit.intercept, "r_squared": fit.r_squared, "observations": fit.observations}
+
+
+def score_pool(spec: BlendSpec, given: Given) -> PoolScore:
+    """Return the score of a file; beside its picture the scores that it is made of."""
+    fit = fit_outcomes(spec, observed_columns(spec, given.outcomes)) if spec.outcomes else None
+    made = blend(spec, given.scores, given.keep, given.sources, fit)
+    facts = {f"weight: {score}": value for score, value in describe(spec, fit).items()}
+    return PoolScore(made, shown=given.scores, facts=facts)
+
+
+def inputs_of(spec: BlendSpec) -> list[str]:
+    """Return the scores that a blend is made of."""
+    return [entry.score for entry in spec.inputs]
+
+
+KIND = ScoreKind(
+    name="blend",
+    ways=get_args(How),
+    spec=BlendSpec,
+    # A blend is made to be maximised, whatever is kept of its inputs.
+    keep="high",
+    reads=inputs_of,
+    needs=lambda spec: [Need("outcomes", "outcomes", spec.outcomes.uri)] if spec.outcomes else [],
+    identity=lambda spec, keep, clustered: [spec.model_dump(mode="json"), dict(keep)],
+    about=lambda spec: f"{spec.how} of {', '.join(inputs_of(spec))}.",
+    compute=score_pool,
+    caption="{name} and its inputs",
+)
+"""The kind of the files whose ``how`` is one of the ways to make one score of several."""

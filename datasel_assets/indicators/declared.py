@@ -1,46 +1,35 @@
-"""The kinds of scores that are written as files, one file one column: blends, DSIR, predictability, sensitivity.
+"""Which kinds of scores are written as files, one file one column: blends, DSIR, predictability, sensitivity.
 
-Belongs here: which kinds there are, which values of each are kept, which other scores one reads. Does not: any kind
-(one file each beside this one), the files (``registry``), the tables (``defs``).
+Belongs here: the list of them, and the kind of a file. Does not: what a kind is (``score_kind``), any kind (one file
+each beside this one), the files (``registry``), the tables (``tables.scores``).
 """
 
 from types import MappingProxyType
 
-from datasel_assets.indicators.base import Indicator, Keep
-from datasel_assets.indicators.blend import BlendSpec
-from datasel_assets.indicators.predictability import PredictabilitySpec, predictability
-from datasel_assets.indicators.sensitivity import SensitivitySpec, sensitivity
-from datasel_assets.indicators.text.dsir import DsirSpec, dsir_log_ratio
+from datasel_assets.indicators import blend, predictability, sensitivity
+from datasel_assets.indicators.score_kind import ScoreKind, ScoreSpec
+from datasel_assets.indicators.text import dsir
 
-ScoreSpec = BlendSpec | DsirSpec | PredictabilitySpec | SensitivitySpec
-"""What a file in ``scores/`` may hold."""
-
-BLEND, DSIR, PREDICTABILITY, SENSITIVITY = "blend", "dsir", "predictability", "sensitivity"
-
-KINDS: MappingProxyType[str, type[ScoreSpec]] = MappingProxyType(
-    {BLEND: BlendSpec, DSIR: DsirSpec, PREDICTABILITY: PredictabilitySpec, SENSITIVITY: SensitivitySpec}
+KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
+    {kind.name: kind for kind in (blend.KIND, dsir.KIND, predictability.KIND, sensitivity.KIND)}
 )
-"""Family (the first part of the score's name in a recipe) -> what its files say."""
+"""Family (the first part of the score's name in a recipe) -> its kind."""
 
-DECLARED: MappingProxyType[str, Indicator] = MappingProxyType(
-    {DSIR: dsir_log_ratio, PREDICTABILITY: predictability, SENSITIVITY: sensitivity}
-)
-"""Family -> the indicator that its columns hold; blends are their own."""
+DSIR = dsir.KIND.name  # TRANSITION: the comparison of recipes asks ``targets_of`` instead
 
-
-def family_of(spec: ScoreSpec) -> str:
-    """Return the family that the score of a file belongs to."""
-    return next(family for family, kind in KINDS.items() if isinstance(spec, kind))
+_BY_SPEC = {kind.spec: kind for kind in KINDS.values()}
 
 
-def keep_of(spec: ScoreSpec) -> Keep:
-    """Return which values of the score are kept; a blend is always to be maximised."""
-    family = family_of(spec)
-    return DECLARED[family].keep if family in DECLARED else "high"
+def kind_of(spec: ScoreSpec) -> ScoreKind:
+    """Return the kind of the score of a file."""
+    return _BY_SPEC[type(spec)]
 
 
-def scores_read(spec: ScoreSpec) -> list[str]:
-    """Return the names of the scores that it is made from."""
-    if isinstance(spec, BlendSpec):
-        return [entry.score for entry in spec.inputs]
-    return [spec.loss] if isinstance(spec, SensitivitySpec) else []
+def score_name(name: str, spec: ScoreSpec) -> str:
+    """Return how recipes call the score of the file ``name``."""
+    return f"{kind_of(spec).name}.{name}"
+
+
+def targets_of(spec: ScoreSpec) -> set[str]:
+    """Return the targets that a score measures the distance to."""
+    return {str(need.name) for need in kind_of(spec).needs(spec) if need.what == "example"}

@@ -4,6 +4,7 @@ Belongs here: exact and approximate k nearest neighbours of a pool, brought up t
 indicators over them. Does not: clusters (``clusters``), duplicates (``corpus``), how vectors are read.
 """
 
+import inspect
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,6 +157,20 @@ NEIGHBOURS = {
     for found in (nearest_distance, knn_distance, mean_neighbour_distance, centroid_distance, row_variance)
 }
 """Indicators of the family ``neighbours``."""
+
+
+def neighbour_scores(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of the family, float64 (n,) each.
+
+    Args:
+        inputs: what the indicators take, by the name that they give it: ``distance`` (n, k) to the neighbours,
+            ``cosine_distance`` (n,) to the centre of the cluster, ``vectors`` (n, d).
+
+    Raises:
+        KeyError: an indicator takes something that is not given.
+    """
+    taken = {name: inspect.signature(found.compute).parameters for name, found in NEIGHBOURS.items()}
+    return {name: NEIGHBOURS[name](*(inputs[wanted] for wanted in wants)) for name, wants in taken.items()}
 
 
 def _kth(distance: np.ndarray, k: int) -> np.ndarray:

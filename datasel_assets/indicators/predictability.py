@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from datasel_assets.clusters.hash_sample import hash_sample
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.ridge import ridge_classifier
-from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind, ScoreSpec
+from datasel_assets.schema import Slug
 
 RIDGE = 1e-3
 """Penalty on the squared weights, as a share of the mean variance of the vectors' coordinates."""
@@ -20,7 +21,7 @@ RIDGE = 1e-3
 _BLOCK_NUMBERS = 1 << 23
 
 
-class PredictabilitySpec(StrictModel):
+class PredictabilitySpec(ScoreSpec):
     """A score of how predictable a row's label is, in ``scores/<name>.yaml``.
 
     Attributes:
@@ -34,8 +35,6 @@ class PredictabilitySpec(StrictModel):
         threshold: rows that are told less often than this are not removed; goes with ``remove``.
         leave: rows that are left at least; goes with ``remove``.
         seed: another seed, other splits.
-        doc: what it is for.
-        paper: where it comes from.
     """
 
     how: Literal["predictability"]
@@ -47,7 +46,6 @@ class PredictabilitySpec(StrictModel):
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
     leave: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    doc: str = ""
     paper: str = "Adversarial Filters of Dataset Biases (AFLite, arXiv 2002.04108)"
 
     @model_validator(mode="after")
@@ -178,3 +176,55 @@ def removal_score(p: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         rounds: see there.
     """
     return np.where(rounds > 0, 2 - (rounds - p) / max(int(rounds.max(initial=0)), 1), p)
+
+
+def score_pool(spec: PredictabilitySpec, given: Given) -> PoolScore:
+    """Return the score of a file, beside it the accuracy and the round of the removal."""
+    labels = given.clusters if spec.label == "cluster" else np.unique(given.sources, return_inverse=True)[1]
+    splits = {"splits": spec.splits, "train_rows": spec.train_rows, "seed": spec.seed}
+    if spec.remove is None:
+        accuracy = predictability(given.vectors, labels, given.row_ids, **splits)
+        rounds = np.zeros(len(labels), np.int64)
+    else:
+        accuracy, rounds = adversarial_filter(
+            given.vectors, labels, given.row_ids, spec.remove, spec.threshold, spec.leave, **splits
+        )
+    known = np.isfinite(accuracy)
+    commonest = np.bincount(labels[known]).max() / known.sum() if known.any() else np.nan
+    facts = {
+        "mean_accuracy": float(np.mean(accuracy[known])) if known.any() else float("nan"),
+        "rounds_of_removal": int(rounds.max(initial=0)),
+        "rows_removed": int(np.count_nonzero(rounds)),
+        "share_of_the_commonest_label": float(commonest),
+        "labels": len(np.unique(labels[labels >= 0])),
+    }
+    return PoolScore(removal_score(accuracy, rounds), {"accuracy": accuracy, "round": rounds}, facts=facts)
+
+
+KIND = ScoreKind(
+    name="predictability",
+    ways=("predictability",),
+    spec=PredictabilitySpec,
+    keep=predictability.keep,
+    indicator=predictability,
+    needs=lambda spec: (
+        Need("vector", "representation", spec.representation),
+        Need(spec.label, f"label: {spec.label}"),
+    ),
+    identity=lambda spec, keep, clustered: [
+        predictability.version,
+        spec.model_dump(mode="json", exclude={"doc", "paper"}),
+        clustered if spec.label == "cluster" else None,
+    ],
+    about=lambda spec: (
+        f"How often a linear classifier on the vectors of `{spec.representation}` that was not trained on a row finds "
+        f"its {spec.label}. A statistic of the whole pool: made again for all rows when any row, vector or label "
+        "changes."
+    ),
+    compute=score_pool,
+    columns={
+        "accuracy": "The same in the last round that the row took part in; without rounds it is the score.",
+        "round": "The round in which the row was removed; 0: it was not.",
+    },
+)
+"""The kind of the files with ``how: predictability``."""

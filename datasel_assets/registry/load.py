@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasel_assets.indicators.blend import BlendSpec
-from datasel_assets.indicators.declared import ScoreSpec
+from datasel_assets.indicators.score_kind import ScoreSpec
 from datasel_assets.recipes.schema import OWN_GROUPS, RecipeSpec
 from datasel_assets.registry.base import load_folder, no_such_file
 from datasel_assets.registry.categories import CategoriesSpec

@@ -19,8 +19,9 @@ import polars as pl
 from pydantic import Field
 
 from datasel_assets.indicators.base import indicator
+from datasel_assets.indicators.score_kind import Need, ScoreKind, ScoreSpec
 from datasel_assets.indicators.text.batch import Ragged, TextBatch
-from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.schema import Slug
 
 NGRAMS = 2
 BUCKETS = 10_000
@@ -28,7 +29,7 @@ SMOOTHING = 1e-8
 """Added to both probabilities inside the logarithms, as the package does."""
 
 
-class DsirSpec(StrictModel):
+class DsirSpec(ScoreSpec):
     """A score toward a target, in ``scores/<name>.yaml``: the DSIR log importance weight of each row.
 
     Attributes:
@@ -44,8 +45,6 @@ class DsirSpec(StrictModel):
             Alpaca rows reaches 0.02 when a quarter of its n-grams have become those of grade-school maths; the old
             weights then still give 97 % of the best 700 of 20,000 rows.
         sample: rows of the pool (by the hash of their id) that the drift is measured on.
-        doc: what it is for.
-        paper: where it comes from.
     """
 
     how: Literal["dsir"]
@@ -55,7 +54,6 @@ class DsirSpec(StrictModel):
     prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     drift: Annotated[float, Field(gt=0, le=1)] = 0.02
     sample: Annotated[int, Field(ge=1)] = 4000
-    doc: str = ""
     paper: str = "Data Selection for Language Models via Importance Resampling (arXiv 2302.03169)"
 
 
@@ -176,3 +174,16 @@ def _classes() -> np.ndarray:
             for match in regex.finditer(expression, characters):
                 found[first + match.start() : first + match.end()] = kind
     return found
+
+
+KIND = ScoreKind(
+    name="dsir",
+    ways=("dsir",),
+    spec=DsirSpec,
+    keep=dsir_log_ratio.keep,
+    per="source",
+    indicator=dsir_log_ratio,
+    needs=lambda spec: (Need("example", "target", spec.target),),
+    about=lambda spec: f"Log importance weight toward `{spec.target}` by hashed 1- to {spec.n}-grams.",
+)
+"""The kind of the files with ``how: dsir``."""

@@ -1,0 +1,19 @@
+"""Tables of the files in ``scores/``: one column each, by the kind that the file says.
+
+Belongs here: which tables a file means. Does not belong here: the kinds (``indicators.declared``), the tables.
+"""
+
+from datasel_assets.indicators.declared import kind_of
+from datasel_assets.registry.load import Registry
+from datasel_assets.tables.scores.dsir import DSIR, dsir_tables
+from datasel_assets.tables.scores.pool_score import pool_score_tables
+from datasel_assets.tables.table import Table
+
+OF_THEIR_OWN = {DSIR.name: dsir_tables}
+"""Kinds whose scores are not computed over the whole pool at once."""
+
+
+def declared_tables(name: str, registry: Registry) -> list[Table]:
+    """Return the tables of ``scores/<name>.yaml``, upstream first."""
+    tables = OF_THEIR_OWN.get(kind_of(registry.scores[name]).name, pool_score_tables)
+    return tables(name, registry)

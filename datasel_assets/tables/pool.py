@@ -14,6 +14,7 @@ import polars as pl
 from datasel_assets.recipes.inputs import category_column
 from datasel_assets.samplers.vectors import ArrayVectors
 from datasel_assets.storage.lake import MissingTableError
+from datasel_assets.storage.sorted_ids import positions
 
 # TRANSITION: others import these from here.
 from datasel_assets.storage.vectors import vector_array, vector_block, vector_type, vectors_of
@@ -128,18 +129,6 @@ def read_vectors(warehouse: Warehouse, representation: str, pool: pl.DataFrame) 
             matrix[rows] = vector_block(batch.column(1), np.float16)[usable]
             missing[rows] = False
     return PoolVectors(ArrayVectors(matrix), missing)
-
-
-def positions(wanted: pl.Series, ids: pl.Series) -> np.ndarray:
-    """Return where each of the ``wanted`` stands among sorted, distinct ``ids``: int64 (n,), -1 where it does not.
-
-    >>> positions(pl.Series(["b", "x"]), pl.Series(["a", "b", "c"]))
-    array([ 1, -1])
-    """
-    if ids.is_empty():
-        return np.full(len(wanted), -1, np.int64)
-    places = ids.search_sorted(wanted, "left").cast(pl.Int64).clip(0, len(ids) - 1)
-    return places.set(ids.gather(places) != wanted, -1).to_numpy()
 
 
 def _matrix(warehouse: Warehouse, n: int, dim: int) -> np.ndarray:

@@ -5,9 +5,12 @@ Belongs here: which tables a file means. Does not belong here: the kinds (``indi
 
 from datasel_assets.indicators.declared import kind_of
 from datasel_assets.registry.load import Registry
-from datasel_assets.tables.scores.dsir import DSIR, dsir_tables
-from datasel_assets.tables.scores.pool_score import pool_score_tables
+from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
+from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
+
+DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS)
+"""All kinds of tables that files in ``scores/`` may mean."""
 
 OF_THEIR_OWN = {DSIR.name: dsir_tables}
 """Kinds whose scores are not computed over the whole pool at once."""

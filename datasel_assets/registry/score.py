@@ -126,12 +126,15 @@ def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
 
 def _absent(need: Need, representations: Mapping[str, RepresentationSpec], targets: set[str]) -> str | None:
     """Return what a score needs beside other scores and is not there, in words."""
-    folder, there = _FOLDER.get(need.what), {"targets": targets, "representations": set(representations)}
-    if folder and need.name is not None and need.name not in there[folder]:
-        return no_such_file(need.key, need.name, folder, there[folder])
-    clustered = sorted(name for name, found in representations.items() if found.clusters)
-    if need.what not in ("cluster", "distance") or need.name in clustered or (need.name is None and clustered):
+    folder = _FOLDER.get(need.what)
+    there = targets if folder == "targets" else set(representations)
+    if folder and need.name is not None and need.name not in there:
+        return no_such_file(need.key, need.name, folder, there)
+    if need.what not in ("cluster", "distance"):
         return None
+    clustered = sorted(name for name, found in representations.items() if found.clusters)
     if need.name is None:
-        return f"{need.key} needs a file in representations/ with a 'clusters:' block"
+        return None if clustered else f"{need.key} needs a file in representations/ with a 'clusters:' block"
+    if need.name in clustered:
+        return None
     return f"{need.key}: {need.name!r} has no 'clusters:' block; those with one: {', '.join(clustered) or 'none'}"

@@ -221,7 +221,7 @@ def _units(
         changed = [name for name in names if name in plan.changed]
         for is_new, ids, own in ((True, plan.new, names), (False, plan.reused, changed)):
             units = []
-            for group, positions, rows in _slices(part, ids, table.unit_rows) if own and len(ids) else ():
+            for group, places, rows in _slices(part, ids, table.unit_rows) if own and len(ids) else ():
                 what = [
                     ids_digest(rows),
                     {name: versions[name] for name in own},
@@ -237,7 +237,7 @@ def _units(
                     "arguments": dict(arguments),
                     "file": str(part.path),
                     "group": group,
-                    "positions": positions,
+                    "positions": places,
                     "reads": list(work.reads),
                     "columns": own,
                     "lines": lines.as_plain() if lines else None,

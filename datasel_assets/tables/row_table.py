@@ -259,8 +259,8 @@ def _slices(part: Part, wanted: pl.Series, rows: int) -> Iterator[tuple[int, lis
     metadata = pq.read_metadata(part.path)
     for group in range(metadata.num_row_groups):
         size = metadata.row_group(group).num_rows
-        positions = is_wanted[start : start + size].arg_true()
-        own = pl.DataFrame({"id": ids[start : start + size].gather(positions), "position": positions}).sort("id")
+        chosen = is_wanted[start : start + size].arg_true()
+        own = pl.DataFrame({"id": ids[start : start + size].gather(chosen), "position": chosen}).sort("id")
         for piece in own.iter_slices(rows):
             yield group, piece["position"].to_list(), piece["id"]
         start += size

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
-from datasel_assets.indicators.declared import DECLARED
+from datasel_assets.indicators.blend import KIND as BLEND
+from datasel_assets.indicators.declared import KINDS
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import TOKENS
-from datasel_assets.specs.blend import BlendSpec
-from datasel_assets.specs.score import BLEND
 
 PAGE = Path(__file__).with_name("indicators.md")
 LANGUAGE_MODEL = "<name of a file in language_models/>"
@@ -40,7 +39,8 @@ stands in [declared_scores.md](declared_scores.md).
 def page() -> str:
     """Return the whole page."""
     parts = [HEAD]
-    declared = {family: {SCORE: replace(found, name=SCORE)} for family, found in DECLARED.items()}
+    made = {name: kind.indicator for name, kind in KINDS.items() if kind.indicator}
+    declared = {family: {SCORE: replace(found, name=SCORE)} for family, found in made.items()}
     tags = tag_indicators(["<name of a file in tags/>"])
     for family, indicators in {**FAMILIES, LANGUAGE_MODEL: TOKENS, TAGS: tags, **declared}.items():
         parts.append(f"\n## Family `{family}`\n")
@@ -68,10 +68,10 @@ def _section(indicator: Indicator) -> str:
 
 def _blends() -> str:
     """Return the family whose columns have the indicators that their files name, and the file's source."""
-    doc = inspect.getdoc(BlendSpec) or ""
+    doc = inspect.getdoc(BLEND.spec) or ""
     how = " ".join(doc.partition("    how: ")[2].partition("\n    inputs:")[0].split())
     return (
-        f"\n## Family `{BLEND}`\n\n### `{SCORE}`\n\n{doc.partition(chr(10))[0]}\n\nBy its `how`: {how}\n\n"
+        f"\n## Family `{BLEND.name}`\n\n### `{SCORE}`\n\n{doc.partition(chr(10))[0]}\n\nBy its `how`: {how}\n\n"
         "Keep high, whatever is kept of the inputs; ranges hold for weights above 0. Source: `paper` of the file."
     )
 

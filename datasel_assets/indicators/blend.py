@@ -6,11 +6,13 @@ The result is always to be maximised.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
+import polars as pl
 
-from datasel_assets.specs.blend import BlendInput, BlendSpec
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
+from datasel_assets.specs.blend import BlendInput, BlendSpec, How
 
 
 class BlendError(ValueError):
@@ -86,7 +88,7 @@ def fit_outcomes(spec: BlendSpec, observed: Mapping[str, np.ndarray]) -> Fit:
         BlendError: a column is missing, there are fewer observations than coefficients, or the inputs are collinear.
     """
     assert spec.outcomes is not None, "the schema admits ols only with outcomes"
-    names = [entry.score for entry in spec.inputs]
+    names = inputs_of(spec)
     absent = [name for name in (*names, spec.outcomes.column) if name not in observed]
     if absent:
         raise BlendError(f"{spec.outcomes.uri} lacks the columns {', '.join(absent)}; it has {', '.join(observed)}")
@@ -115,6 +117,24 @@ def fit_outcomes(spec: BlendSpec, observed: Mapping[str, np.ndarray]) -> Fit:
     total = float(((outcome - outcome.mean()) ** 2).sum())
     r_squared = 1 - float((residual**2).sum()) / total if total > 0 else float("nan")
     return Fit(intercept, coefficients, r_squared, len(outcome))
+
+
+def observed_columns(spec: BlendSpec, observed: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return the columns of numbers of an outcomes file, NaN where a cell is empty.
+
+    Raises:
+        BlendError: one that the fit needs holds something else.
+    """
+    assert spec.outcomes is not None, "the schema admits ols only with outcomes"
+    wrong = [name for name, kind in observed.schema.items() if not kind.is_numeric()]
+    needed = {*inputs_of(spec), spec.outcomes.column}
+    if unusable := [name for name in wrong if name in needed]:
+        raise BlendError(f"{spec.outcomes.uri}: the columns {', '.join(unusable)} are not numbers")
+    return {
+        name: observed[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        for name in observed.columns
+        if name not in wrong
+    }
 
 
 def minmax(values: np.ndarray) -> np.ndarray:
@@ -203,3 +223,32 @@ def describe(spec: BlendSpec, fit: Fit | None = None) -> dict[str, Any]:
         return {entry.score: entry.weight for entry in spec.inputs}
     found = {entry.score: float(c) for entry, c in zip(spec.inputs, fit.coefficients, strict=True)}
     return {**found, "intercept": fit.intercept, "r_squared": fit.r_squared, "observations": fit.observations}
+
+
+def score_pool(spec: BlendSpec, given: Given) -> PoolScore:
+    """Return the score of a file; beside its picture the scores that it is made of."""
+    fit = fit_outcomes(spec, observed_columns(spec, given.outcomes)) if spec.outcomes else None
+    made = blend(spec, given.scores, given.keep, given.sources, fit)
+    facts = {f"weight: {score}": value for score, value in describe(spec, fit).items()}
+    return PoolScore(made, shown=given.scores, facts=facts)
+
+
+def inputs_of(spec: BlendSpec) -> list[str]:
+    """Return the scores that a blend is made of."""
+    return [entry.score for entry in spec.inputs]
+
+
+KIND = ScoreKind(
+    name="blend",
+    ways=get_args(How),
+    spec=BlendSpec,
+    # A blend is made to be maximised, whatever is kept of its inputs.
+    keep="high",
+    reads=inputs_of,
+    needs=lambda spec: [Need("outcomes", "outcomes", spec.outcomes.uri)] if spec.outcomes else [],
+    identity=lambda spec, keep, clustered: [spec.model_dump(mode="json"), dict(keep)],
+    about=lambda spec: f"{spec.how} of {', '.join(inputs_of(spec))}.",
+    compute=score_pool,
+    caption="{name} and its inputs",
+)
+"""The kind of the files whose ``how`` is one of the ways to make one score of several."""

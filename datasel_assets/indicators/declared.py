@@ -1,24 +1,36 @@
-"""The indicators behind scores that are written as files, one file one column: DSIR, predictability, sensitivity.
+"""Which kinds of scores are written as files, one file one column: blends, DSIR, predictability, sensitivity.
 
-Belongs here: which indicator the columns of a kind hold, which values of it are kept. Does not: the indicators (one
-file each beside this one), what the files say (``specs.score``), the tables (``tables.scores``).
+Belongs here: the list of them, and the kind of a file. Does not: what a kind is (``score_kind``), any kind (one file
+each beside this one), the files (``registry``), the tables (``tables.scores``).
 """
 
 from types import MappingProxyType
 
-from datasel_assets.indicators.base import Indicator, Keep
-from datasel_assets.indicators.predictability import predictability
-from datasel_assets.indicators.sensitivity import sensitivity
-from datasel_assets.indicators.text.dsir import dsir_log_ratio
-from datasel_assets.specs.score import DSIR, PREDICTABILITY, SENSITIVITY, ScoreSpec, family_of
+from datasel_assets.indicators import blend, predictability, sensitivity
+from datasel_assets.indicators.score_kind import ScoreKind
+from datasel_assets.indicators.text import dsir
+from datasel_assets.specs.score import ScoreSpec
 
-DECLARED: MappingProxyType[str, Indicator] = MappingProxyType(
-    {DSIR: dsir_log_ratio, PREDICTABILITY: predictability, SENSITIVITY: sensitivity}
+KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
+    {kind.name: kind for kind in (blend.KIND, dsir.KIND, predictability.KIND, sensitivity.KIND)}
 )
-"""Family -> the indicator that its columns hold; blends are their own."""
+"""Family (the first part of the score's name in a recipe) -> its kind."""
+
+DSIR = dsir.KIND.name  # TRANSITION: the comparison of recipes asks ``targets_of`` instead
+
+_BY_SPEC = {kind.spec: kind for kind in KINDS.values()}
 
 
-def keep_of(spec: ScoreSpec) -> Keep:
-    """Return which values of the score are kept; a blend is always to be maximised."""
-    family = family_of(spec)
-    return DECLARED[family].keep if family in DECLARED else "high"
+def kind_of(spec: ScoreSpec) -> ScoreKind:
+    """Return the kind of the score of a file."""
+    return _BY_SPEC[type(spec)]
+
+
+def score_name(name: str, spec: ScoreSpec) -> str:
+    """Return how recipes call the score of the file ``name``."""
+    return f"{kind_of(spec).name}.{name}"
+
+
+def targets_of(spec: ScoreSpec) -> set[str]:
+    """Return the targets that a score measures the distance to."""
+    return {str(need.name) for need in kind_of(spec).needs(spec) if need.what == "example"}

@@ -3,6 +3,8 @@
 Belongs here: the indicators. Does not: the search for neighbours (``arrays.nearest_neighbours``), clusters.
 """
 
+import inspect
+
 import numpy as np
 
 from datasel_assets.arrays.nearest_neighbours import with_direction
@@ -79,6 +81,20 @@ NEIGHBOURS = {
     for found in (nearest_distance, knn_distance, mean_neighbour_distance, centroid_distance, row_variance)
 }
 """Indicators of the family ``neighbours``."""
+
+
+def neighbour_scores(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of the family, float64 (n,) each.
+
+    Args:
+        inputs: what the indicators take, by the name that they give it: ``distance`` (n, k) to the neighbours,
+            ``cosine_distance`` (n,) to the centre of the cluster, ``vectors`` (n, d).
+
+    Raises:
+        KeyError: an indicator takes something that is not given.
+    """
+    taken = {name: inspect.signature(found.compute).parameters for name, found in NEIGHBOURS.items()}
+    return {name: NEIGHBOURS[name](*(inputs[wanted] for wanted in wants)) for name, wants in taken.items()}
 
 
 def _kth(distance: np.ndarray, k: int) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.ridge import ridge_classifier
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
+from datasel_assets.specs.score import PredictabilitySpec
 
 RIDGE = 1e-3
 """Penalty on the squared weights, as a share of the mean variance of the vectors' coordinates."""
@@ -136,3 +138,55 @@ def removal_score(p: np.ndarray, rounds: np.ndarray) -> np.ndarray:
         rounds: see there.
     """
     return np.where(rounds > 0, 2 - (rounds - p) / max(int(rounds.max(initial=0)), 1), p)
+
+
+def score_pool(spec: PredictabilitySpec, given: Given) -> PoolScore:
+    """Return the score of a file, beside it the accuracy and the round of the removal."""
+    labels = given.clusters if spec.label == "cluster" else np.unique(given.sources, return_inverse=True)[1]
+    splits = {"splits": spec.splits, "train_rows": spec.train_rows, "seed": spec.seed}
+    if spec.remove is None:
+        accuracy = predictability(given.vectors, labels, given.row_ids, **splits)
+        rounds = np.zeros(len(labels), np.int64)
+    else:
+        accuracy, rounds = adversarial_filter(
+            given.vectors, labels, given.row_ids, spec.remove, spec.threshold, spec.leave, **splits
+        )
+    known = np.isfinite(accuracy)
+    commonest = np.bincount(labels[known]).max() / known.sum() if known.any() else np.nan
+    facts = {
+        "mean_accuracy": float(np.mean(accuracy[known])) if known.any() else float("nan"),
+        "rounds_of_removal": int(rounds.max(initial=0)),
+        "rows_removed": int(np.count_nonzero(rounds)),
+        "share_of_the_commonest_label": float(commonest),
+        "labels": len(np.unique(labels[labels >= 0])),
+    }
+    return PoolScore(removal_score(accuracy, rounds), {"accuracy": accuracy, "round": rounds}, facts=facts)
+
+
+KIND = ScoreKind(
+    name="predictability",
+    ways=("predictability",),
+    spec=PredictabilitySpec,
+    keep=predictability.keep,
+    indicator=predictability,
+    needs=lambda spec: (
+        Need("vector", "representation", spec.representation),
+        Need(spec.label, f"label: {spec.label}"),
+    ),
+    identity=lambda spec, keep, clustered: [
+        predictability.version,
+        spec.model_dump(mode="json", exclude={"doc", "paper"}),
+        clustered if spec.label == "cluster" else None,
+    ],
+    about=lambda spec: (
+        f"How often a linear classifier on the vectors of `{spec.representation}` that was not trained on a row finds "
+        f"its {spec.label}. A statistic of the whole pool: made again for all rows when any row, vector or label "
+        "changes."
+    ),
+    compute=score_pool,
+    columns={
+        "accuracy": "The same in the last round that the row took part in; without rounds it is the score.",
+        "round": "The round in which the row was removed; 0: it was not.",
+    },
+)
+"""The kind of the files with ``how: predictability``."""

@@ -7,6 +7,8 @@ sampler: Gumbel top-k with temperature 1). The distance alone is ``neighbours.ce
 import numpy as np
 
 from datasel_assets.indicators.base import indicator
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
+from datasel_assets.specs.score import SensitivitySpec
 
 
 @indicator(keep="high", source="Axiotis et al. 2024 (arXiv 2402.17327), Algorithm 1; survey section 4.3 with errata")
@@ -46,3 +48,35 @@ def sensitivity(
     found = at_centre[clusters[known]] + distance_weight * 2.0 * np.maximum(away[known], 0.0)
     result[known] = np.log(found, out=np.full(len(found), np.nan), where=found > 0)
     return result
+
+
+def score_pool(spec: SensitivitySpec, given: Given) -> PoolScore:
+    """Return the score of a file; beside its picture the two terms that it is made of."""
+    loss = given.scores[spec.loss]
+    found = sensitivity(given.clusters, given.distance, loss, spec.distance_weight)
+    spread = spec.distance_weight * 2.0 * given.distance
+    # What the loss does not explain is distance; a share near 0 or 1 says that one term decides alone.
+    share = float(np.nanmean(spread / np.exp(found))) if np.isfinite(found).any() else 0.0
+    shown = {spec.loss: loss, "distance": given.distance}
+    return PoolScore(found, shown=shown, facts={"mean_share_of_distance": share})
+
+
+KIND = ScoreKind(
+    name="sensitivity",
+    ways=("sensitivity",),
+    spec=SensitivitySpec,
+    keep=sensitivity.keep,
+    indicator=sensitivity,
+    reads=lambda spec: (spec.loss,),
+    needs=lambda spec: (Need("distance", "representation", spec.representation),),
+    identity=lambda spec, keep, clustered: [
+        sensitivity.version,
+        spec.model_dump(mode="json", exclude={"doc", "paper"}),
+    ],
+    about=lambda spec: (
+        f"Log of {spec.loss} at the row nearest to the centre of the row's cluster plus {spec.distance_weight:g} times "
+        "its squared distance from there. Made again for all rows when any of them changes."
+    ),
+    compute=score_pool,
+)
+"""The kind of the files with ``how: sensitivity``."""

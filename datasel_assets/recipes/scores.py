@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datasel_assets.indicators.blend import KIND as BLEND
 from datasel_assets.indicators.blend import blend, percentile_rank
 from datasel_assets.recipes.schema import RecipeSpec, SelectSpec
-
-BLENDS = "blend"
-"""Family of the scores that are made from scores."""
 
 
 def with_blends(spec: RecipeSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -> pl.DataFrame:
@@ -22,7 +20,7 @@ def with_blends(spec: RecipeSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -
     made = {}
     for name, own in spec.scores.items():
         values = {entry.score: numbers(pool, entry.score) for entry in own.inputs}
-        made[f"{BLENDS}.{name}"] = pl.Series(blend(own, values, keep, pool["source"].to_numpy().astype(np.str_)))
+        made[f"{BLEND.name}.{name}"] = pl.Series(blend(own, values, keep, pool["source"].to_numpy().astype(np.str_)))
     return pool.with_columns(**{name: column.fill_nan(None) for name, column in made.items()})
 
 

@@ -1,4 +1,4 @@
-"""Which scores there are, by the name that recipes use: ``<family>.<column>``, and ``blend.<name>`` for a file.
+"""Which scores there are, by the name that recipes use: ``<family>.<column>``, ``<kind>.<name>`` for a file.
 
 Belongs here: the list of names with their keep signs, which kind a file in ``scores/`` is, and what is wrong with one
 that refers to others. Does not: the indicators (``indicators``), the kinds themselves (``indicators.declared``).
@@ -7,30 +7,30 @@ that refers to others. Does not: the indicators (``indicators``), the kinds them
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.declared import keep_of
+from datasel_assets.indicators.declared import KINDS, kind_of, score_name
+from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError, no_such_file
 from datasel_assets.schema import suggestion
-from datasel_assets.specs.blend import BlendSpec, How
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.representation import RepresentationSpec
-from datasel_assets.specs.score import (
-    KINDS,
-    DsirSpec,
-    PredictabilitySpec,
-    ScoreSpec,
-    SensitivitySpec,
-    family_of,
-    scores_read,
-)
+from datasel_assets.specs.score import ScoreSpec
 
 RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
 """Families that no language model may be named after."""
+
+_FOLDER = {
+    "example": "targets",
+    "vector": "representations",
+    "cluster": "representations",
+    "distance": "representations",
+}
+"""What a score needs -> the folder that it is in."""
 
 
 def spec_model(document: Mapping[str, Any]) -> type[ScoreSpec]:
@@ -39,7 +39,7 @@ def spec_model(document: Mapping[str, Any]) -> type[ScoreSpec]:
     Raises:
         RegistryError: there is no such key, or it names no way to make a score.
     """
-    ways = {**dict.fromkeys(get_args(How), BlendSpec), **{kind: KINDS[kind] for kind in KINDS if kind != "blend"}}
+    ways = {way: kind.spec for kind in KINDS.values() for way in kind.ways}
     if "how" not in document:
         raise RegistryError(f"how: this key is required. Allowed: {', '.join(ways)}")
     how = document["how"]
@@ -66,7 +66,7 @@ def score_keep(
         for column in indicator.columns
     }
     columns |= {f"{TAGS}.{column}": indicator.keep for column, indicator in tag_indicators(tags).items()}
-    return columns | {f"{family_of(spec)}.{name}": keep_of(spec) for name, spec in declared.items()}
+    return columns | {score_name(name, spec): kind_of(spec).keep for name, spec in declared.items()}
 
 
 def unreadable(
@@ -99,7 +99,9 @@ def score_errors(
     known = score_keep(declared, language_models, tags)
     errors = {}
     for name, spec in declared.items():
-        message = _absent(spec, representations, set(targets)) or unreadable(scores_read(spec), representations, known)
+        kind = kind_of(spec)
+        absent = (_absent(need, representations, set(targets)) for need in kind.needs(spec))
+        message = next(filter(None, absent), None) or unreadable(kind.reads(spec), representations, known)
         if message:
             errors[name] = message
     try:
@@ -116,23 +118,25 @@ def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
     Raises:
         CycleError: some need each other.
     """
-    own = {f"{family_of(spec)}.{name}": name for name, spec in declared.items()}
+    own = {score_name(name, spec): name for name, spec in declared.items()}
     graph = {
-        name: {own[score] for score in scores_read(spec) if score in own} for name, spec in sorted(declared.items())
+        name: {own[score] for score in kind_of(spec).reads(spec) if score in own}
+        for name, spec in sorted(declared.items())
     }
     return list(TopologicalSorter(graph).static_order())
 
 
-def _absent(spec: ScoreSpec, representations: Mapping[str, RepresentationSpec], targets: set[str]) -> str | None:
+def _absent(need: Need, representations: Mapping[str, RepresentationSpec], targets: set[str]) -> str | None:
     """Return what a score needs beside other scores and is not there, in words."""
-    if isinstance(spec, DsirSpec) and spec.target not in targets:
-        return no_such_file("target", spec.target, "targets", targets)
-    if isinstance(spec, PredictabilitySpec | SensitivitySpec) and spec.representation not in representations:
-        return no_such_file("representation", spec.representation, "representations", representations)
+    folder = _FOLDER.get(need.what)
+    there = targets if folder == "targets" else set(representations)
+    if folder and need.name is not None and need.name not in there:
+        return no_such_file(need.key, need.name, folder, there)
+    if need.what not in ("cluster", "distance"):
+        return None
     clustered = sorted(name for name, found in representations.items() if found.clusters)
-    if isinstance(spec, SensitivitySpec) and spec.representation not in clustered:
-        there = ", ".join(clustered) or "none"
-        return f"representation: {spec.representation!r} has no 'clusters:' block; those with one: {there}"
-    if isinstance(spec, PredictabilitySpec) and spec.label == "cluster" and not clustered:
-        return "label: cluster needs a file in representations/ with a 'clusters:' block"
-    return None
+    if need.name is None:
+        return None if clustered else f"{need.key} needs a file in representations/ with a 'clusters:' block"
+    if need.name in clustered:
+        return None
+    return f"{need.key}: {need.name!r} has no 'clusters:' block; those with one: {', '.join(clustered) or 'none'}"

@@ -1,10 +1,9 @@
 """``data/scores/*.yaml``: scores of which each file makes one column: blends, DSIR, predictability, sensitivity.
 
-Belongs here: what such a file may say, which kinds there are, which other scores one reads. Does not: the indicators
-(``indicators``), blends (``blend``, which recipes hold too), the tables.
+Belongs here: what such a file may say. Does not: blends (``blend``, which recipes hold too), what each kind computes
+and is made from (``indicators.declared``), the tables.
 """
 
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -107,22 +106,3 @@ class SensitivitySpec(StrictModel, frozen=True):
 
 ScoreSpec = BlendSpec | DsirSpec | PredictabilitySpec | SensitivitySpec
 """What a file in ``scores/`` may hold."""
-
-BLEND, DSIR, PREDICTABILITY, SENSITIVITY = "blend", "dsir", "predictability", "sensitivity"
-
-KINDS: MappingProxyType[str, type[ScoreSpec]] = MappingProxyType(
-    {BLEND: BlendSpec, DSIR: DsirSpec, PREDICTABILITY: PredictabilitySpec, SENSITIVITY: SensitivitySpec}
-)
-"""Family (the first part of the score's name in a recipe) -> what its files say."""
-
-
-def family_of(spec: ScoreSpec) -> str:
-    """Return the family that the score of a file belongs to."""
-    return next(family for family, kind in KINDS.items() if isinstance(spec, kind))
-
-
-def scores_read(spec: ScoreSpec) -> list[str]:
-    """Return the names of the scores that it is made from."""
-    if isinstance(spec, BlendSpec):
-        return [entry.score for entry in spec.inputs]
-    return [spec.loss] if isinstance(spec, SensitivitySpec) else []

@@ -10,6 +10,10 @@ import polars as pl
 HASHED_ROWS = 1 << 18
 """Ids joined to one text at a time."""
 
+_NO_DIGIT = 255
+_DIGIT = np.full(256, _NO_DIGIT, np.uint8)
+_DIGIT[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+
 
 def digest(value: object) -> str:
     """Return 16 hex digits of BLAKE2b over the canonical JSON of ``value`` (sorted keys, no spaces).
@@ -33,17 +37,33 @@ def ids_digest(row_ids: Iterable[str] | pl.Series) -> str:
 def ids_sum(row_ids: pl.Series) -> str:
     """Return 32 hex digits over the set of row ids that can be merged: their sum modulo 2^128.
 
-    Ids are BLAKE2b hashes already, so that sets differ in their sums as they would in a hash; other names are hashed
-    first. The digest of a union of disjoint sets is :func:`merged_sums` of theirs.
+    Ids are BLAKE2b hashes already, so that sets differ in their sums as they would in a hash; another name counts by
+    its hash. The digest of a union of disjoint sets is :func:`merged_sums` of theirs.
     """
-    hashed = row_ids.str.contains("^[0-9a-f]{32}$")
-    if not hashed.all():
-        row_ids = pl.Series([hashlib.blake2b(row.encode(), digest_size=16).hexdigest() for row in row_ids])
-    raw = np.frombuffer(b"".join(row_ids.str.decode("hex")), dtype=">u4").reshape(-1, 4)
-    # Sums of 32-bit limbs cannot overflow 64 bits below four billion rows.
-    limbs = [int(limb) for limb in raw.sum(axis=0, dtype=np.uint64)]
-    total = sum(limb << (32 * (3 - place)) for place, limb in enumerate(limbs))
+    total = 0
+    for block in row_ids.alias("id").to_frame().iter_slices(HASHED_ROWS):
+        ids = block["id"]
+        digits = _digits(ids)
+        if digits is None:
+            hashed = ids.str.contains("^[0-9a-f]{32}$")
+            names = [hashlib.blake2b(row.encode(), digest_size=16).hexdigest() for row in ids.filter(~hashed)]
+            total += sum(int(name, 16) for name in [*ids.filter(hashed), *names])
+        else:
+            # Sums by place: fifteen times a number of rows cannot overflow 64 bits.
+            by_place = digits.sum(axis=0, dtype=np.uint64)
+            total += sum(int(count) << (4 * (31 - place)) for place, count in enumerate(by_place))
     return f"{total % 2**128:032x}"
+
+
+def _digits(row_ids: pl.Series) -> np.ndarray | None:
+    """Return the hex digits of ids, uint8 (n, 32); None where one of them is not 32 lower-case hex digits."""
+    if not (row_ids.str.len_bytes() == 32).all():
+        return None
+    _, offsets, data = row_ids.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    first = np.frombuffer(offsets, np.int64)[0]
+    text = np.frombuffer(data, np.uint8)[first : first + 32 * len(row_ids)] if data else np.empty(0, np.uint8)
+    digits = _DIGIT[text].reshape(-1, 32)
+    return None if (digits == _NO_DIGIT).any() else digits
 
 
 def merged_sums(sums: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datasel_assets.raw_rows import SourceError
@@ -188,7 +189,7 @@ def _matrix(column: pa.Array, path: Path, name: str) -> np.ndarray:
         raise SourceError(f"{path}: column {name!r} holds {kind}, not lists of numbers")
     if column.null_count:
         raise SourceError(f"{path}: column {name!r} has lines without a vector; leave these lines out")
-    lengths = set(pa.compute.list_value_length(column).to_pylist())
+    lengths = set(pc.list_value_length(column).to_pylist())
     if len(lengths) > 1:
         raise SourceError(f"{path}: vectors in {name!r} differ in length: {', '.join(map(str, sorted(lengths)[:3]))}")
     flat = column.flatten().to_numpy(zero_copy_only=False)

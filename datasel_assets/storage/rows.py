@@ -14,6 +14,7 @@ import pyarrow as pa
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Lake, TableInfo
 from datasel_assets.storage.shards import FAILED, SortedRun, sorted_by_id, stacked, stored_run
+from datasel_assets.storage.sorted_ids import among
 
 BLOCK_ROWS = 8192
 """Rows that are merged at a time."""
@@ -82,28 +83,29 @@ def plan_rows(
     >>> plan.new.to_list(), plan.reused.to_list(), plan.removed, plan.reason
     (['a'], ['b'], 1, 'rows changed')
     """
-    if upstream.n_unique() != len(upstream):
-        raise ValueError(f"upstream ids of {name} are not unique")
     changed = sorted(set(wanted) - set(kept))
     target = upstream.sort()
+    if (target == target.shift(1)).any():
+        raise ValueError(f"upstream ids of {name} are not unique")
     if stored is None:
         return Plan(target, target[:0], 0, changed, [], "first run")
-    gone = int((~stored["row_id"].is_in(target.implode())).sum())
+    gone = int((~among(stored["row_id"], target)).sum())
     if not kept:
         return Plan(target, target[:0], gone, changed, [], "fingerprint changed")
     usable = stored.filter(pl.col(FAILED).is_null()) if FAILED in stored.columns else stored
-    known = target.is_in(usable["row_id"].implode())
+    known = among(target, usable["row_id"].sort())
     new = target.filter(~known)
     reason = "rows changed" if len(new) or gone else "unchanged"
     return Plan(new, target.filter(known), gone, changed, sorted(kept), reason)
 
 
 def stored_ids(lake: Lake, info: TableInfo | None) -> pl.DataFrame | None:
-    """Return ``row_id`` and, where it is there, ``failed`` of a stored table."""
+    """Return ``row_id`` and, where it is there, ``failed`` of a stored table, by row_id."""
     if info is None:
         return None
     scan = lake.scan(info.key)
-    return scan.select([name for name in ("row_id", FAILED) if name in scan.collect_schema().names()]).collect()
+    names = [name for name in ("row_id", FAILED) if name in scan.collect_schema().names()]
+    return scan.select(names).collect().sort("row_id")
 
 
 def merged(plan: Plan, computed: Sequence[Computed], stored: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:

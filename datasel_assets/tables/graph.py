@@ -12,11 +12,11 @@ from datasel_assets.tables.corpus.sources import source_assets, target_asset
 from datasel_assets.tables.language_models.proxy import proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import token_statistics
-from datasel_assets.tables.scores.declared_scores import declared_assets
-from datasel_assets.tables.scores.frequency import frequency_assets
-from datasel_assets.tables.scores.neighbours import neighbours_asset
-from datasel_assets.tables.scores.scores import text_scores
+from datasel_assets.tables.scores.declared import declared_tables
+from datasel_assets.tables.scores.frequency import frequency_tables
+from datasel_assets.tables.scores.neighbours import neighbours_table
 from datasel_assets.tables.scores.tag_scores import tag_scores
+from datasel_assets.tables.scores.text import text_scores
 from datasel_assets.tables.selections.comparison import comparison_asset
 from datasel_assets.tables.selections.proxy_eval import proxy_eval_table
 from datasel_assets.tables.selections.selections import selection_asset
@@ -50,13 +50,13 @@ def all_tables(registry: Registry) -> list[Table]:
     if registry.duplicates:
         assets += duplicate_assets(registry.duplicates, registry.clustered, registry.score_keep())
     assets.append(text_scores())
-    assets += frequency_assets()
+    assets += frequency_tables()
     for name, spec in sorted(registry.language_models.items()):
         if spec.is_local:
             assets.append(proxy_table(name, spec))
         assets += [token_statistics(name, spec), token_scores(name, spec)]
     if registry.neighboured:
-        assets.append(neighbours_asset(registry.neighboured, registry))
+        assets.append(neighbours_table(registry.neighboured, registry))
     for name, spec in sorted(registry.tags.items()):
         assets += tag_tables(name, spec)
     if registry.tags:
@@ -64,7 +64,7 @@ def all_tables(registry: Registry) -> list[Table]:
     for name, spec in sorted(registry.categories.items()):
         assets += category_tables(name, spec, registry.representations[spec.representation])
     for name in score_order(registry.scores):
-        assets += declared_assets(name, registry)
+        assets += declared_tables(name, registry)
     assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
     assets.append(comparison_asset(registry))
     if registry.proxy_eval and registry.proxy:

@@ -1,6 +1,7 @@
 """The pool as samplers see it: light columns of all active sources, and their vectors, streamed from the lake.
 
-Belongs here: joining tables by row id. Does not belong here: which rows are chosen.
+Belongs here: joining tables by row id. Does not belong here: where a score lies (``scores.names``), which rows are
+chosen.
 """
 
 import tempfile
@@ -9,46 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from datasel_assets.recipes.inputs import category_column
 from datasel_assets.samplers.vectors import ArrayVectors
-from datasel_assets.specs.score import DSIR, KINDS
 from datasel_assets.storage.lake import MissingTableError
+from datasel_assets.storage.sorted_ids import positions
+
+# TRANSITION: others import these from here.
+from datasel_assets.storage.vectors import vector_array, vector_block, vector_type, vectors_of
+from datasel_assets.tables.scores.names import score_column, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
+
+__all__ = ["read_pool", "read_vectors", "score_key", "vector_array", "vector_block", "vector_type", "vectors_of"]
 
 MAPPED_BYTES = 2 << 30
 """Vectors larger than this are kept in a temporary file and paged in by the kernel."""
 
 LIGHT_COLUMNS = ("row_id", "source", "n_turns", "n_chars", "n_tokens", "n_response_tokens")
-
-
-def vector_block(column: pa.Array | pa.ChunkedArray, dtype: type = np.float32) -> np.ndarray:
-    """Return a fixed-size-list column as an (n, d) array without passing through Python lists; null is all zero."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    width = array.type.list_size
-    known = array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width).astype(dtype, copy=False)
-    if not array.null_count:
-        return known
-    found = np.zeros((len(array), width), dtype)
-    found[array.is_valid().to_numpy(zero_copy_only=False)] = known
-    return found
-
-
-def vectors_of(column: pl.Series, dtype: type = np.float32) -> np.ndarray:
-    """Return a column of vectors as an (n, d) array; null is all zero."""
-    return vector_block(column.to_arrow(compat_level=pl.CompatLevel.oldest()), dtype)
-
-
-def vector_array(vectors: np.ndarray) -> pa.FixedSizeListArray:
-    """Return (n, d) vectors as a fixed-size list of float16."""
-    flat = np.ascontiguousarray(vectors, dtype=np.float16).ravel()
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), vectors.shape[1])
-
-
-def vector_type(dim: int) -> pa.DataType:
-    """Return the Arrow type of a stored vector."""
-    return pa.list_(pa.float16(), dim)
 
 
 @dataclass(frozen=True)
@@ -62,16 +40,6 @@ class PoolVectors:
 
     vectors: ArrayVectors
     missing: np.ndarray
-
-
-NEIGHBOURS_TABLE = ("neighbours",)
-"""One table for the whole pool, because every row is compared with all others."""
-
-
-def score_key(score: str) -> tuple[str, str]:
-    """Return the key of the asset whose table holds the score ``<family>.<column>``."""
-    family, _, column = score.partition(".")
-    return (family, column) if family in KINDS else ("scores", family)
 
 
 def read_pool(
@@ -129,41 +97,37 @@ def read_pool(
     return pool.sort("row_id")
 
 
-def score_tables(warehouse: Warehouse, key: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the tables that the asset ``key`` of scores keeps for the pool as it is now."""
-    if key[0] in KINDS and key[0] != DSIR:
-        return [key]
-    if key == ("scores", *NEIGHBOURS_TABLE):
-        return [NEIGHBOURS_TABLE]
-    return [(*key, source) for source in warehouse.active_sources()]
-
-
 def _scores(warehouse: Warehouse, key: tuple[str, str], names: list[str]) -> pl.DataFrame:
     """Return the scores of one table for the whole pool."""
-    stored = {name: "score" if key[0] in KINDS else name.partition(".")[2] for name in names}
-    columns = [pl.col(column).fill_nan(None).alias(name) for name, column in stored.items()]
+    columns = [pl.col(score_column(name)).fill_nan(None).alias(name) for name in names]
     found = [warehouse.lake.scan(table).select("row_id", *columns) for table in score_tables(warehouse, key)]
     return pl.concat(found).collect()
 
 
 def read_vectors(warehouse: Warehouse, representation: str, pool: pl.DataFrame) -> PoolVectors:
-    """Return the vectors of ``representation`` aligned with ``pool``; 2 n dim bytes."""
+    """Return the vectors of ``representation`` aligned with ``pool``; 2 n dim bytes.
+
+    Raises:
+        MissingTableError: no source of the pool has vectors of this representation.
+    """
     lake = warehouse.lake
-    place = pool.select("row_id").with_row_index("position")
     keys = [("representations", representation, source) for source in sorted(pool["source"].unique().to_list())]
     keys = [key for key in keys if lake.info(key)]
     if not keys:
         raise MissingTableError(f"no source has vectors of {representation}: materialise its representations first")
     matrix = _matrix(warehouse, pool.height, int(lake.require(keys[0]).meta["dim"]))
     missing = np.ones(pool.height, dtype=bool)
+    order = pool["row_id"].arg_sort()
+    ids = pool["row_id"].gather(order)
     for key in keys:
         for batch in lake.read_batches(key, ["row_id", "vector", "is_zero"]):
-            ids = pl.DataFrame({"row_id": pl.from_arrow(batch.column(0))})
-            found = ids.join(place, on="row_id", how="left", maintain_order="left")["position"]
-            rows = found.fill_null(-1).cast(pl.Int64).to_numpy()
-            usable = (rows >= 0) & ~batch.column(2).to_numpy(zero_copy_only=False)
-            matrix[rows[usable]] = vector_block(batch.column(1), np.float16)[usable]
-            missing[rows[usable]] = False
+            found = positions(pl.Series(pl.from_arrow(batch.column(0)), dtype=pl.String), ids)
+            # Neither a row that failed (null) nor one without a direction has a vector.
+            is_zero = pl.Series(pl.from_arrow(batch.column(2)), dtype=pl.Boolean).fill_null(True).to_numpy()
+            usable = (found >= 0) & ~is_zero
+            rows = order.gather(found[usable]).to_numpy()
+            matrix[rows] = vector_block(batch.column(1), np.float16)[usable]
+            missing[rows] = False
     return PoolVectors(ArrayVectors(matrix), missing)
 
 

@@ -25,6 +25,7 @@ from datasel_assets.storage.lines import Lines, arrow_schema, merged_lines
 from datasel_assets.storage.parts import Part
 from datasel_assets.storage.rows import Computed, Plan, merged, plan_rows, stored_ids, stored_versions
 from datasel_assets.storage.shards import FAILED, failures
+from datasel_assets.storage.sorted_ids import among, positions
 from datasel_assets.tables.row_units import TooManyFailuresError, added, carry_out
 from datasel_assets.tables.table import Built, Check, Step, Table, Update
 from datasel_assets.tables.warehouse import Warehouse
@@ -159,7 +160,7 @@ def update_rows(step: Step, table: RowTable, mapper: ShardMapper | None = None) 
     lake.clear_shards(expected.key)
     plans = [part.plan for part in parts]
     everywhere = pl.concat([_ids(part) for part in upstream.parts])
-    gone = 0 if stored is None else int((~stored["row_id"].is_in(everywhere.implode())).sum())
+    gone = 0 if stored is None else int((~among(stored["row_id"], everywhere.sort())).sum())
     reason = next((plan.reason for plan in plans if plan.reason != "unchanged"), "unchanged")
     if gone and reason == "unchanged":
         reason = "rows changed"
@@ -192,7 +193,8 @@ def _within(stored: pl.DataFrame | None, part: Part, upstream: TableInfo) -> pl.
     """Return the stored rows that concern a part: all of them where there is only one."""
     if stored is None or len(upstream.parts) == 1:
         return stored
-    return stored.filter(pl.col("row_id").is_in(_ids(part).implode()))
+    places = positions(_ids(part).sort(), stored["row_id"])
+    return stored[places[places >= 0]]
 
 
 def _ids(part: Part) -> pl.Series:
@@ -219,8 +221,12 @@ def _units(
         changed = [name for name in names if name in plan.changed]
         for is_new, ids, own in ((True, plan.new, names), (False, plan.reused, changed)):
             units = []
-            for group, positions, rows in _slices(part, ids, table.unit_rows) if own and len(ids) else ():
-                what = [rows, {name: versions[name] for name in own}, *([] if lines is None else [list(lines.key)])]
+            for group, places, rows in _slices(part, ids, table.unit_rows) if own and len(ids) else ():
+                what = [
+                    ids_digest(rows),
+                    {name: versions[name] for name in own},
+                    *([] if lines is None else [list(lines.key)]),
+                ]
                 shard = folder / f"{digest(what)}.arrow"
                 args = {
                     "data": str(settings.data),
@@ -231,7 +237,7 @@ def _units(
                     "arguments": dict(arguments),
                     "file": str(part.path),
                     "group": group,
-                    "positions": positions,
+                    "positions": places,
                     "reads": list(work.reads),
                     "columns": own,
                     "lines": lines.as_plain() if lines else None,
@@ -245,18 +251,18 @@ def _units(
     return groups
 
 
-def _slices(part: Part, wanted: pl.Series, rows: int) -> Iterator[tuple[int, list[int], list[str]]]:
+def _slices(part: Part, wanted: pl.Series, rows: int) -> Iterator[tuple[int, list[int], pl.Series]]:
     """Yield (row group, positions in it, ids) of at most ``rows`` wanted rows of a part, by id within a row group."""
     ids = _ids(part)
-    is_wanted = ids.is_in(wanted.implode())
+    is_wanted = among(ids, wanted) if len(wanted) < len(ids) else pl.repeat(True, len(ids), eager=True)
     start = 0
     metadata = pq.read_metadata(part.path)
     for group in range(metadata.num_row_groups):
         size = metadata.row_group(group).num_rows
-        positions = is_wanted[start : start + size].arg_true()
-        own = pl.DataFrame({"id": ids[start : start + size].gather(positions), "position": positions}).sort("id")
+        chosen = is_wanted[start : start + size].arg_true()
+        own = pl.DataFrame({"id": ids[start : start + size].gather(chosen), "position": chosen}).sort("id")
         for piece in own.iter_slices(rows):
-            yield group, piece["position"].to_list(), piece["id"].to_list()
+            yield group, piece["position"].to_list(), piece["id"]
         start += size
 
 

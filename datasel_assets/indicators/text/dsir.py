@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.indicators.base import indicator
-from datasel_assets.specs.score import BUCKETS, NGRAMS
+from datasel_assets.indicators.score_kind import Need, ScoreKind
+from datasel_assets.specs.score import BUCKETS, NGRAMS, DsirSpec
 from datasel_assets.words.batch import Ragged, TextBatch
 
 SMOOTHING = 1e-8
@@ -141,3 +142,16 @@ def _classes() -> np.ndarray:
             for match in regex.finditer(expression, characters):
                 found[first + match.start() : first + match.end()] = kind
     return found
+
+
+KIND = ScoreKind(
+    name="dsir",
+    ways=("dsir",),
+    spec=DsirSpec,
+    keep=dsir_log_ratio.keep,
+    per="source",
+    indicator=dsir_log_ratio,
+    needs=lambda spec: (Need("example", "target", spec.target),),
+    about=lambda spec: f"Log importance weight toward `{spec.target}` by hashed 1- to {spec.n}-grams.",
+)
+"""The kind of the files with ``how: dsir``."""

@@ -12,7 +12,7 @@ BUDGET_KINDS = ("rows", "fraction", "tokens", "response_tokens")
 _Limit = Annotated[int, Field(ge=0, strict=True)]
 
 
-class SourceLimits(StrictModel):
+class SourceLimits(StrictModel, frozen=True):
     """Bounds on what one source gives, in rows or as a share of the selected rows.
 
     Attributes:
@@ -44,7 +44,7 @@ class SourceLimits(StrictModel):
         return self.min_share is not None or self.max_share is not None
 
 
-class BudgetSpec(StrictModel):
+class BudgetSpec(StrictModel, frozen=True):
     """How much to select: exactly one of four units, and bounds per source.
 
     Attributes:

@@ -10,7 +10,7 @@ from datasel_assets.schema import Slug, StrictModel
 BOUNDS = ("below", "above", "below_quantile", "above_quantile")
 
 
-class DropRule(StrictModel):
+class DropRule(StrictModel, frozen=True):
     """One reason to keep a row out of the selection. Rules apply in the order of the file; the first that fits counts.
 
     Attributes:

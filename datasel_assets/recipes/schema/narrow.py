@@ -9,7 +9,7 @@ from datasel_assets.recipes.schema.values import Count, PositiveShare
 from datasel_assets.schema import StrictModel
 
 
-class TakeSpec(StrictModel):
+class TakeSpec(StrictModel, frozen=True):
     """How many rows a stage lets through: exactly one of the two.
 
     Attributes:
@@ -31,7 +31,7 @@ class TakeSpec(StrictModel):
         return min(self.rows, rows) if self.rows is not None else int(float(self.fraction or 0) * rows + 0.5)
 
 
-class StageSpec(SelectSpec):
+class StageSpec(SelectSpec, frozen=True):
     """A sampler before the last one: its first rows go on.
 
     Attributes:
@@ -41,7 +41,7 @@ class StageSpec(SelectSpec):
     take: TakeSpec | None = None
 
 
-class VoteSpec(StrictModel):
+class VoteSpec(StrictModel, frozen=True):
     """Several samplers over the same rows: those that enough of them take go on.
 
     Attributes:

@@ -16,7 +16,7 @@ from datasel_assets.specs.blend import BlendSpec
 Format = Literal["messages", "alpaca", "sharegpt"]
 
 
-class ReleaseSpec(StrictModel):
+class ReleaseSpec(StrictModel, frozen=True):
     """What a release contains.
 
     Attributes:
@@ -60,7 +60,7 @@ class Needs:
     duplicates: tuple[str, ...] = ()
 
 
-class RecipeSpec(StrictModel):
+class RecipeSpec(StrictModel, frozen=True):
     """One selection, as a file in ``recipes/`` describes it.
 
     Attributes:

@@ -13,7 +13,7 @@ OWN_GROUPS = ("source", "cluster")
 """Groups that every pool has; others are files in ``categories/``."""
 
 
-class SelectSpec(StrictModel):
+class SelectSpec(StrictModel, frozen=True):
     """The sampler and its inputs; the sampler's own parameters stand beside these keys in YAML.
 
     Attributes:

@@ -14,8 +14,9 @@ from datasel_assets.diagnostics.comparison_report import comparison_html
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.overlap import jaccard_matrix
 from datasel_assets.diagnostics.verdict import against_random
+from datasel_assets.indicators.declared import DSIR
 from datasel_assets.registry.load import Registry
-from datasel_assets.specs.score import DSIR, DsirSpec
+from datasel_assets.specs.score import DsirSpec
 from datasel_assets.storage.atomic import write_text
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected

@@ -12,7 +12,7 @@ from data_selection.hashed_ngram_dsir import get_ngram_counts
 
 from datasel_assets.indicators.predictability import adversarial_filter, predictability, removal_score
 from datasel_assets.tables.pool import read_pool, read_vectors
-from datasel_assets.tables.scores.declared_scores import declared_assets
+from datasel_assets.tables.scores.declared import declared_tables
 from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
@@ -164,9 +164,9 @@ def test_appended_rows_alone_are_weighed_until_the_pool_has_moved_too_far(settle
 
 
 def test_the_columns_say_what_they_are_and_come_from(looked_at: Project):
-    (asset,) = declared_assets("felt", looked_at.warehouse.registry)
-    assert asset.lineage["score"] == [(("clusters", "white"), "distance"), (("scores", "proxy_lm"), "nll")]
-    assert asset.columns["score"].endswith("Keep: high.")
+    (table,) = declared_tables("felt", looked_at.warehouse.registry)
+    assert table.lineage["score"] == [(("clusters", "white"), "distance"), (("scores", "proxy_lm"), "nll")]
+    assert table.columns["score"].endswith("Keep: high.")
 
 
 def test_instruction_mining_works_with_outcomes_of_the_user(settled: Project):

@@ -1,4 +1,4 @@
-"""Counts of the pool's words, the scores made of them, and the tables of single turns, as assets."""
+"""Counts of the pool's words, the scores made of them, and the tables of single turns."""
 
 import shutil
 from collections import Counter
@@ -16,7 +16,8 @@ from datasel_assets.defs.prune import prune
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.indicators.text import score_conversations
 from datasel_assets.indicators.text.frequency import NgramCounts, dqi_c2, frequency_band, unigram_logprob
-from datasel_assets.tables.scores.frequency import COUNTS, DRIFT
+from datasel_assets.indicators.text.frozen_counts import DRIFT
+from datasel_assets.tables.scores.word_counts import KEY as COUNTS
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets.words.batch import TextBatch
 from datasel_assets_tests.pools import add_source, write_yaml

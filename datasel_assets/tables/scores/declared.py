@@ -1,0 +1,22 @@
+"""Tables of the files in ``scores/``: one column each, by the kind that the file says.
+
+Belongs here: which tables a file means. Does not belong here: the kinds (``indicators.declared``), the tables.
+"""
+
+from datasel_assets.indicators.declared import kind_of
+from datasel_assets.registry.load import Registry
+from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
+from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
+from datasel_assets.tables.table import Table
+
+DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS)
+"""All kinds of tables that files in ``scores/`` may mean."""
+
+OF_THEIR_OWN = {DSIR.name: dsir_tables}
+"""Kinds whose scores are not computed over the whole pool at once."""
+
+
+def declared_tables(name: str, registry: Registry) -> list[Table]:
+    """Return the tables of ``scores/<name>.yaml``, upstream first."""
+    tables = OF_THEIR_OWN.get(kind_of(registry.scores[name]).name, pool_score_tables)
+    return tables(name, registry)

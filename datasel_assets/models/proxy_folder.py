@@ -75,6 +75,15 @@ def weights_digest(folder: Path) -> str:
     return state.hexdigest()
 
 
+def training_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the size of a model and how far its training went, from :func:`read_manifest`."""
+    return {
+        **{fact: manifest[fact] for fact in ("parameters", "vocabulary", "tokens", "steps")},
+        "rows": manifest["rows"]["trained"],
+        **{fact: manifest[fact] for fact in ("best_step", "stopped_early")},
+    }
+
+
 def loss_curve(manifest: Mapping[str, Any]) -> pl.DataFrame:
     """Return the losses of a training, in nats for a token, one line per step.
 

@@ -12,6 +12,7 @@ from datasel_assets.models.proxy_folder import (
     loss_curve,
     read_manifest,
     training_digest,
+    training_facts,
     weights_digest,
 )
 
@@ -51,6 +52,12 @@ def test_checkpoints_come_in_the_order_of_training(tmp_path: Path):
     for name in ("10", "9", "0", "notes"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     assert [path.name for path in kept_checkpoints(tmp_path)] == ["0", "9", "10"]
+
+
+def test_the_facts_of_a_training_name_the_rows_that_were_trained_on():
+    facts = {"parameters": 7, "vocabulary": 300, "tokens": 90, "steps": 3, "best_step": 2, "stopped_early": True}
+    manifest = {**facts, "rows": {"given": 9, "trained": 5, "held_out": 1}, "train_losses": [1.0]}
+    assert training_facts(manifest) == {**facts, "rows": 5}
 
 
 def test_the_curve_has_a_line_for_each_step_and_a_held_out_loss_where_there_was_an_evaluation():

@@ -1,6 +1,5 @@
 """The table of a proxy language model: how it was trained on the pool, and where it lies."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from datasel_assets.models.proxy_folder import (
     pool_drift,
     read_manifest,
     training_digest,
+    training_facts,
     weights_digest,
 )
 from datasel_assets.models.proxy_lm import ProxyResult, train_proxy_lm
@@ -30,9 +30,6 @@ from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
 PROXY_LM = Kind("proxy_lm", version="2", state=("models/{name}",))
-
-FACTS = ("parameters", "vocabulary", "tokens", "steps", "best_step", "stopped_early")
-"""What the table repeats of the description of a training."""
 
 
 def proxy_key(name: str) -> Key:
@@ -62,7 +59,7 @@ def trained_folder(warehouse: Warehouse, name: str) -> Path:
 
 def proxy_table(name: str, spec: LanguageModelSpec) -> Table:
     """Return the table of the model that one file in ``language_models/`` has trained on the pool."""
-    proxy, retrain = spec.proxy or ProxySpec(), spec.retrain or Retrain()
+    proxy, retrain = spec.proxy or ProxySpec.model_validate({}), spec.retrain or Retrain()
     fingerprint = digest([PROXY_LM.version, proxy.model_dump()])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
@@ -76,23 +73,19 @@ def proxy_table(name: str, spec: LanguageModelSpec) -> Table:
         stored, pool = lake.info(step.expected.key), pool_conversations(step.warehouse)
         moved = _moved(stored, fingerprint, folder, proxy, pool, retrain.sample)
         reason = reason_to_train(moved, retrain.drift, spec.n_checkpoints, len(kept_checkpoints(folder)))
-        result = None
-        if reason:
-            device = step.warehouse.settings.device
-            checkpoints = spec.n_checkpoints
-            result = train_proxy_lm(pool, proxy, folder, checkpoints=checkpoints, progress=step.progress, device=device)
+        result = _train(step, pool, proxy, folder, spec.n_checkpoints) if reason else None
         training = read_manifest(folder)
         assert training, "a trained model says how it was trained"
-        curve, weights = loss_curve(training), weights_digest(folder)
-        meta = {**{fact: training[fact] for fact in FACTS}, "rows": training["rows"]["trained"], "weights": weights}
+        curve, facts, weights = loss_curve(training), training_facts(training), weights_digest(folder)
         made = replace(step.expected, inputs={**step.expected.inputs, "folder": training_digest(folder)})
-        info = lake.write(made, curve, data_version=digest([fingerprint, weights]), meta=meta)
+        version = digest([fingerprint, weights])
+        info = lake.write(made, curve, data_version=version, meta={**facts, "weights": weights})
         recorded = stored is not None and stored.meta.get("weights") == weights
         new = 0 if recorded and not result else curve.height
         drift = {} if moved is None else {"drift_bits": moved, "retrains_at": retrain.drift}
         said = {"trained": said_of_training(reason, recorded=recorded)}
-        facts = {**drift, **_speed(result), **said, **_losses(curve, meta)}
-        return Built(info, new, curve.height - new, metadata=facts)
+        shown = {**drift, **_speed(result), **said, **facts, **_losses(curve)}
+        return Built(info, new, curve.height - new, metadata=shown)
 
     return Table(
         kind=PROXY_LM,
@@ -121,8 +114,13 @@ def _moved(
     found = read_manifest(folder)
     if not (stored and stored.fingerprint == fingerprint and found and found["spec"] == proxy.model_dump()):
         return None
-    rows = pool.read(hash_sample(pool.names["row_id"], sample, 0)).to_list()
+    rows = pool.read(hash_sample(pool.names["row_id"].to_numpy(), sample, 0)).to_list()
     return pool_drift(folder, (message["content"] for messages in rows for message in messages))
+
+
+def _train(step: Step, pool: Pool, proxy: ProxySpec, folder: Path, checkpoints: int) -> ProxyResult:
+    device = step.warehouse.settings.device
+    return train_proxy_lm(pool, proxy, folder, checkpoints=checkpoints, progress=step.progress, device=device)
 
 
 def _speed(result: ProxyResult | None) -> dict[str, Any]:
@@ -132,14 +130,13 @@ def _speed(result: ProxyResult | None) -> dict[str, Any]:
     return {"resumed_at_step": result.resumed_at, "tokens_per_second": rate}
 
 
-def _losses(curve: pl.DataFrame, meta: Mapping[str, Any]) -> dict[str, Any]:
+def _losses(curve: pl.DataFrame) -> dict[str, Any]:
     measured = curve.drop_nulls("held_out_loss")
     losses = measured["held_out_loss"].to_numpy()
     png = plots.loss_curve(
         curve["step"].to_numpy(), curve["train_loss"].to_numpy(), measured["step"].to_numpy(), losses
     )
     return {
-        **{fact: value for fact, value in meta.items() if fact != "weights"},
         "held_out_loss": float(losses.min()) if len(losses) else float("nan"),
         "plot: loss": picture(png, "loss of the proxy model"),
     }

@@ -229,6 +229,28 @@ def test_a_checkpoint_is_loaded_once_however_many_shards_it_reads(read: Project,
     assert not table["checkpoint_0"].equals(table["checkpoint_1"])
 
 
+def test_a_row_that_the_model_cannot_read_has_no_scores_and_costs_no_other_row_any(read: Project, monkeypatch):
+    passes, before = token_statistics.token_columns, scores(read, "sums")
+
+    def choosy(lm: CausalLM, conversations: list, *args: Any, **options: Any) -> Any:
+        if any("unreadable" in message["content"] for row in conversations for message in row):
+            raise ValueError("odd")
+        return passes(lm, conversations, *args, **options)
+
+    monkeypatch.setattr(token_statistics, "token_columns", choosy)
+    add_source(read.data, "sums", [*rows("sums", 40), {"instruction": "Say it.", "output": "unreadable"}])
+    made = read.refresh(lambda asset: asset.key[0] in ("raw_corpus", "corpus", "proxy_lm", "tokens", "scores"))
+    built = made["tokens/tiny", "sums"]
+    assert (built.rows_new, built.metadata["rows_failed"], built.metadata["turns"]) == (1, 1, 40)
+    table = read.warehouse.lake.scan(("tokens", "tiny", "sums")).collect()
+    failed = table.filter(pl.col("failed").is_not_null())
+    assert failed.select("conditioned", "failed").rows() == [(None, "ValueError: odd")]
+    after = scores(read, "sums").select(before.columns)
+    assert after.filter(pl.col("row_id") != failed["row_id"][0]).equals(before)
+    lost = after.filter(pl.col("row_id") == failed["row_id"][0]).drop("row_id").fill_nan(None)
+    assert lost.row(0) == (None,) * lost.width
+
+
 def tokens_agree_with_their_sums(wide: pl.DataFrame) -> None:
     """The records of each row add up to the sums of its turns; float16 keeps three digits."""
     turns = wide.select("row_id", "conditioned").explode("conditioned").unnest("conditioned")

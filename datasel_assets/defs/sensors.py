@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from datasel_assets.defs.main_job import Phase, stale
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers import snapshot
+from datasel_assets.tables.planning import Phase, stale
 from datasel_assets.tables.warehouse import Warehouse
 
 
@@ -101,7 +101,7 @@ def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
                 job_name="refresh_source",
                 partition_key=name,
                 run_key=f"{name}:{listing[name]}",
-                asset_selection=[dg.AssetKey(list(asset.key)) for asset in first.assets],
+                asset_selection=[dg.AssetKey(list(asset.key)) for asset in first.tables],
             )
             for name in (*changes.added, *changes.changed)
         ]

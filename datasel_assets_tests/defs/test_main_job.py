@@ -12,7 +12,7 @@ from dagster import DagsterEventType
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs
-from datasel_assets.defs.main_job import phases, run_main, stale
+from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.prune import prune
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.registry.base import RegistryError
@@ -334,25 +334,6 @@ def test_a_selection_with_rows_that_have_left_the_pool_is_left_out_of_the_compar
     assert built.metadata["left_out"] == "spread"
     assert set(lake.scan(("comparison",)).collect()["recipe"]) == {"random", "longest", "richest", "toward_adding"}
     assert "left out, not selected from the pool as it is now" in report_path(settled.warehouse).read_text("utf-8")
-
-
-def test_phases_alternate_and_respect_every_dependency(project: Project):
-    _, assets = assemble(project.warehouse)
-    done: set = set()
-    found = phases(assets)
-    assert [phase.per_source for phase in found] == [i % 2 == 0 for i in range(len(found))]
-    for phase in found:
-        for asset in phase.assets:
-            assert set(asset.reads) <= done
-            done.add(asset.key)
-    assert len(done) == len(assets)
-
-
-def test_what_reads_a_stale_table_is_stale_too(settled: Project):
-    _, assets = assemble(settled.warehouse)
-    settled.warehouse.lake.delete(("corpus", "sums"))
-    names = {asset.name for asset in stale(phases(assets)[0], settled.warehouse, "sums")[0]}
-    assert {"corpus", "representation_moments/white"} <= names
 
 
 def test_every_materialisation_shows_its_rows_and_every_check_passes(project: Project):

@@ -117,6 +117,22 @@ def upstream_of(
     yield from visit(table, source)
 
 
+def with_all_they_read(keys: Iterable[Key], tables: Iterable[Table]) -> list[Table]:
+    """Return the tables of these keys and everything that they are made from, each once, upstream first."""
+    by_key = {table.key: table for table in tables}
+    found: dict[Key, Table] = {}
+
+    def visit(key: Key) -> None:
+        if key not in found:
+            for read in by_key[key].reads:
+                visit(read)
+            found[key] = by_key[key]
+
+    for key in keys:
+        visit(key)
+    return list(found.values())
+
+
 def _read_of(needed: Table, reader: Table, source: str | None, sources: Iterable[str]) -> list[str | None]:
     """Return the sources of which a table is read by another."""
     if not needed.per_source:

@@ -35,10 +35,10 @@ def selection_pictures(
         clusters: title of each cluster.
     """
     chosen = pool.filter(pl.col("row_id").is_in(row_ids.implode()))
-    lengths = [_floats(frame["n_response_tokens"]) for frame in (pool, chosen)]
+    lengths = plots.length_histogram(_floats(pool["n_response_tokens"]), _floats(chosen["n_response_tokens"]))
     pictures = [
         (plots.source_shares(_largest(pool, "source"), _largest(chosen, "source")), "share of each source"),
-        (plots.length_histogram(*lengths), "response tokens, pool and selection"),
+        (lengths, "response tokens, pool and selection"),
     ]
     if len(np.unique(scores)) > 1:
         best_first = np.sort(scores)[::-1]
@@ -47,8 +47,8 @@ def selection_pictures(
         shares = plots.source_shares(_largest(pool, column), _largest(chosen, column))
         pictures.append((shares, f"share of each {called}"))
     if clusters is not None:
-        shares = (titled(_largest(frame, "cluster"), clusters) for frame in (pool, chosen))
-        pictures.append((plots.source_shares(*shares), "share of each cluster"))
+        of_pool, of_chosen = (titled(_largest(frame, "cluster"), clusters) for frame in (pool, chosen))
+        pictures.append((plots.source_shares(of_pool, of_chosen), "share of each cluster"))
     return pictures
 
 

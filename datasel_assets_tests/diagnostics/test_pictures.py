@@ -52,7 +52,7 @@ def test_a_selection_is_shown_beside_its_pool(drawn):
         "share of each category of topic",
         "share of each cluster",
     ]
-    sources, lengths, scores, topics, clusters = (values for _, values, _ in drawn)
+    lengths, sources, scores, topics, clusters = (values for _, values, _ in drawn)
     assert sources == ({"y": 3, "x": 2}, {"y": 2, "x": 1})
     assert lengths[0].tolist() == pytest.approx([1, 2, 3, float("nan"), 5], nan_ok=True)
     assert lengths[1].tolist() == [1, 3, 5]

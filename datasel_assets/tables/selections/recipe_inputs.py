@@ -76,8 +76,8 @@ def candidate_pool(warehouse: Warehouse, spec: RecipeSpec) -> pl.DataFrame:
 def failed_rows(warehouse: Warehouse, reads: Iterable[Key]) -> pl.DataFrame | None:
     """Return ``row_id`` and ``failed``: in words what could not be computed for a row; None where everything could.
 
-    Tables further up count too: where a text could not be encoded, its vector is missing in the representation that the
-    recipe reads, but the failure stands in the table of embeddings.
+    Tables further up count too: a blend is missing because one of its scores is, for example. What is made from a row
+    that failed fails with it; then only the table where it began is named.
 
     Args:
         warehouse: is read.
@@ -91,12 +91,14 @@ def failed_rows(warehouse: Warehouse, reads: Iterable[Key]) -> pl.DataFrame | No
             info = warehouse.lake.info(table.table_key(source))
             for file in info.files if info else []:
                 if {"row_id", shards.FAILED} <= set(pq.read_schema(file).names):
-                    reason = pl.format(f"{table.name} could not be computed: {{}}", shards.FAILED)
+                    began = pl.col(shards.FAILED).str.replace(r"^(upstream: )+", "")
                     failed = pl.scan_parquet(file, glob=False).drop_nulls(shards.FAILED)
-                    told.append(failed.select("row_id", reason.alias(FAILED)).collect())
+                    told.append(failed.select("row_id", table=pl.lit(table.name), began=began).collect())
     if not told:
         return None
-    return pl.concat(told).group_by("row_id", maintain_order=True).agg(pl.col(FAILED).str.join("; "))
+    first = pl.concat(told).unique(["row_id", "began"], keep="first", maintain_order=True)
+    reason = pl.format("{} could not be computed: {}", "table", "began")
+    return first.group_by("row_id", maintain_order=True).agg(reason.str.join("; ").alias(FAILED))
 
 
 def previous_rows(warehouse: Warehouse, name: str, spec: RecipeSpec) -> list[str] | None:

@@ -91,6 +91,21 @@ def test_failures_of_all_that_is_read_are_told_and_no_others(settled: Project):
     assert pool.height == 120
 
 
+def test_a_failure_is_told_of_the_table_where_it_began(settled: Project):
+    slug = settled.warehouse.registry.representations["white"].encoder.slug
+    code, fruit = first_row(settled, "code"), first_row(settled, "fruit")
+    tell_failure(settled, ("embeddings", slug, "code"), {code: "ValueError: long"})
+    tell_failure(settled, ("representations", "white", "code"), {code: "upstream: ValueError: long"})
+    tell_failure(settled, ("representations", "white", "fruit"), {fruit: "ValueError: flat"})
+    tell_failure(settled, ("clusters", "white", "code"), {code: "upstream: upstream: ValueError: long"})
+    found = failed_rows(settled.warehouse, [("clusters", "white"), ("representations", "white")])
+    assert found is not None
+    assert dict(found.rows()) == {
+        code: f"embeddings/{slug} could not be computed: ValueError: long",
+        fruit: "representations/white could not be computed: ValueError: flat",
+    }
+
+
 def test_the_ledger_names_what_could_not_be_computed(settled: Project, monkeypatch: pytest.MonkeyPatch):
     """A row whose text cannot be encoded has no vector: the recipe drops it and says why."""
     slug = settled.warehouse.registry.representations["white"].encoder.slug

@@ -19,6 +19,7 @@ from datasel_assets.tables.contamination.contamination import contamination_asse
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
 from datasel_assets.tables.corpus.sources import source_assets, target_asset
 from datasel_assets.tables.language_models.language_models import language_model_assets
+from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.scores.declared_scores import declared_assets
 from datasel_assets.tables.scores.frequency import frequency_assets
 from datasel_assets.tables.scores.neighbours import neighbours_asset
@@ -180,7 +181,7 @@ _BY_NAME = {name: kind for kind in KINDS.values() for name in (kind.name, *kind.
 
 
 def all_tables(registry: Registry) -> list[Table]:
-    """Return every table of a registry; only valid files have tables.
+    """Return every table of a registry, upstream first; only valid files have tables.
 
     Raises:
         ValueError: tables are made from each other.
@@ -188,7 +189,7 @@ def all_tables(registry: Registry) -> list[Table]:
     tables = [_of_its_kind(table) for group in GROUPS for table in group(registry)]
     tables.append(catalog_table([table.key for table in tables if not table.on_demand], kind_of))
     refuse_circles(tables)
-    return tables
+    return with_all_they_read([table.key for table in tables], tables)
 
 
 def _of_its_kind(table: Table) -> Table:  # TRANSITION: every table names its kind itself

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from datasel_assets.registry.load import Registry, load_registry
+from datasel_assets.storage.lake import Key
 from datasel_assets.tables.graph import GROUPS, KINDS, all_tables, kind_of
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets_tests.pools import write_yaml
@@ -31,6 +32,13 @@ def test_every_table_is_of_a_registered_kind(everything: Registry):
     for table in all_tables(everything):
         assert KINDS[table.table_key(None)[0]] == table.kind
         assert kind_of(table.table_key("sums")) == table.kind
+
+
+def test_tables_come_after_all_that_they_read(everything: Registry):
+    done: set[Key] = set()
+    for table in all_tables(everything):
+        assert set(table.reads) <= done
+        done.add(table.key)
 
 
 def test_every_kind_has_a_table_in_some_folder(everything: Registry):

@@ -35,7 +35,7 @@ from datasel_assets.tables.selections.comparison_figures import (
     known_quality,
     measure,
 )
-from datasel_assets.tables.selections.recipe_inputs import stored
+from datasel_assets.tables.selections.recipe_inputs import stored, target_key
 from datasel_assets.tables.selections.release_versions import read_versions, titles, versions_before
 from datasel_assets.tables.shown import FilePath, picture, sample_table
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
@@ -165,9 +165,8 @@ def _shared_reads(registry: Registry) -> list[Key]:
     clustered, tagged = registry.clustered, registry.tagged
     keys: list[Key] = [("duplicates",)]
     if clustered:
-        encoder = registry.representations[clustered].encoder.slug
         keys += [("clusters", clustered), ("cluster_models", clustered), ("representation_basis", clustered)]
-        keys += [("representations", clustered), *(("target_embeddings", encoder, name) for name in registry.aims)]
+        keys += [("representations", clustered), *(target_key(registry, clustered, name) for name in registry.aims)]
     keys += [("tags", tagged), ("tag_vocabulary", tagged)] if tagged else []
     return keys + ([("contamination",)] if registry.evaluations else [])
 

@@ -15,7 +15,7 @@ from datasel_assets.diagnostics.measured import Figures, Measured, PoolFacts, me
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.registry.load import Registry
 from datasel_assets.tables.pool import read_pool, score_key
-from datasel_assets.tables.selections.recipe_inputs import PoolInputs
+from datasel_assets.tables.selections.recipe_inputs import PoolInputs, target_key
 from datasel_assets.tables.warehouse import Warehouse
 
 
@@ -69,9 +69,8 @@ def pool_facts(warehouse: Warehouse, pool: pl.DataFrame) -> PoolFacts:
     clustered, vectors, near = registry.clustered, None, {}
     if clustered:
         vectors, missing = inputs.vectors(clustered)
-        slug = registry.representations[clustered].encoder.slug
         for target in registry.aims:
-            if warehouse.lake.info(("target_embeddings", slug, target)):  # one that is not there must not stop the rest
+            if warehouse.lake.info(target_key(registry, clustered, target)):  # one that failed must not stop the rest
                 examples = np.asarray(inputs.queries(clustered, target).vectors)
                 near[target_measure(target).name] = nearest_example(vectors, missing, examples)
     scores = [pool[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in known_quality(warehouse)]

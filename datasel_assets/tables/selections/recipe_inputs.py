@@ -28,16 +28,18 @@ from datasel_assets.tables.vectors.representations import target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
 
+def target_key(registry: Registry, representation: str, target: str) -> Key:
+    """Return the key of the table that a representation takes the examples of a target from."""
+    return ("target_embeddings", registry.representations[representation].encoder.slug, target)
+
+
 def recipe_reads(spec: RecipeSpec, registry: Registry) -> list[Key]:
     """Return the keys of just the tables that a recipe reads."""
     needs = spec.requires()
     clustered = registry.clustered if needs.clusters else None
     keys: list[Key] = [("corpus",), ("duplicates",)]
     keys += [("representations", name) for name in sorted(needs.representations)]
-    keys += [
-        ("target_embeddings", *key)
-        for key in sorted({(registry.representations[name].encoder.slug, target) for name, target in needs.targets})
-    ]
+    keys += sorted({target_key(registry, name, target) for name, target in needs.targets})
     # The examples as well as their vectors: a task that is named anew leaves the vectors as they were.
     keys += [("targets", name) for name in sorted({name for _, name in needs.targets})]
     keys += [("representation_basis", name) for name in sorted({name for name, _ in needs.targets})]

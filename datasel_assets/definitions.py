@@ -7,11 +7,11 @@ import dagster as dg
 
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs, main_job
-from datasel_assets.defs.main_job import phases
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.sensors import automation_sensor, daily_refresh, sources_sensor
 from datasel_assets.settings import Settings, load_settings
 from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.planning import phases
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 

@@ -1,11 +1,10 @@
 """The main job: bring everything up to date, phase by phase, running only what is stale.
 
-Belongs here: the order of runs and what is skipped. Does not belong here: what any asset computes.
-The pure part (:func:`phases`, :func:`stale`) decides; :func:`run_main` launches ordinary Dagster runs, one per source
-and phase, so that each is seen in the UI, retried and re-run like any other.
+Belongs here: launching ordinary Dagster runs, one per source and phase, so that each is seen in the UI, retried and
+re-run like any other. Does not belong here: which tables are to be made and in which order (``tables.planning``).
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,20 +12,12 @@ import dagster as dg
 
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.reap import PROCESS_TAG, reap_dead_runs, this_process
-from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.planning import Pick, lacks_input, phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Assets that one run (per source, when there is one table each) can materialise together, upstream first."""
-
-    per_source: bool
-    assets: tuple[Table, ...]
 
 
 @dataclass
@@ -48,55 +39,6 @@ class Outcome:
     def failures(self) -> list[dict[str, Any]]:
         """Return the runs that failed."""
         return [run for run in self.runs if not run["success"]]
-
-
-def phases(assets: Sequence[Table]) -> list[Phase]:
-    """Cut the graph into alternating phases of per-source and global assets.
-
-    A per-source table may need a global one (the whitening basis) that needs per-source tables (the moments), so no
-    single run can hold everything. Each phase takes all assets of its kind whose inputs are ready.
-    """
-    waiting, done, found, per_source = list(assets), set(), [], True
-    while waiting:
-        chosen: list[Table] = []
-        progressed = True
-        while progressed:
-            progressed = False
-            for asset in list(waiting):
-                if asset.per_source == per_source and set(asset.reads) <= done:
-                    chosen.append(asset)
-                    waiting.remove(asset)
-                    done.add(asset.key)
-                    progressed = True
-        if chosen:
-            found.append(Phase(per_source, tuple(chosen)))
-        elif found and found[-1].per_source != per_source and not any(set(a.reads) <= done for a in waiting):
-            raise ValueError(f"assets wait for tables that nobody makes: {[a.name for a in waiting]}")
-        per_source = not per_source
-    return found
-
-
-def stale(
-    phase: Phase, warehouse: Warehouse, source: str | None, broken: Collection[tuple[Key, str | None]] = ()
-) -> tuple[list[Table], dict[str, str]]:
-    """Return the assets of a phase that are not current, with everything of the phase that reads them.
-
-    The second value says, by name, why it cannot be told of others: a file that they are made from is not there. Keys
-    with sources that are ``broken`` are left out.
-    """
-    found: list[Table] = []
-    unusable: dict[str, str] = {}
-    for asset in phase.assets:
-        if (asset.key, source) in broken:
-            continue
-        try:
-            current = asset.is_current(warehouse, source)
-        except Exception as error:
-            unusable[asset.name] = str(error)
-            continue
-        if not current or {other.key for other in found} & set(asset.reads):
-            found.append(asset)
-    return found, unusable
 
 
 def run_main(
@@ -122,24 +64,17 @@ def run_main(
     if missing:
         instance.add_dynamic_partitions(SOURCES, sorted(missing))
     outcome = Outcome()
-    broken: set[tuple[Key, str | None]] = set()
+    broken: set[Pick] = set()
     regular = {asset.key: asset for asset in assets if not asset.on_demand}
-
-    def lacks(asset: Table, source: str | None, lake: Lake) -> bool:
-        """Tell whether an asset reads a table that failed and has never been made for any source it is read of."""
-        for needed in (regular[key] for key in asset.reads if not asset.lenient):
-            read = [None] if not needed.per_source else [source] if asset.per_source else wanted
-            if any((needed.key, s) in broken for s in read) and not any(lake.info(needed.table_key(s)) for s in read):
-                return True
-        return False
-
     turns = [(p, source) for p in phases(list(regular.values())) for source in (wanted if p.per_source else [None])]
     for phase, source in turns:
         failed = True
         while failed:
             warehouse = open_warehouse()
-            for asset in phase.assets:
-                if (asset.key, source) not in broken and lacks(asset, source, warehouse.lake):
+            for asset in phase.tables:
+                if (asset.key, source) not in broken and lacks_input(
+                    asset, source, regular, wanted, broken, warehouse.lake
+                ):
                     broken.add((asset.key, source))
                     outcome.waiting.append((asset, source))
             todo, failures = stale(phase, warehouse, source, broken)
@@ -153,9 +88,9 @@ def run_main(
                 names = [asset.name for asset in todo]
                 outcome.runs.append({"source": source, "assets": names, "success": error is None, "error": error})
             # The rest is planned again without what failed, which must not keep its siblings' readers from running.
-            failed = {(asset.key, source) for asset in phase.assets if asset.name in failures}
+            failed = {(asset.key, source) for asset in phase.tables if asset.name in failures}
             broken |= failed
-        outcome.checked += len(phase.assets)
+        outcome.checked += len(phase.tables)
     return outcome
 
 

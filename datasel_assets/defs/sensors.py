@@ -1,66 +1,18 @@
 """Sensors and schedules: new and changed sources, declarative automation, the daily refresh.
 
-The decision is a pure function (:func:`source_changes`); the sensor lists, calls it and asks for runs.
+Belongs here: asking for runs. Does not belong here: what has changed (``tables.corpus.source_changes``).
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import dagster as dg
 
-from datasel_assets.defs.main_job import Phase, stale
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.readers import snapshot
-from datasel_assets.tables.warehouse import Warehouse
-
-
-@dataclass(frozen=True)
-class SourceChanges:
-    """What a look at the registry calls for."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    retired: tuple[str, ...]
-
-
-def source_changes(listing: Mapping[str, str], partitions: set[str], seen: Mapping[str, str]) -> SourceChanges:
-    """Compare the sources that exist now with what was seen at the last look.
-
-    Args:
-        listing: source -> fingerprint of its registry file and content.
-        partitions: partition keys that exist.
-        seen: ``listing`` of the last look.
-
-    A retired source keeps its partition and its tables (``make prune`` deletes them): its rows leave the pool with
-    the next selection, and come back untouched if the file comes back.
-    """
-    return SourceChanges(
-        added=tuple(sorted(set(listing) - partitions)),
-        changed=tuple(sorted(name for name in listing if name in partitions and seen.get(name) != listing[name])),
-        retired=tuple(sorted(set(seen) - set(listing))),
-    )
-
-
-def list_sources(warehouse: Warehouse) -> tuple[dict[str, str], dict[str, str]]:
-    """Return (source -> fingerprint, source -> why it cannot be listed).
-
-    A source that cannot be listed is in the second mapping and never counts as gone: a failed listing is not an
-    empty one.
-    """
-    listing, failures = {}, {}
-    for name, spec in warehouse.registry.sources.items():
-        try:
-            content = snapshot(spec, name, warehouse.settings.data, warehouse.settings.warehouse / "_cache")
-            listing[name] = digest([spec.model_dump(mode="json"), content.fingerprint])
-        except (OSError, ValueError) as error:
-            failures[name] = str(error)
-    for file, message in warehouse.registry.errors.items():
-        if file.startswith("sources/"):
-            failures[file.removeprefix("sources/").removesuffix(".yaml")] = message
-    return listing, failures
+from datasel_assets.tables.corpus.source_changes import list_sources, source_changes
+from datasel_assets.tables.planning import Phase, stale
 
 
 def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
@@ -101,7 +53,7 @@ def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
                 job_name="refresh_source",
                 partition_key=name,
                 run_key=f"{name}:{listing[name]}",
-                asset_selection=[dg.AssetKey(list(asset.key)) for asset in first.assets],
+                asset_selection=[dg.AssetKey(list(asset.key)) for asset in first.tables],
             )
             for name in (*changes.added, *changes.changed)
         ]

@@ -1,7 +1,7 @@
 """What samplers read beside the pool's light columns, and the candidates made from it.
 
 Belongs here: the interface through which a recipe asks for vectors, queries, tags and texts, and how a sampler's YAML
-keys become ``Candidates``. Does not: reading tables (``defs.pool``), choosing rows.
+keys become ``Candidates``. Does not: reading tables (``tables.pool``), choosing rows.
 """
 
 from collections.abc import Mapping, Sequence

@@ -65,7 +65,8 @@ def run_recipe(
         pool: one row per conversation: ``row_id`` (unique) and ``source``; as far as the recipe uses them ``n_tokens``,
             ``n_response_tokens``, ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of`` (and
             its kin, ``screen.COPIES``), ``cluster``, ``category.<name>`` and ``<family>.<indicator>``;
-            ``contaminated``: null, or in words which evaluation's item the row holds.
+            ``contaminated``: null, or in words which evaluation's item the row holds; ``failed``: null, or in words
+            what could not be computed for the row, which the ledger then names where the row lacks an input.
         inputs: vectors, queries, tags and texts, as far as the recipe names any.
         keep: score -> ``high``, ``low`` or ``mid``: what ``keep: auto`` means; ``high`` for those not named.
         previous: row ids of the previous selection, best first; for recipes with ``churn`` below 1.

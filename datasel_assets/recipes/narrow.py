@@ -11,6 +11,7 @@ import polars as pl
 
 from datasel_assets.recipes.inputs import Inputs, candidates_of, missing_inputs
 from datasel_assets.recipes.schema import NarrowSpec, SelectSpec, StageSpec, VoteSpec
+from datasel_assets.recipes.screen import told
 from datasel_assets.samplers import SAMPLERS
 
 
@@ -68,7 +69,7 @@ def _passed(
     why = np.full(pool.height, f"not among the {len(order):,} of {reached:,} rows that {_named(stage)} let through")
     why = why.astype(object)
     for lacks, reason in missing_inputs(stage, pool, inputs):
-        why[lacks] = reason
+        why[lacks] = told(reason, pool).to_numpy()[lacks]
     return passed, why, sample.notes
 
 

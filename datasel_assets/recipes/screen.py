@@ -18,6 +18,10 @@ COPIES = {
 """Kind of copy in a drop rule -> the pool's column with the row that stands for it, and the stage of the ledger."""
 
 
+FAILED = "failed"
+"""Column of the pool with what could not be computed for a row, in words; only where something could not."""
+
+
 def screen(
     pool: pl.DataFrame, rules: Sequence[DropRule], missing: Sequence[tuple[np.ndarray, str]] = ()
 ) -> pl.DataFrame:
@@ -57,9 +61,21 @@ def screen(
         lacks = pl.Series(mask) & pl.col("stage").is_null()
         found = found.with_columns(
             stage=pl.when(lacks).then(pl.lit("ineligible")).otherwise("stage"),
-            reason=pl.when(lacks).then(pl.lit(why)).otherwise("reason"),
+            reason=pl.when(lacks).then(told(why, pool)).otherwise("reason"),
         )
     return found.select("stage", "reason")
+
+
+def told(why: str, pool: pl.DataFrame) -> pl.Series:
+    """Return why rows lack something, (n,) strings: ``why``, and what could not be computed for them.
+
+    >>> pool = pl.DataFrame({"row_id": ["a", "b"], "failed": [None, "scores/text could not be computed: too long"]})
+    >>> told("text.ttr is not known", pool).to_list()
+    ['text.ttr is not known', 'text.ttr is not known; scores/text could not be computed: too long']
+    """
+    failed = pool[FAILED] if FAILED in pool.columns else pl.Series([None] * pool.height, dtype=pl.String)
+    reason = pl.concat_str(pl.lit(why), pl.lit("; ") + failed.rename(FAILED), ignore_nulls=True)
+    return pool.select(reason=reason).to_series()
 
 
 def _condition(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr, pl.Expr]:
@@ -72,7 +88,7 @@ def _condition(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr
     shown = value if pool.schema[rule.score].is_integer() else value.round_sig_figs(4)
     dropped, why = pl.lit(False), pl.lit(None, dtype=pl.String)
     if rule.missing == "drop":
-        dropped, why = value.is_null(), pl.lit(f"{rule.score} is not known")
+        dropped, why = value.is_null(), pl.lit(told(f"{rule.score} is not known", pool))
     for side, bound in (("below", rule.below), ("above", rule.above)):
         if bound is None:
             continue

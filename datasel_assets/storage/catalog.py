@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasel_assets.storage.atomic import atomic_path
+from datasel_assets.storage.parts import table_name
+from datasel_assets.storage.shards import FAILED
 
 STORAGE_VERSION = "v1.0.0"
 
@@ -55,6 +57,9 @@ EXAMPLE_QUERIES = {
         "GROUP BY recipe, stage\n"
         "ORDER BY recipe, dropped DESC, stage"
     ),
+    "which rows could not be computed, and why": (
+        'SELECT source, "table", row_id, reason FROM failed_rows ORDER BY source, "table", row_id'
+    ),
     "rows per second of each stage": (
         "SELECT stage, rows_new, seconds, rows_per_second, peak_rss_mb FROM stage_costs ORDER BY seconds DESC"
     ),
@@ -69,16 +74,6 @@ EXAMPLE_QUERIES = {
     ),
 }
 """Question -> SQL, ready to paste; each runs on any catalog that has corpus, selections, decisions and runs."""
-
-BY_FILE = {
-    "source": (
-        *("raw_corpus", "corpus", "quarantine", "minhash", "contamination", "evaluation_neighbours"),
-        *("embeddings", "representations", "clusters", "categories", "scores", "turn_scores", "dsir"),
-        *("tokens", "tag_candidates", "tags"),
-    ),
-    "recipe": ("selections", "decisions", "changes", "proxy_eval"),
-}
-"""Column -> views (and prefixes of views) with one file per source or recipe, whose name fills that column."""
 
 _SQL = {
     "overlap": """
@@ -108,6 +103,9 @@ GROUP BY stage
 _CONVENIENCE = {"why": {"corpus", "decisions"}, "overlap": {"selections"}, "stage_costs": {"runs"}}
 """View that the catalog adds by itself -> what it reads."""
 
+FAILED_ROWS = "failed_rows"
+"""View that the catalog always adds: the rows of any table that could not be computed, and why."""
+
 
 @dataclass(frozen=True)
 class CatalogInfo:
@@ -132,19 +130,20 @@ def build_catalog(
     tables: Mapping[str, Sequence[Path]],
     small: Mapping[str, pl.DataFrame],
     *,
-    schemas: Mapping[str, pa.Schema] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> CatalogInfo:
     """Build the catalog beside ``path`` and swap it in; readers see the old file or the new one, never half of one.
 
-    Views with one file per source or per recipe get a column ``source`` or ``recipe`` from the file names, unless the
-    files have that column. Where their inputs exist there are also ``why`` (decisions with the text of their rows),
-    ``overlap`` (pairs of recipes) and ``stage_costs``.
+    There is always ``failed_rows`` (source, table, row_id, reason): the rows that could not be computed, of all views
+    with the columns ``row_id`` and ``failed``. Where their inputs exist there are also ``why`` (decisions with the text
+    of their rows), ``overlap`` (pairs of recipes) and ``stage_costs``.
 
     Args:
         path: the DuckDB file.
         tables: view name -> Parquet files; the names of files are taken literally, whatever characters they hold.
         small: table name -> rows, copied into the file. ``runs`` should come from :func:`runs_frame`.
-        schemas: view name -> columns of a view that has no files yet; without it such a view is omitted.
+        labels: view name -> column that the names of its tables fill (``parts.table_name``), unless its files have that
+            column.
 
     Raises:
         FileNotFoundError: a Parquet file is missing; the old catalog stays.
@@ -153,8 +152,9 @@ def build_catalog(
     """
     import duckdb
 
-    path = Path(path)
+    path, labels = Path(path), labels or {}
     _check_names([*tables, *small])
+    columns = {file: _columns(name, file) for name, files in tables.items() for file in files}
     omitted: dict[str, str] = {}
     views: list[str] = []
     with atomic_path(path) as temporary:
@@ -163,20 +163,17 @@ def build_catalog(
         try:
             with duckdb.connect(str(temporary), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
                 for name, files in tables.items():
-                    schema = (schemas or {}).get(name)
-                    if files:
-                        body = _union(name, files)
-                    elif schema is not None:
-                        body = _empty(con, name, schema)
-                    else:
+                    if not files:
                         omitted[name] = "it has no files yet"
                         continue
+                    body = _union(_select(file, labels.get(name), columns[file]) for file in files)
                     con.execute(f"CREATE VIEW {identifier(name)} AS {body}")
                     views.append(name)
                 for name, frame in small.items():
                     con.register("_incoming", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
                     con.execute(f"CREATE TABLE {identifier(name)} AS SELECT * FROM _incoming")
                     con.unregister("_incoming")
+                con.execute(f"CREATE VIEW {FAILED_ROWS} AS {_failed_rows(tables, labels, columns)}")
                 lacking = _add_convenience_views(con, {*views, *small})
                 con.execute("CHECKPOINT")
         except duckdb.Error as error:
@@ -189,7 +186,7 @@ def build_catalog(
         Path(f"{path}.wal").unlink(missing_ok=True)
     return CatalogInfo(
         path,
-        tuple(sorted({*views, *_CONVENIENCE} - lacking.keys())),
+        tuple(sorted({*views, FAILED_ROWS, *_CONVENIENCE} - lacking.keys())),
         {name: frame.height for name, frame in small.items()},
         omitted | lacking,
         path.stat().st_size,
@@ -245,54 +242,61 @@ def _sweep_journals(path: Path) -> None:
 def _check_names(names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        if name.lower() in _CONVENIENCE:
+        if name.lower() in {FAILED_ROWS, *_CONVENIENCE}:
             raise ValueError(f"the catalog makes {name!r} itself: give this table another name")
         if name.lower() in seen:
             raise ValueError(f"the catalog cannot hold both {seen[name.lower()]!r} and {name!r}: SQL ignores case")
         seen[name.lower()] = name
 
 
-def _union(view: str, files: Sequence[Path]) -> str:
-    """Return SQL that reads all files of a view; columns are matched by name, absent ones are null.
-
-    One SELECT per file instead of a list of files, because its label is then a constant: a filter on source or recipe
-    skips the other files without opening them.
-    """
-    return "\nUNION ALL BY NAME\n".join(_select(view, file) for file in files)
-
-
-def _select(view: str, file: Path) -> str:
+def _columns(view: str, file: Path) -> list[str]:
+    """Return the columns of a file of a view."""
     try:
-        columns = pq.read_schema(file).names
+        return pq.read_schema(file).names
     except FileNotFoundError:
         raise FileNotFoundError(
             f"the view {view} needs {file}, which does not exist: materialise the asset that writes it"
         ) from None
     except pa.ArrowInvalid as error:
         raise ValueError(f"the view {view} needs {file}, which is not a Parquet file: {error}") from error
-    label = _label(view)
-    prefix = f"{literal(Path(file).stem)} AS {identifier(label)}, " if label and label not in columns else ""
-    return f"SELECT {prefix}* FROM read_parquet([{file_literal(file)}], hive_partitioning = false)"
 
 
-def _label(view: str) -> str | None:
-    """Return the column that the names of the files of ``view`` fill, if any."""
-    for column, prefixes in BY_FILE.items():
-        if any(view == prefix or view.startswith(f"{prefix}_") for prefix in prefixes):
-            return column
-    return None
+def _union(selects: Iterable[str]) -> str:
+    """Return SQL that reads all files of a view; columns are matched by name, absent ones are null.
+
+    One SELECT per file instead of a list of files, because its label is then a constant: a filter on source or recipe
+    skips the other files without opening them.
+    """
+    return "\nUNION ALL BY NAME\n".join(selects)
 
 
-def _empty(con: Any, view: str, schema: pa.Schema) -> str:
-    """Return SQL for a view without rows that has the columns of ``schema``."""
-    label = _label(view)
-    if label and label not in schema.names:
-        schema = schema.insert(0, pa.field(label, pa.string()))
-    con.register("_incoming", schema.empty_table())
-    columns = con.execute("DESCRIBE SELECT * FROM _incoming").fetchall()
-    con.unregister("_incoming")
-    nulls = ", ".join(f"CAST(NULL AS {column[1]}) AS {identifier(column[0])}" for column in columns)
-    return f"SELECT {nulls} WHERE false"
+def _select(file: Path, label: str | None, columns: Collection[str]) -> str:
+    prefix = f"{literal(table_name(file))} AS {identifier(label)}, " if label and label not in columns else ""
+    return f"SELECT {prefix}* FROM {_read(file)}"
+
+
+def _read(file: Path) -> str:
+    return f"read_parquet([{file_literal(file)}], hive_partitioning = false)"
+
+
+def _failed_rows(
+    tables: Mapping[str, Sequence[Path]], labels: Mapping[str, str], columns: Mapping[Path, Collection[str]]
+) -> str:
+    """Return SQL for the rows that could not be computed; only files that have any are read."""
+    selects = []
+    for view, files in tables.items():
+        for file in files:
+            if not {"row_id", FAILED} <= set(columns[file]):
+                continue
+            source = literal(table_name(file)) if labels.get(view) == "source" else "CAST(NULL AS VARCHAR)"
+            source = "source" if "source" in columns[file] else source
+            selects.append(
+                f'SELECT {source} AS source, {literal(view)} AS "table", row_id, {FAILED} AS reason '
+                f"FROM {_read(file)} WHERE {FAILED} IS NOT NULL"
+            )
+    names = ("source", '"table"', "row_id", "reason")
+    none = ", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in names)
+    return _union(selects or [f"SELECT {none} WHERE false"])
 
 
 def _add_convenience_views(con: Any, present: Collection[str]) -> dict[str, str]:

@@ -198,6 +198,15 @@ def read_parts(folder: Path) -> list[Part]:
     return [Part(folder / p["file"], p["rows"], p["ids"], p["made_of"]) for p in listed]
 
 
+def table_name(file: Path) -> str:
+    """Return the last part of the key of the table that a Parquet file holds, or is a part of.
+
+    >>> table_name(Path("corpus/sums.parquet")), table_name(Path("corpus/sums.parts/0123abcd.parquet"))
+    ('sums', 'sums')
+    """
+    return file.parent.stem if file.parent.suffix == ".parts" else file.stem
+
+
 def remove_parts(folder: Path) -> None:
     """Remove a table in parts; the manifest goes first, so that nobody sees half of it."""
     if folder.is_dir():

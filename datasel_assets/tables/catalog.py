@@ -1,42 +1,67 @@
-"""The asset that publishes the DuckDB file: views over every table of the lake, and a few small tables."""
+"""The table that publishes the DuckDB file: views over every table of the lake, and a few small tables.
+
+Belongs here: which tables become which views. Does not belong here: SQL (``storage.catalog``), and what kinds of tables
+there are (``graph``).
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-import pyarrow.parquet as pq
 
-from datasel_assets.storage.catalog import BY_FILE, EXAMPLE_QUERIES, build_catalog, runs_frame
+from datasel_assets.storage.catalog import EXAMPLE_QUERIES, build_catalog, runs_frame
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected, Key
-from datasel_assets.tables import versions
+from datasel_assets.storage.lake import Expected, Key, TableInfo
 from datasel_assets.tables.shown import FilePath, sample_table
-from datasel_assets.tables.table import Built, Step, Table
+from datasel_assets.tables.table import Built, Kind, Per, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
+CATALOG = Kind("catalog", version="2")
+
 FILE = "datasel.duckdb"
-PER_SOURCE, PER_RECIPE = BY_FILE["source"], BY_FILE["recipe"]
+
+KindOf = Callable[[Key], Kind | None]
+"""Tells the kind of a table in the lake."""
 
 
-def catalog_asset(deps: Sequence[Key]) -> Table:
-    """Return the catalog; it reads every other asset's tables."""
+@dataclass
+class CatalogView:
+    """One view: the tables of all sources or recipes, or one table of the pool.
+
+    Attributes:
+        label: column that the last part of each key fills; None for a table of the pool.
+        files: their Parquet files.
+        rows: in all of them.
+    """
+
+    label: Per | None
+    files: list[Path] = field(default_factory=list)
+    rows: int = 0
+
+
+def catalog_table(reads: Sequence[Key], kind_of: KindOf) -> Table:
+    """Return the catalog; it reads every other table."""
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        inputs = {"/".join(key): warehouse.lake.version(key) for key in _keys(warehouse)}
+        inputs = {"/".join(info.key): info.data_version for info, _ in _listed(warehouse, kind_of)}
         path = warehouse.settings.warehouse / FILE
         # Views name files by absolute path: a moved warehouse needs a new catalog, and so does a deleted one.
-        return Expected(
-            ("catalog",), digest([versions.CATALOG]), inputs | {FILE: str(path) if path.is_file() else "no"}
-        )
+        there = str(path) if path.is_file() else "no"
+        return Expected((CATALOG.name,), digest([CATALOG.version]), inputs | {FILE: there})
 
     def build(step: Step) -> Built:
         warehouse = step.warehouse
         path = warehouse.settings.warehouse / FILE
-        views = _views(warehouse)
-        done = build_catalog(path, views, _small(warehouse))
-        rows = {view: sum(pq.read_metadata(file).num_rows for file in files) for view, files in views.items()}
-        listing = pl.DataFrame({"view": list(rows), "rows": list(rows.values())})
+        views = catalog_views(warehouse, kind_of)
+        done = build_catalog(
+            path,
+            {name: view.files for name, view in views.items()},
+            _small(warehouse),
+            labels={name: view.label for name, view in views.items() if view.label},
+        )
+        listing = pl.DataFrame({"view": list(views), "rows": [view.rows for view in views.values()]})
         inputs = {**step.expected.inputs, FILE: str(path)}
         info = warehouse.lake.write(Expected(step.expected.key, step.expected.fingerprint, inputs), listing)
         return Built(
@@ -51,46 +76,47 @@ def catalog_asset(deps: Sequence[Key]) -> Table:
         )
 
     return Table(
-        key=("catalog",),
+        kind=CATALOG,
+        key=(CATALOG.name,),
         description=(
             "`datasel.duckdb`: one view per table of the lake, joined across sources and recipes. Built beside the old "
             "file and swapped whole, so readers never wait and never see half a state."
         ),
         group="catalog",
-        reads=list(deps),
+        reads=list(reads),
         expect=expect,
         build=build,
         lenient=True,
         pool="duckdb",
         kinds=frozenset({"duckdb"}),
-        version=versions.CATALOG,
+        version=CATALOG.version,
     )
 
 
-def _keys(warehouse: Warehouse) -> list[Key]:
+def catalog_views(warehouse: Warehouse, kind_of: KindOf) -> dict[str, CatalogView]:
+    """Return the views by name: tables of sources or recipes are united, names keep the rest of their key."""
+    views: dict[str, CatalogView] = {}
+    for info, per in _listed(warehouse, kind_of):
+        parts = info.key if per == "pool" else info.key[:-1]
+        name = "_".join(parts).replace("-", "_")
+        view = views.setdefault(name, CatalogView(None if per == "pool" else per))
+        view.files += info.files
+        view.rows += info.rows
+    return views
+
+
+def _listed(warehouse: Warehouse, kind_of: KindOf) -> list[tuple[TableInfo, Per]]:
     """Return the Parquet tables that belong to the pool as it is now: no retired source, no removed recipe."""
-    sources, recipes = set(warehouse.active_sources()), set(warehouse.registry.recipes)
+    names = {"source": set(warehouse.active_sources()), "recipe": set(warehouse.registry.recipes)}
     found = []
     for key in warehouse.lake.tables():
-        current = (
-            key[-1] in sources
-            if key[0] in PER_SOURCE
-            else key[-1] in recipes
-            if key[0] in PER_RECIPE
-            else key[0] != "catalog"
-        )
-        if current and warehouse.lake.path(key).is_file():
-            found.append(key)
+        kind = kind_of(key)
+        if kind is None or kind == CATALOG or (kind.per != "pool" and key[-1] not in names[kind.per]):
+            continue
+        info = warehouse.lake.info(key)
+        if info and info.files:
+            found.append((info, kind.per))
     return found
-
-
-def _views(warehouse: Warehouse) -> dict[str, list[Path]]:
-    """Group the tables into views: sources and recipes are united, names keep the rest of the key."""
-    views: dict[str, list[Path]] = {}
-    for key in _keys(warehouse):
-        parts = key[:-1] if key[0] in (*PER_SOURCE, *PER_RECIPE) else key
-        views.setdefault("_".join(parts).replace("-", "_"), []).append(warehouse.lake.path(key))
-    return views
 
 
 def _small(warehouse: Warehouse) -> dict[str, pl.DataFrame]:

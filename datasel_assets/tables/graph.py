@@ -1,97 +1,197 @@
-"""Which assets a registry means. Belongs here: files to assets. Not: the assets themselves."""
+"""Which tables a registry means, and every kind of table there is.
 
-from collections.abc import Sequence
+Belongs here: one line per group of tables in ``GROUPS``. Does not belong here: what any table holds.
+
+A kind of table is added with one file in this folder, which names its ``Kind`` and has a function that returns its
+tables for a registry; with one line in ``GROUPS``; and with one test. Whatever goes by kind (what lies in the lake once
+per source, which views the catalog has, what ``prune`` takes along) is told by the ``Kind`` and listed nowhere else.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from datasel_assets.registry.load import Registry
 from datasel_assets.registry.score import score_order
-from datasel_assets.tables.catalog import catalog_asset
+from datasel_assets.storage.lake import Key
+from datasel_assets.tables.catalog import CATALOG, catalog_table
 from datasel_assets.tables.contamination.contamination import contamination_assets
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
 from datasel_assets.tables.corpus.sources import source_assets, target_asset
-from datasel_assets.tables.language_models.proxy import proxy_table
+from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
-from datasel_assets.tables.language_models.token_statistics import token_statistics
+from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
+from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.scores.declared import declared_tables
+from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS
+from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
-from datasel_assets.tables.scores.neighbours import neighbours_table
+from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
+from datasel_assets.tables.scores.pool_score import POOL_SCORES
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
-from datasel_assets.tables.selections.comparison import comparison_asset
-from datasel_assets.tables.selections.proxy_eval import proxy_eval_table
-from datasel_assets.tables.selections.selections import selection_asset
-from datasel_assets.tables.table import Table
-from datasel_assets.tables.tags.tags import tag_tables
-from datasel_assets.tables.vectors.categories import category_tables
-from datasel_assets.tables.vectors.clusters import cluster_tables
-from datasel_assets.tables.vectors.embeddings import embedding_tables
-from datasel_assets.tables.vectors.given import given_vector_tables
-from datasel_assets.tables.vectors.representations import representation_tables
+from datasel_assets.tables.scores.word_counts import WORD_COUNTS
+from datasel_assets.tables.selections.comparison import COMPARISON, comparison_table
+from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL, proxy_eval_table
+from datasel_assets.tables.selections.selections import SELECTIONS, selection_tables
+from datasel_assets.tables.table import Kind, Table
+from datasel_assets.tables.tags.candidates import TAG_CANDIDATES
+from datasel_assets.tables.tags.label_graphs import LABEL_GRAPH
+from datasel_assets.tables.tags.tags import TAGS, tag_tables
+from datasel_assets.tables.tags.vocabulary import TAG_VOCABULARY
+from datasel_assets.tables.vectors.categories import CATEGORIES, CATEGORY_MODELS, category_tables
+from datasel_assets.tables.vectors.clusters import CLUSTER_MODELS, CLUSTERS, cluster_tables
+from datasel_assets.tables.vectors.embeddings import (
+    EMBEDDINGS,
+    EVALUATION_EMBEDDINGS,
+    TARGET_EMBEDDINGS,
+    embedding_tables,
+)
+from datasel_assets.tables.vectors.given import GIVEN_TARGET_VECTORS, GIVEN_VECTORS, given_vector_tables
+from datasel_assets.tables.vectors.representations import (
+    BASIS,
+    FIDELITY,
+    MOMENTS,
+    REPRESENTATIONS,
+    representation_tables,
+)
+
+# TRANSITION: each is replaced by the constant of its module once that names one.
+RAW_CORPUS = Kind("raw_corpus", per="source")
+CORPUS = Kind("corpus", per="source", companions=("quarantine",))
+DUPLICATES = Kind("duplicates")
+TARGETS = Kind("targets", state=("_cache/_targets/{name}",))
+MINHASH = Kind("minhash", per="source")
+NEAR_DUPLICATES = Kind("near_duplicates")
+SEMANTIC_DUPLICATES = Kind("semantic_duplicates")
+EVALUATIONS = Kind("evaluations", version="2", state=("_cache/_evaluations/{name}",))
+CONTAMINATION = Kind("contamination", version="2", per="source")
+CONTAMINATION_REVIEW = Kind("contamination_review", version="2")
+EVALUATION_NEIGHBOURS = Kind(
+    "evaluation_neighbours", version="2", per="source", state=("_evaluation_neighbours/{name}",)
+)
+EVALUATION_THRESHOLD = Kind("evaluation_threshold", version="2")
 
 
-def all_tables(registry: Registry) -> list[Table]:
-    """Return every asset of a registry; only valid files have assets."""
-    assets = source_assets()
-    assets += [target_asset(name) for name in sorted(registry.targets)]
+def _sources(registry: Registry) -> list[Table]:
+    return [*source_assets(), *(target_asset(name) for name in sorted(registry.targets))]
+
+
+def _layers(registry: Registry) -> list[Table]:
+    specs = [spec for _, spec in sorted(registry.representations.items())]
     encoders = [spec.encoder for spec in registry.representations.values() if not spec.brought]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
         for name, spec in sorted(registry.evaluations.items())
         if spec.embedding
     ]
-    assets += embedding_tables(encoders, sorted(registry.targets), compared)
-    brought = [spec.brought for _, spec in sorted(registry.representations.items()) if spec.brought]
-    assets += given_vector_tables(brought, sorted(registry.targets))
+    targets = sorted(registry.targets)
+    brought = [spec.brought for spec in specs if spec.brought]
+    return [*embedding_tables(encoders, targets, compared), *given_vector_tables(brought, targets)]
+
+
+def _representations(registry: Registry) -> Iterable[Table]:
     for name, spec in sorted(registry.representations.items()):
-        assets += representation_tables(name, spec)
-        if spec.clusters:
-            assets += cluster_tables(name, spec)
-    assets += contamination_assets(registry)
-    if registry.duplicates:
-        assets += duplicate_assets(registry.duplicates, registry.clustered, registry.score_keep())
-    assets.append(text_scores())
-    assets += frequency_tables()
+        yield from representation_tables(name, spec)
+        yield from cluster_tables(name, spec) if spec.clusters else ()
+
+
+def _near_duplicates(registry: Registry) -> list[Table]:
+    if registry.duplicates is None:
+        return []
+    return duplicate_assets(registry.duplicates, registry.clustered, registry.score_keep())
+
+
+def _scores(registry: Registry) -> Iterable[Table]:
+    yield text_scores()
+    yield from frequency_tables()
+    if registry.tags:
+        yield tag_scores(registry.tags)
+    if registry.neighboured:
+        yield neighbours_table(registry.neighboured, registry)
+    for name in score_order(registry.scores):
+        yield from declared_tables(name, registry)
+
+
+def _language_models(registry: Registry) -> Iterable[Table]:
     for name, spec in sorted(registry.language_models.items()):
         if spec.is_local:
-            assets.append(proxy_table(name, spec))
-        assets += [token_statistics(name, spec), token_scores(name, spec)]
-    if registry.neighboured:
-        assets.append(neighbours_table(registry.neighboured, registry))
-    for name, spec in sorted(registry.tags.items()):
-        assets += tag_tables(name, spec)
-    if registry.tags:
-        assets.append(tag_scores(registry.tags))
+            yield proxy_table(name, spec)
+        yield token_statistics(name, spec)
+        yield token_scores(name, spec)
+
+
+def _tags(registry: Registry) -> list[Table]:
+    return [table for name, spec in sorted(registry.tags.items()) for table in tag_tables(name, spec)]
+
+
+def _categories(registry: Registry) -> Iterable[Table]:
     for name, spec in sorted(registry.categories.items()):
-        assets += category_tables(name, spec, registry.representations[spec.representation])
-    for name in score_order(registry.scores):
-        assets += declared_tables(name, registry)
-    assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
-    assets.append(comparison_asset(registry))
-    if registry.proxy_eval and registry.proxy:
-        targets = registry.aims
-        assets += [
-            proxy_eval_table(name, registry.proxy_eval, registry.proxy, targets) for name in sorted(registry.recipes)
-        ]
-    assets.append(catalog_asset([asset.key for asset in assets if not asset.on_demand]))
-    refuse_circles(assets)
-    return assets
+        yield from category_tables(name, spec, registry.representations[spec.representation])
 
 
-def refuse_circles(assets: Sequence[Table]) -> None:
-    """Refuse assets that need each other, such as near duplicates ranked by a score that is made from them.
+def _comparison(registry: Registry) -> list[Table]:
+    return [comparison_table(registry)]
+
+
+def _proxy_evals(registry: Registry) -> list[Table]:
+    if not (registry.proxy_eval and registry.proxy):
+        return []
+    spec, model, targets = registry.proxy_eval, registry.proxy, registry.aims
+    return [proxy_eval_table(name, spec, model, targets) for name in sorted(registry.recipes)]
+
+
+GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]] = (
+    (_sources, (RAW_CORPUS, CORPUS, DUPLICATES, TARGETS)),
+    (_layers, (EMBEDDINGS, TARGET_EMBEDDINGS, EVALUATION_EMBEDDINGS, GIVEN_VECTORS, GIVEN_TARGET_VECTORS)),
+    (_representations, (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, CLUSTER_MODELS, CLUSTERS)),
+    (
+        contamination_assets,
+        (EVALUATIONS, CONTAMINATION, CONTAMINATION_REVIEW, EVALUATION_NEIGHBOURS, EVALUATION_THRESHOLD),
+    ),
+    (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
+    (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, DSIR_COUNTS, DSIR, *POOL_SCORES.values())),
+    (_language_models, (PROXY_LM, TOKEN_STATISTICS)),
+    (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
+    (_categories, (CATEGORY_MODELS, CATEGORIES)),
+    (selection_tables, (SELECTIONS,)),
+    (_comparison, (COMPARISON,)),
+    (_proxy_evals, (PROXY_EVAL,)),
+)
+"""What makes the tables of a group, and the kinds that they are of. The catalog reads all others and comes last."""
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kinds in (*(k for _, k in GROUPS), (CATALOG,)) for kind in kinds}
+"""Every kind of table by the first part of its keys in the lake, also those that no file asks for at the moment."""
+
+_BY_NAME = {name: kind for kind in KINDS.values() for name in (kind.name, *kind.companions)}
+
+
+def kind_of(key: Key) -> Kind | None:
+    """Return the kind of a table in the lake, or of the table whose companion it is; None for one of no kind."""
+    return _BY_NAME.get(key[0])
+
+
+def all_tables(registry: Registry) -> list[Table]:
+    """Return every table of a registry, upstream first; only valid files have tables.
 
     Raises:
-        ValueError: with the assets of the circle, and what to change.
+        ValueError: tables are made from each other.
+    """
+    tables = [table for make, _ in GROUPS for table in make(registry)]
+    tables.append(catalog_table([table.key for table in tables if not table.on_demand], kind_of))
+    refuse_circles(tables)
+    return with_all_they_read([table.key for table in tables], tables)
+
+
+def refuse_circles(tables: Sequence[Table]) -> None:
+    """Refuse tables that need each other, such as near duplicates ranked by a score that is made from them.
+
+    Raises:
+        ValueError: with the tables of the circle, and what to change.
     """
     try:
-        TopologicalSorter({asset.key: asset.reads for asset in assets}).prepare()
+        TopologicalSorter({table.key: table.reads for table in tables}).prepare()
     except CycleError as error:
         keys = ["/".join(key) for key in reversed(error.args[1])]
         by_score = "near_duplicates" in keys
         hint = "name another near.score in duplicates.yaml: this one" if by_score else "change one: each"
         raise ValueError(f"{hint} is made from itself ({' needs '.join(keys)})") from None
-
-
-def partitioned_keys(assets: Sequence[Table]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """Return the keys of the per-source assets and of the global ones."""
-    return [a.key for a in assets if a.per_source], [a.key for a in assets if not a.per_source]

@@ -1,14 +1,14 @@
 """The life of a table that is made: is it current? build, measure the cost, remember what its page shows.
 
 Belongs here: what happens to every table alike. Does not belong here: what any particular one computes (its ``build``),
-and in which order tables are made by the main job (``defs.main_job``).
+and in which order tables are made (``planning``).
 """
 
 import json
 import logging
 import resource
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from logging import Logger
@@ -17,6 +17,7 @@ from typing import Any
 
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.planning import upstream_of
 from datasel_assets.tables.shown import from_json, to_json
 from datasel_assets.tables.table import Built, Check, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -61,12 +62,16 @@ def make(
         KeyError: there is no table of this name.
         ValueError: a source is missing or superfluous.
     """
+    from datasel_assets.tables.graph import all_tables
+
     if isinstance(table, str):
         table = named(warehouse, table)
     if table.per_source != (source is not None):
         raise ValueError(f"{table.name} has {'a table per source: name one' if table.per_source else 'no sources'}")
-    for other, of in upstream_of(warehouse, table, source) if upstream else ():
-        _make(warehouse, other, of, log, run_id)
+    if upstream:
+        every = all_tables(warehouse.registry)
+        for other, of in upstream_of(table, source, every, sorted(warehouse.registry.sources)):
+            _make(warehouse, other, of, log, run_id)
     return _make(warehouse, table, source, log, run_id)
 
 
@@ -83,25 +88,6 @@ def named(warehouse: Warehouse, name: str) -> Table:
         near = ", ".join(sorted(other for other in tables if other.split("/")[0] == name.split("/")[0])) or "none"
         raise KeyError(f"there is no table {name!r}; those of this kind: {near}")
     return tables[name]
-
-
-def upstream_of(warehouse: Warehouse, table: Table, source: str | None) -> Iterator[tuple[Table, str | None]]:
-    """Yield everything that a table is made from, in an order in which it can be made."""
-    from datasel_assets.tables.graph import all_tables
-
-    tables = {other.key: other for other in all_tables(warehouse.registry)}
-    seen: set[tuple[Key, str | None]] = set()
-
-    def visit(wanted: Table, of: str | None) -> Iterator[tuple[Table, str | None]]:
-        for other in (tables[key] for key in wanted.reads):
-            every = sorted(warehouse.registry.sources) if of is None else [of]
-            for one in every if other.per_source else [None]:
-                if (other.key, one) not in seen:
-                    seen.add((other.key, one))
-                    yield from visit(other, one)
-                    yield other, one
-
-    yield from visit(table, source)
 
 
 def note_path(lake: Lake, key: Key) -> Path:

@@ -9,18 +9,15 @@ import polars as pl
 import pytest
 from dagster import DagsterEventType
 
-from datasel_assets.definitions import assemble
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs
-from datasel_assets.defs.main_job import phases, run_main, stale
-from datasel_assets.defs.prune import prune
+from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.registry.base import RegistryError
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.selections.comparison import report_path
-from datasel_assets.tables.table import Built, Step, Table
-from datasel_assets_tests.pools import ENCODER, add_source, rows, write_jsonl, write_yaml
+from datasel_assets.tables.table import Built, Kind, Step, Table
+from datasel_assets_tests.pools import ENCODER, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
 
 ENCODER_SLUG = EncoderSpec.model_validate(ENCODER).slug
@@ -182,60 +179,6 @@ def test_a_retired_source_leaves_the_pool_and_comes_back_without_work_for_the_mo
     assert settled.warehouse.lake.scan(("decisions", "random")).collect().height == 120
 
 
-def test_prune_deletes_retired_tables_and_nothing_else(settled: Project):
-    (settled.data / "sources" / "fruit.yaml").unlink()
-    (settled.data / "recipes" / "spread.yaml").unlink()
-    settled.run()
-    _, assets = assemble(settled.warehouse)
-    planned = prune(settled.settings, assets, settled.instance, dry_run=True)
-    before = set(settled.warehouse.lake.tables())
-    assert prune(settled.settings, assets, settled.instance, dry_run=False) == planned
-    after = set(settled.warehouse.lake.tables())
-    assert {"/".join(key) for key in before - after} == set(planned)
-    assert all(key[-1] in {"fruit", "spread"} for key in before - after)
-    assert ("quarantine", "fruit") in before - after
-    assert ("decisions", "spread") in before - after
-    assert settled.instance.get_dynamic_partitions("source") == ["code", "sums"]
-    assert settled.run()[0].runs == []
-    assert list((settled.settings.releases / "spread").iterdir())
-
-
-def test_prune_takes_all_that_belongs_to_a_table(project: Project):
-    warehouse = project.warehouse
-    root = warehouse.lake.root
-    kept = {("corpus", "sums"), ("neighbours",), ("embeddings", ENCODER_SLUG, "sums")}
-    gone = {
-        ("evaluations", "old"),
-        ("evaluation_neighbours", "old", "sums"),
-        ("label_graph", "old"),
-        ("targets", "old"),
-    }
-    beside = {("_evaluation_neighbours", "old", "sums"), ("_label_vectors", "old")}
-    for key in kept | gone | beside:
-        warehouse.lake.write(Expected(key, "1"), pl.DataFrame({"n": [1]}))
-        write_yaml(root.joinpath("_notes", *key).with_suffix(".json"), {})
-    for cache in ("_evaluations/old", "_targets/old", "sums"):
-        write_jsonl(root / "_cache" / cache / "digests.json", [])
-    write_yaml(project.data / "evaluations" / "new.yaml", {"uri": "files/no_such_file.jsonl"})
-    _, assets = assemble(project.warehouse)
-    removed = prune(project.settings, assets, project.instance, dry_run=False)
-    assert removed == sorted("/".join(key) for key in gone)
-    left = {path.relative_to(root).with_suffix("").parts for path in root.rglob("*") if path.is_file()}
-    assert {parts for parts in left if parts[0] not in ("_notes", "_cache")} == kept
-    assert {parts[1:] for parts in left if parts[0] == "_notes"} == kept | beside
-    assert {parts[1:] for parts in left if parts[0] == "_cache"} == {("sums", "digests")}
-
-
-@pytest.mark.parametrize("folder", ["representations", "tags", "evaluations", "sources"])
-def test_while_a_file_has_a_typo_nothing_is_pruned(project: Project, folder: str):
-    project.warehouse.lake.write(Expected(("embeddings", "dear", "sums"), "1"), pl.DataFrame({"n": [1]}))
-    write_yaml(project.data / folder / "typo.yaml", {"nonsense": 1})
-    _, assets = assemble(project.warehouse)
-    with pytest.raises(RegistryError, match=rf"{folder}/typo.yaml"):
-        prune(project.settings, assets, project.instance, dry_run=False)
-    assert project.warehouse.lake.info(("embeddings", "dear", "sums"))
-
-
 def test_a_source_file_with_a_typo_keeps_its_rows_in_the_pool(settled: Project):
     path = settled.data / "sources" / "fruit.yaml"
     path.write_text("urii: files/fruit.jsonl\n")
@@ -304,6 +247,7 @@ def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project
 
     monkeypatch.setattr("datasel_assets.defs.assets.DOWNLOAD_RETRY", dg.RetryPolicy(max_retries=0))
     toy = Table(
+        kind=Kind("toy"),
         key=("toy",),
         description="",
         group="toys",
@@ -311,7 +255,7 @@ def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project
         build=fail,
         fetches=True,
     )
-    partitioned = replace(toy, key=("other_toy",), per="source")
+    partitioned = replace(toy, kind=Kind("other_toy", per="source"), key=("other_toy",))
     assets = [toy, partitioned]
     definitions = dg.Definitions(
         assets=[to_asset(asset) for asset in assets],
@@ -334,25 +278,6 @@ def test_a_selection_with_rows_that_have_left_the_pool_is_left_out_of_the_compar
     assert built.metadata["left_out"] == "spread"
     assert set(lake.scan(("comparison",)).collect()["recipe"]) == {"random", "longest", "richest", "toward_adding"}
     assert "left out, not selected from the pool as it is now" in report_path(settled.warehouse).read_text("utf-8")
-
-
-def test_phases_alternate_and_respect_every_dependency(project: Project):
-    _, assets = assemble(project.warehouse)
-    done: set = set()
-    found = phases(assets)
-    assert [phase.per_source for phase in found] == [i % 2 == 0 for i in range(len(found))]
-    for phase in found:
-        for asset in phase.assets:
-            assert set(asset.reads) <= done
-            done.add(asset.key)
-    assert len(done) == len(assets)
-
-
-def test_what_reads_a_stale_table_is_stale_too(settled: Project):
-    _, assets = assemble(settled.warehouse)
-    settled.warehouse.lake.delete(("corpus", "sums"))
-    names = {asset.name for asset in stale(phases(assets)[0], settled.warehouse, "sums")[0]}
-    assert {"corpus", "representation_moments/white"} <= names
 
 
 def test_every_materialisation_shows_its_rows_and_every_check_passes(project: Project):

@@ -8,21 +8,8 @@ import pytest
 
 from datasel_assets.definitions import assemble, build_defs
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.defs.sensors import source_changes
 from datasel_assets_tests.pools import add_source, rows
 from datasel_assets_tests.project import Project
-
-
-def test_new_changed_and_retired_sources_are_told_apart():
-    changes = source_changes({"a": "1", "b": "2", "c": "1"}, {"a", "b", "old"}, {"a": "1", "b": "1", "old": "9"})
-    assert changes.added == ("c",)
-    assert changes.changed == ("b",)
-    assert changes.retired == ("old",)
-
-
-def test_a_source_whose_first_look_was_lost_is_refreshed():
-    """After a restart without a cursor every known source is looked at once; unchanged tables then skip."""
-    assert source_changes({"a": "1"}, {"a"}, {}).changed == ("a",)
 
 
 def look(project: Project, cursor: str | None = None, definitions: dg.Definitions | None = None) -> dg.SensorResult:

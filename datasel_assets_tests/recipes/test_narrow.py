@@ -102,3 +102,16 @@ def test_steps_read_back_as_they_were_written():
 def test_a_step_that_cannot_be_carried_out_is_refused(step, message):
     with pytest.raises(ValidationError, match=message):
         recipe(step)
+
+
+def test_a_row_that_fell_for_want_of_a_value_is_told_what_could_not_be_computed():
+    pool = rows(4).with_columns(
+        pl.Series("lm.ppl", [1.0, None, None, 2.0]),
+        failed=pl.Series([None, "scores/lm could not be computed: too long", None, None]),
+    )
+    step = {"sampler": "topk", "by": "lm.ppl", "keep": "low", "take": {"rows": 2}}
+    fell = run(recipe(step), pool).decisions.filter(pl.col("stage") == "narrow:1")
+    assert fell["reason"].to_list() == [
+        "step 1: lm.ppl is not known; scores/lm could not be computed: too long",
+        "step 1: lm.ppl is not known",
+    ]

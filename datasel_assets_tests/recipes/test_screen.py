@@ -132,3 +132,36 @@ def test_other_kinds_of_copies_have_stages_of_their_own(kind):
     frame = pool(source=["b", "a"], duplicate_of=[None, None], **{f"{kind}_of": ["r1", None]})
     name = kind.replace("_", " ")
     assert outcome(frame, {"when": kind}) == [(name, f"{name} of r1 in source a"), (None, None)]
+
+
+def test_what_could_not_be_computed_is_named_where_it_is_missing_and_nowhere_else():
+    frame = pool(**{"lm.ifd": [None, None, 0.1, 0.9]}).with_columns(
+        failed=pl.Series(["scores/lm could not be computed: too long", None, "tags/t could not be computed: x", None])
+    )
+    rule = {"score": "lm.ifd", "below": 0.5, "missing": "drop"}
+    missing = [(np.array([False, False, False, True]), "no vector")]
+    assert outcome(frame, rule, missing=missing) == [
+        ("rule:1", "lm.ifd is not known; scores/lm could not be computed: too long"),
+        ("rule:1", "lm.ifd is not known"),
+        ("rule:1", "lm.ifd 0.1 is below 0.5"),
+        ("ineligible", "no vector"),
+    ]
+    lacking = [(np.array([True, True, False, False]), "no vector")]
+    assert [reason for _, reason in outcome(frame, missing=lacking)] == [
+        "no vector; scores/lm could not be computed: too long",
+        "no vector",
+        None,
+        None,
+    ]
+
+
+def test_where_everything_could_be_computed_the_reasons_are_as_ever():
+    frame = pool(n_chars=[None, 3])
+    rule = {"score": "n_chars", "below": 1, "missing": "drop"}
+    without = outcome(frame, rule)
+    nothing = pl.lit(None, dtype=pl.String)
+    assert (
+        outcome(frame.with_columns(failed=nothing), rule)
+        == without
+        == [("rule:1", "n_chars is not known"), (None,) * 2]
+    )

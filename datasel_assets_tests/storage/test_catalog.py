@@ -1,5 +1,6 @@
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from datasel_assets.corpus.tables import CORPUS_SCHEMA, QUARANTINE_SCHEMA, messages_array
+from datasel_assets.corpus.tables import CORPUS_SCHEMA, messages_array
 from datasel_assets.storage.atomic import StorageFullError
 from datasel_assets.storage.catalog import (
     EXAMPLE_QUERIES,
@@ -23,6 +24,7 @@ from datasel_assets.storage.catalog import (
 )
 
 SELECTED = {"random": ["a0", "a1", "b0"], "longest": ["a1", "b0", "b1"]}
+LABELS = {"corpus": "source", "representations_crds-r": "source", "selections": "recipe", "decisions": "recipe"}
 ROWS = ["a0", "a1", "a2", "b0", "b1"]
 SOURCES = {"a": "arithmetic", "b": 'it\'s [b] "q"'}
 
@@ -116,7 +118,7 @@ def ask_elsewhere(path: Path, sql: str, folder: Path) -> str:
 class TestViews:
     def test_every_row_of_every_file_is_there_with_its_source(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        info = build_catalog(path, lake, {})
+        info = build_catalog(path, lake, {}, labels=LABELS)
         assert ask(path, "SELECT source, count(*) FROM corpus GROUP BY ALL ORDER BY ALL") == [
             ("arithmetic", 3),
             ('it\'s [b] "q"', 2),
@@ -125,14 +127,14 @@ class TestViews:
 
     def test_a_table_without_a_source_column_gets_it_from_the_file_name(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
         rows = ask(path, 'SELECT row_id, source, vector FROM "representations_crds-r" ORDER BY row_id')
         assert rows[0] == ("a0", "arithmetic", [1.0, 1.0])
         assert rows[-1][:2] == ("b1", 'it\'s [b] "q"')
 
     def test_selections_and_decisions_carry_the_recipe_and_duplicates_carry_nothing_more(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
         assert ask(path, "SELECT recipe, count(*) FROM selections GROUP BY ALL ORDER BY ALL") == [
             ("longest", 3),
             ("random", 3),
@@ -146,7 +148,7 @@ class TestViews:
     )
     def test_rows_of_different_files_can_be_told_apart(self, view, label, tmp_path):
         files = [save(tmp_path / f"{name}.parquet", pa.table({"row_id": ["a"]})) for name in ("one", "two")]
-        build_catalog(tmp_path / "c.duckdb", {view: files}, {})
+        build_catalog(tmp_path / "c.duckdb", {view: files}, {}, labels={view: label})
         assert ask(tmp_path / "c.duckdb", f"SELECT {label} FROM {view} ORDER BY ALL") == [("one",), ("two",)]
 
     def test_a_table_that_is_one_file_for_all_sources_gets_no_source(self, tmp_path):
@@ -166,31 +168,36 @@ class TestViews:
     def test_a_file_name_is_never_a_pattern(self, tmp_path, name):
         wanted = save(tmp_path / name / f"{name}.parquet", pa.table({"n": [1]}))
         save(tmp_path / "ab" / "ab.parquet", pa.table({"n": [2]}))
-        build_catalog(tmp_path / "c.duckdb", {"scores_x": [wanted]}, {})
+        build_catalog(tmp_path / "c.duckdb", {"scores_x": [wanted]}, {}, labels={"scores_x": "source"})
         assert ask(tmp_path / "c.duckdb", "SELECT source, n FROM scores_x") == [(name, 1)]
 
     def test_a_view_name_cannot_become_sql(self, tmp_path):
         name = 'x" AS SELECT 1; DROP TABLE kept; --'
         file = save(tmp_path / "f.parquet", pa.table({"n": [1]}))
         info = build_catalog(tmp_path / "c.duckdb", {name: [file]}, {"kept": pl.DataFrame({"n": [3]})})
-        assert info.views == (name,)
+        assert info.views == ("failed_rows", name)
         assert ask(tmp_path / "c.duckdb", f"SELECT n FROM {identifier(name)}") == [(1,)]
         assert ask(tmp_path / "c.duckdb", "SELECT n FROM kept") == [(3,)]
 
-    def test_a_view_without_files_is_empty_with_its_columns_where_they_are_known(self, tmp_path):
-        path = tmp_path / "c.duckdb"
-        schemas = {"quarantine": QUARANTINE_SCHEMA, "corpus": CORPUS_SCHEMA}
-        info = build_catalog(path, {"quarantine": [], "corpus": [], "scores_text": []}, {}, schemas=schemas)
-        assert ask(path, "SELECT source, position, raw, reason FROM quarantine") == []
-        assert ask(path, "SELECT messages[1].role FROM corpus") == []
-        types = dict(row[:2] for row in ask(path, "DESCRIBE corpus"))
-        assert list(types) == CORPUS_SCHEMA.names
-        assert types["n_tokens"] == "INTEGER"
+    def test_a_view_without_files_is_left_out_and_said_to_be(self, lake, tmp_path):
+        info = build_catalog(tmp_path / "c.duckdb", {**lake, "scores_text": []}, {}, labels=LABELS)
         assert info.omitted["scores_text"] == "it has no files yet"
+        assert "scores_text" not in info.views
+        assert {"corpus", "duplicates"} <= set(info.views)
+
+    def test_a_table_in_parts_is_one_view_of_all_its_rows_under_its_own_name(self, tmp_path):
+        parts = [
+            save(tmp_path / "corpus" / "sums.parts" / f"{name}.parquet", pa.table({"row_id": ids}))
+            for name, ids in (("0f", ["a", "b"]), ("e1", ["c"]))
+        ]
+        whole = save(tmp_path / "corpus" / "code.parquet", pa.table({"row_id": ["d"]}))
+        build_catalog(tmp_path / "c.duckdb", {"corpus": [*parts, whole]}, {}, labels={"corpus": "source"})
+        rows = ask(tmp_path / "c.duckdb", "SELECT source, row_id FROM corpus ORDER BY row_id")
+        assert rows == [("sums", "a"), ("sums", "b"), ("sums", "c"), ("code", "d")]
 
     def test_views_answer_in_another_process_and_folder(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {"runs": runs()})
+        build_catalog(path, lake, {"runs": runs()}, labels=LABELS)
         (tmp_path / "elsewhere").mkdir()
         assert ask_elsewhere(path, "SELECT count(*) FROM why", tmp_path / "elsewhere") == "[(10,)]"
 
@@ -204,7 +211,7 @@ class TestViews:
 
     def test_the_file_is_written_for_older_command_lines_too(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {"runs": runs()})
+        build_catalog(path, lake, {"runs": runs()}, labels=LABELS)
         header = path.read_bytes()[:16]
         assert header[8:12] == b"DUCK"
         assert header[12] == 64  # the storage version that DuckDB 0.10 to 1.1 write
@@ -228,7 +235,11 @@ class TestSmallTables:
 
     @pytest.mark.parametrize(
         ("first", "second", "message"),
-        [("runs", "Runs", "ignores case"), ("corpus_x", "overlap", "makes 'overlap' itself")],
+        [
+            ("runs", "Runs", "ignores case"),
+            ("corpus_x", "overlap", "makes 'overlap' itself"),
+            ("corpus_x", "Failed_Rows", "makes 'Failed_Rows' itself"),
+        ],
     )
     def test_names_that_sql_cannot_tell_apart_are_refused(self, tmp_path, first, second, message):
         frame = pl.DataFrame({"n": [1]})
@@ -239,7 +250,9 @@ class TestSmallTables:
 class TestConvenienceViews:
     @pytest.fixture
     def path(self, lake, tmp_path) -> Path:
-        build_catalog(tmp_path / "c.duckdb", lake, {"runs": runs()})
+        told = pa.table({"row_id": ["a2"], "failed": ["ValueError: too long"]})
+        lake["scores_text"] = [save(tmp_path / "scores_text.parquet", told)]
+        build_catalog(tmp_path / "c.duckdb", lake, {"runs": runs()}, labels=LABELS)
         return tmp_path / "c.duckdb"
 
     @pytest.mark.parametrize("question", EXAMPLE_QUERIES)
@@ -255,7 +268,7 @@ class TestConvenienceViews:
         assert rows[0][4] == "short"
 
     def test_why_keeps_decisions_about_rows_that_have_left(self, lake, tmp_path):
-        build_catalog(tmp_path / "c.duckdb", {**lake, "corpus": lake["corpus"][:1]}, {})
+        build_catalog(tmp_path / "c.duckdb", {**lake, "corpus": lake["corpus"][:1]}, {}, labels=LABELS)
         assert ask(tmp_path / "c.duckdb", "SELECT count(*), count(source) FROM why") == [(10, 6)]
 
     def test_overlap_counts_shared_rows_of_each_pair_once(self, path):
@@ -265,7 +278,7 @@ class TestConvenienceViews:
 
     def test_recipes_without_a_common_row_overlap_by_zero(self, tmp_path):
         files = [save(tmp_path / f"{name}.parquet", pa.table({"row_id": [name], "rank": [0]})) for name in "xyz"]
-        build_catalog(tmp_path / "c.duckdb", {"selections": files}, {})
+        build_catalog(tmp_path / "c.duckdb", {"selections": files}, {}, labels={"selections": "recipe"})
         assert ask(tmp_path / "c.duckdb", "SELECT recipe_a, recipe_b, shared, jaccard FROM overlap ORDER BY ALL") == [
             ("x", "y", 0, 0.0),
             ("x", "z", 0, 0.0),
@@ -286,10 +299,43 @@ class TestConvenienceViews:
         }
 
 
+class TestFailedRows:
+    ASKED = 'SELECT source, "table", row_id, reason FROM failed_rows ORDER BY ALL'
+
+    def test_without_a_failure_there_are_none(self, lake, tmp_path):
+        info = build_catalog(tmp_path / "c.duckdb", lake, {}, labels=LABELS)
+        assert "failed_rows" in info.views
+        assert ask(tmp_path / "c.duckdb", self.ASKED) == []
+
+    def test_rows_of_all_tables_are_named_with_the_reason(self, tmp_path):
+        told = {"row_id": ["a", "b"], "failed": ["ValueError: too long", None]}
+        sums, part = (
+            save(tmp_path / "scores_text" / name, pa.table({**told, "x": [None, 1.0]}))
+            for name in ("sums.parquet", "fruit.parts/0f.parquet")
+        )
+        code = save(tmp_path / "scores_text" / "code.parquet", pa.table({"row_id": ["c"], "x": [2.0]}))
+        own = save(tmp_path / "blend_b.parquet", pa.table({**told, "source": ["sums", "sums"]}))
+        pool = save(tmp_path / "near.parquet", pa.table(told))
+        tables = {"scores_text": [code, sums, part], "blend_b": [own], "near": [pool]}
+        build_catalog(tmp_path / "c.duckdb", tables, {}, labels={"scores_text": "source"})
+        why = ("a", "ValueError: too long")
+        assert ask(tmp_path / "c.duckdb", self.ASKED) == [
+            ("fruit", "scores_text", *why),
+            ("sums", "blend_b", *why),
+            ("sums", "scores_text", *why),
+            (None, "near", *why),
+        ]
+
+    def test_what_failed_without_a_row_id_is_no_row(self, tmp_path):
+        file = save(tmp_path / "runs.parquet", pa.table({"failed": ["yes"]}))
+        build_catalog(tmp_path / "c.duckdb", {"jobs": [file]}, {})
+        assert ask(tmp_path / "c.duckdb", self.ASKED) == []
+
+
 class TestPublishing:
     def test_a_reader_process_that_holds_the_old_file_is_undisturbed(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {"version": pl.DataFrame({"n": [1]})})
+        build_catalog(path, lake, {"version": pl.DataFrame({"n": [1]})}, labels=LABELS)
         code = (
             "import duckdb, sys\n"
             "con = duckdb.connect(sys.argv[1], read_only=True)\n"
@@ -308,14 +354,14 @@ class TestPublishing:
                 return reader.stdout.readline().strip()
 
             assert answer() == "[(1,)]"
-            build_catalog(path, lake, {"version": pl.DataFrame({"n": [2]})})
+            build_catalog(path, lake, {"version": pl.DataFrame({"n": [2]})}, labels=LABELS)
             assert answer() == "[(1,)]"
             assert ask(path, "SELECT n FROM version") == [(2,)]
             reader.stdin.close()
 
     def test_a_reader_that_opens_the_file_over_and_over_always_finds_a_whole_catalog(self, lake, tmp_path):
         path, stop = tmp_path / "c.duckdb", tmp_path / "stop"
-        build_catalog(path, lake, {"version": pl.DataFrame({"n": [0]})})
+        build_catalog(path, lake, {"version": pl.DataFrame({"n": [0]})}, labels=LABELS)
         code = (
             "import duckdb, pathlib, sys\n"
             "seen, stop = [], pathlib.Path(sys.argv[2])\n"
@@ -335,7 +381,7 @@ class TestPublishing:
             assert reader.stdout is not None
             assert reader.stdout.readline() == "ready\n"
             for n in range(1, 6):
-                build_catalog(path, lake, {"version": pl.DataFrame({"n": [n]})})
+                build_catalog(path, lake, {"version": pl.DataFrame({"n": [n]})}, labels=LABELS)
                 time.sleep(0.05)
             stop.touch()
             last, opened = map(int, reader.communicate(timeout=30)[0].split())
@@ -347,7 +393,7 @@ class TestPublishing:
         import duckdb
 
         path = tmp_path / "warehouse" / "c.duckdb"
-        build_catalog(path, lake, {"runs": runs()})
+        build_catalog(path, lake, {"runs": runs()}, labels=LABELS)
         assert [p.name for p in path.parent.iterdir()] == ["c.duckdb"]
         assert ask_elsewhere(path, "SELECT 1", tmp_path) == "[(1,)]"
         with duckdb.connect(str(path)) as writer:  # would raise if a lock were held
@@ -355,7 +401,7 @@ class TestPublishing:
 
     def test_a_journal_left_by_a_killed_writing_session_does_not_spoil_the_next_catalog(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
         code = (
             "import duckdb, os, sys\n"
             "con = duckdb.connect(sys.argv[1])\n"
@@ -364,22 +410,23 @@ class TestPublishing:
         )
         subprocess.run([sys.executable, "-c", code, str(path)], check=True)
         assert path.with_name("c.duckdb.wal").exists()
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
         assert ask(path, "SELECT count(*) FROM corpus") == [(5,)]
 
     def test_leftovers_of_a_killed_build_are_swept(self, lake, tmp_path):
-        leftovers = [tmp_path / ".c.duckdb.999999999-abc.tmp", tmp_path / ".c.duckdb.999999999-abc.tmp.wal"]
+        killed = f".c.duckdb.{socket.gethostname()}-999999999-abc.tmp"
+        leftovers = [tmp_path / killed, tmp_path / f"{killed}.wal"]
         for leftover in leftovers:
             leftover.write_bytes(b"x")
-        build_catalog(tmp_path / "c.duckdb", lake, {})
+        build_catalog(tmp_path / "c.duckdb", lake, {}, labels=LABELS)
         assert not any(leftover.exists() for leftover in leftovers)
 
     def test_a_missing_file_is_named_and_the_old_catalog_stays(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
         lake["corpus"][0].unlink()
         with pytest.raises(FileNotFoundError, match=r"the view corpus needs .*arithmetic\.parquet"):
-            build_catalog(path, lake, {})
+            build_catalog(path, lake, {}, labels=LABELS)
         assert ask(path, "SELECT count(*) FROM selections") == [(6,)]
         assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["c.duckdb"]
 
@@ -392,20 +439,20 @@ class TestPublishing:
         import duckdb
 
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
 
         def full(*args: object, **kwargs: object) -> None:
             raise duckdb.IOException('IO Error: Could not write file "x": No space left on device')
 
         monkeypatch.setattr("datasel_assets.storage.catalog._add_convenience_views", full)
         with pytest.raises(StorageFullError, match=r"no space left while writing .*c\.duckdb"):
-            build_catalog(path, lake, {})
+            build_catalog(path, lake, {}, labels=LABELS)
         assert ask(path, "SELECT count(*) FROM corpus") == [(5,)]
         assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["c.duckdb"]
 
     def test_a_file_size_limit_in_the_middle_of_the_build_leaves_the_old_catalog(self, lake, tmp_path):
         path = tmp_path / "c.duckdb"
-        build_catalog(path, lake, {})
+        build_catalog(path, lake, {}, labels=LABELS)
         before = path.read_bytes()
         code = (
             "import polars as pl, sys, pathlib\n"

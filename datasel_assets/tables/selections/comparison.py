@@ -1,4 +1,8 @@
-"""The asset that puts all recipes side by side; the random and the longest arm are always among them."""
+"""The table that puts all recipes side by side; the random and the longest arm are always among them.
+
+Belongs here: what the comparison is made from, its page and what is shown of it. Does not belong here: figures
+(``comparison_figures``), earlier versions (``release_versions``), any formula (``diagnostics``).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,34 +12,37 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasel_assets.diagnostics import plots
+from datasel_assets.diagnostics.aims import QUALITY, target_measure
 from datasel_assets.diagnostics.comparison import compare
 from datasel_assets.diagnostics.comparison_report import comparison_html
+from datasel_assets.diagnostics.measured import Measured
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.overlap import jaccard_matrix
+from datasel_assets.diagnostics.pictures import Captioned, comparison_pictures
 from datasel_assets.diagnostics.verdict import against_random
-from datasel_assets.indicators.declared import DSIR
+from datasel_assets.diagnostics.versions import VersionPairs
+from datasel_assets.registry.aims import targets_of
 from datasel_assets.registry.load import Registry
-from datasel_assets.specs.score import DsirSpec
 from datasel_assets.storage.atomic import write_text
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected
-from datasel_assets.tables import versions
+from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.scores.scores import score_deps, score_inputs
 from datasel_assets.tables.selections.comparison_figures import (
-    EXTRA,
-    Measured,
+    aim_measures,
     comparison_pool,
     contaminated_rows,
     known_quality,
     measure,
-    target_measure,
 )
-from datasel_assets.tables.selections.release_versions import Versions, titles, versions_before
+from datasel_assets.tables.selections.recipe_inputs import stored, target_key
+from datasel_assets.tables.selections.release_versions import read_versions, titles, versions_before
 from datasel_assets.tables.shown import FilePath, picture, sample_table
-from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.warehouse import Warehouse
+
+COMPARISON = Kind("comparison", version="2", companions=("versions",))
 
 SHOWN = {
     "recipe": "recipe",
@@ -82,182 +89,162 @@ def report_path(warehouse: Warehouse) -> Path:
     return warehouse.settings.warehouse / "reports" / REPORT
 
 
-def comparison_asset(registry: Registry) -> Table:
+def comparison_table(registry: Registry) -> Table:
     """Return the comparison of every recipe that has a selection."""
     recipes = sorted(registry.recipes)
-    clustered = registry.clustered
-    quality = registry.quality
-    selections = [("selections", name) for name in recipes]
-    deps: list[tuple[str, ...]] = [("duplicates",), *selections]
-    if clustered:
-        encoder = registry.representations[clustered].encoder.slug
-        deps += [("clusters", clustered), ("cluster_models", clustered), ("representation_basis", clustered)]
-        deps += [("representations", clustered), *(("target_embeddings", encoder, name) for name in registry.aims)]
-    deps += score_deps([quality]) if quality else []
-    deps += [("tags", registry.tagged), ("tag_vocabulary", registry.tagged)] if registry.tagged else []
-    deps += [("contamination",)] if registry.evaluations else []
+    scored = score_deps([registry.quality]) if registry.quality else []
+    shared = _shared_reads(registry)
 
     def made(warehouse: Warehouse) -> list[str]:
         return [name for name in recipes if warehouse.lake.info(("selections", name))]
 
     def pool_inputs(warehouse: Warehouse) -> dict[str, str]:
         """Return what every figure of every recipe depends on."""
-        found = score_inputs(warehouse, known_quality(warehouse))
-        partitioned = {"clusters", "representations", "tags", "contamination"}
-        for key in deps:
-            if key[0] in partitioned:
-                found |= warehouse.versions(*key)
-            elif key[0] not in ("selections", "scores", "blend"):
-                found["/".join(key)] = warehouse.lake.version(key)
-        return found
+        return score_inputs(warehouse, known_quality(warehouse)) | input_versions(warehouse, shared)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = {f"selections/{name}": warehouse.lake.version(("selections", name)) for name in made(warehouse)}
         inputs |= {f"before/{name}": old.version for name, (old, _) in versions_before(warehouse).items()}
-        fingerprint = digest([versions.COMPARISON, clustered, quality, registry.tagged])
+        fingerprint = digest([COMPARISON.version, registry.clustered, registry.quality, registry.tagged])
         there = "yes" if report_path(warehouse).is_file() else "no"
-        return Expected(("comparison",), fingerprint, {**inputs, **pool_inputs(warehouse), "report": there})
+        return Expected((COMPARISON.name,), fingerprint, {**inputs, **pool_inputs(warehouse), "report": there})
 
     def build(step: Step) -> Built:
         warehouse = step.warehouse
         pool = comparison_pool(warehouse)
-        ranked = {name: warehouse.lake.scan(("selections", name)).sort("rank").collect() for name in made(warehouse)}
-        # A selection that could not be made again may hold rows that have left the pool: it must not stop the others.
-        known = pool["row_id"].implode()
-        chosen = {name: rows["row_id"].to_numpy() for name, rows in ranked.items() if rows["row_id"].is_in(known).all()}
-        names = list(chosen)
-        pairs = Versions(versions_before(warehouse), pool)
-        for reason in pairs.unread.values():
+        chosen = _selected(warehouse, made(warehouse), pool)
+        versions, unread = read_versions(versions_before(warehouse))
+        for reason in unread.values():
             step.log.warning(f"left out of the versions: {reason}")
-        arms = chosen | pairs.chosen
-        shared = pool_inputs(warehouse)
-        basis = {name: digest([versions.COMPARISON, sorted(ids.tolist()), shared]) for name, ids in arms.items()}
+        pairs = VersionPairs(versions, pool)
+        arms, inputs = chosen | pairs.chosen, pool_inputs(warehouse)
+        basis = {name: digest([COMPARISON.version, sorted(ids.tolist()), inputs]) for name, ids in arms.items()}
         found = measure(warehouse, pool, arms, basis, step.progress)
         # Seconds differ from run to run and belong to the run log, not to a table made of content.
         table = compare(pool, chosen).drop("seconds").join(found.table, on="recipe", how="left", maintain_order="left")
-        figures = table.drop("basis").join(_costs(warehouse, names), on="recipe", how="left", maintain_order="left")
-        pictures = _pictures(warehouse, pool, chosen, figures, found, clustered)
         sides = pairs.table(pool, found.table)
-        page = _page(warehouse, pool, chosen, figures, pictures, pairs, sides)
+        figures = table.drop("basis").join(_costs(warehouse, chosen), on="recipe", how="left", maintain_order="left")
+        pictures = _pictures(warehouse, pool, chosen, figures)
         report_path(warehouse).parent.mkdir(parents=True, exist_ok=True)
-        write_text(report_path(warehouse), page)
+        write_text(report_path(warehouse), _page(warehouse, pool, chosen, figures, pictures, pairs, sides))
         made_from = Expected(step.expected.key, step.expected.fingerprint, {**step.expected.inputs, "report": "yes"})
         warehouse.lake.write(replace(made_from, key=("versions",)), sides)
         info = warehouse.lake.write(made_from, table)
-        shown = figures.with_columns(top_source=pl.col("top_sources").str.split(", ").list.first())
-        judged = MEASURES | {found.name: found for found in map(target_measure, registry.aims)}
-        verdicts = against_random(figures, judged, aims=_aims(registry, names))
+        control_arms = Check({"random", "longest"} <= set(chosen), {"recipes": ", ".join(chosen)})
         return Built(
             info,
-            len(names),
-            metadata={
-                "report": FilePath(report_path(warehouse)),
-                "beaten by random": ", ".join(v.recipe for v in verdicts if v.behind and not v.beats) or "none",
-                **{f"plot: {caption}": picture(png, caption) for png, caption in pictures},
-                "recipes": sample_table(shown, SHOWN, rows=len(names)),
-                "versions": sample_table(sides, _shown_versions(registry), rows=sides.height),
-                "pool_rows": pool.height,
-                "left_out": ", ".join(_left_out(registry, chosen)) or "none",
-                "recipes_measured_anew": sum(name in chosen for name in found.computed),
-            },
-            observed=_observed(figures, found, names),
-            checks={
-                "control_arms": Check(
-                    {"random", "longest"} <= set(names),
-                    {"recipes": ", ".join(names)},
-                )
-            },
+            len(chosen),
+            metadata=_shown(warehouse, pool, figures, found, pictures, sides),
+            observed=_observed(registry, figures, found),
+            checks={"control_arms": control_arms},
         )
 
     return Table(
-        key=("comparison",),
+        kind=COMPARISON,
+        key=(COMPARISON.name,),
         description=(
             "Every recipe side by side: size, tokens, sources, diversity, coverage of the pool, shift, words, overlap, "
             "cost. Judge a recipe against `random` and `longest`, which cost nothing. The page linked below holds "
             "everything in one file."
         ),
         group="selections",
-        reads=deps,
+        reads=[*(("selections", name) for name in recipes), *shared, *scored],
         expect=expect,
         build=build,
         checks={"control_arms": "the recipes random and longest are among those compared"},
         lenient=True,
         kinds=frozenset({"parquet", "polars"}),
-        version=versions.COMPARISON,
-        columns={found.name: found.doc for found in (*MEASURES.values(), *EXTRA.values())}
+        version=COMPARISON.version,
+        columns={found.name: found.doc for found in (*MEASURES.values(), QUALITY)}
         | {"basis": "what the figures are made from"},
     )
 
 
-def _left_out(registry: Registry, chosen: Mapping[str, np.ndarray]) -> list[str]:
+def _shared_reads(registry: Registry) -> list[Key]:
+    """Return the keys of what all figures are made from besides the selections and the score of quality."""
+    clustered, tagged = registry.clustered, registry.tagged
+    keys: list[Key] = [("duplicates",)]
+    if clustered:
+        keys += [("clusters", clustered), ("cluster_models", clustered), ("representation_basis", clustered)]
+        keys += [("representations", clustered), *(target_key(registry, clustered, name) for name in registry.aims)]
+    keys += [("tags", tagged), ("tag_vocabulary", tagged)] if tagged else []
+    return keys + ([("contamination",)] if registry.evaluations else [])
+
+
+def _selected(warehouse: Warehouse, recipes: Iterable[str], pool: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return the ids of each recipe's rows, best first.
+
+    A selection that could not be made again may hold rows that have left the pool: it must not stop the others.
+    """
+    known = pool["row_id"].implode()
+    ranked = {name: warehouse.lake.scan(("selections", name)).sort("rank").collect()["row_id"] for name in recipes}
+    return {name: ids.to_numpy() for name, ids in ranked.items() if ids.is_in(known).all()}
+
+
+def _left_out(registry: Registry, chosen: Iterable[str]) -> list[str]:
     """Return the recipes that no selection from the present pool is there of."""
     return sorted(set(registry.recipes) - set(chosen))
 
 
-def _shown_versions(registry: Registry) -> dict[str, str]:
+def _headings(registry: Registry) -> dict[str, str]:
     """Return the columns of ``VERSIONS`` with their headings."""
     words = {name: name.replace("_", " ") for name in VERSIONS}
     return {name: {**words, **titles(registry)}[name] for name in VERSIONS}
 
 
-def _observed(figures: pl.DataFrame, found: Measured, names: Sequence[str]) -> dict[tuple[str, str], dict[str, float]]:
+def _aims(registry: Registry, recipes: Iterable[str]) -> dict[str, set[str]]:
+    """Return, by recipe, the measures of closeness to what it selects for."""
+    targets = {name: targets_of(registry.recipes[name], registry.scores) for name in recipes}
+    return {name: {target_measure(target).name for target in found} for name, found in targets.items()}
+
+
+def _observed(registry: Registry, figures: pl.DataFrame, found: Measured) -> dict[Key, dict[str, float]]:
     """Return what is to be plotted of each selection that was measured anew, under the names of the comparison."""
-    columns = [*OBSERVED, *found.targets]
-    measured = figures.filter(pl.col("recipe").is_in([name for name in found.computed if name in names]))
+    columns = [*OBSERVED, *(aim.name for aim in aim_measures(registry) if aim != QUALITY)]
     return {
         ("selections", row["recipe"]): {name: row[name] for name in columns if row[name] is not None}
-        for row in measured.iter_rows(named=True)
+        for row in figures.filter(pl.col("recipe").is_in(found.computed)).iter_rows(named=True)
     }
 
 
-def _costs(warehouse: Warehouse, names: list[str]) -> pl.DataFrame:
+def _costs(warehouse: Warehouse, recipes: Iterable[str]) -> pl.DataFrame:
     """Return the CPU seconds that each selection took when it was last made."""
     spent = {str(run["stage"]): run.get("cpu_seconds") for run in warehouse.lake.runs()}
-    return pl.DataFrame(
-        {"recipe": names, "cpu_seconds": [spent.get(f"selections/{name}") for name in names]},
-        schema={"recipe": pl.String, "cpu_seconds": pl.Float64},
-    )
+    costs = [(name, spent.get(f"selections/{name}")) for name in recipes]
+    return pl.DataFrame(costs, schema={"recipe": pl.String, "cpu_seconds": pl.Float64}, orient="row")
 
 
 def _pictures(
+    warehouse: Warehouse, pool: pl.DataFrame, chosen: Mapping[str, np.ndarray], figures: pl.DataFrame
+) -> list[Captioned]:
+    clustered = warehouse.registry.clustered
+    clusters = cluster_titles(warehouse, clustered) if clustered else None
+    return comparison_pictures(pool, chosen, figures, aim_measures(warehouse.registry), clusters)
+
+
+def _shown(
     warehouse: Warehouse,
     pool: pl.DataFrame,
-    chosen: Mapping[str, np.ndarray],
     figures: pl.DataFrame,
     found: Measured,
-    clustered: str | None,
-) -> list[tuple[bytes, str]]:
-    names = list(chosen)
-    parts = {name: pool.filter(pl.col("row_id").is_in(pl.Series(ids).implode())) for name, ids in chosen.items()}
-    pictures = []
-    across = next((name for name in ("quality", *found.targets) if figures[name].count()), None)
-    if across:
-        colour = next((name for name in found.targets if name != across), None)
-        pictures.append(
-            (
-                plots.recipe_scatter(
-                    names,
-                    _floats(figures[across]),
-                    _floats(figures["vendi"]),
-                    x_title=found.titles[across],
-                    y_title="Vendi: effective number of different rows",
-                    colour=_floats(figures[colour]) if colour else None,
-                    colour_title=found.titles[colour] if colour else "",
-                ),
-                "quality, diversity and target",
-            )
-        )
-    pictures.append((plots.overlap_heatmap(names, jaccard_matrix(chosen)), "overlap of the recipes"))
-    if clustered:
-        titles = cluster_titles(warehouse, clustered)
-        counts = {name: _cluster_counts(part, len(titles)) for name, part in parts.items()}
-        pictures.append((plots.cluster_occupancy(_cluster_counts(pool, len(titles)), counts, titles), "clusters"))
-    mix = {name: _counts(part, "source") for name, part in parts.items()}
-    pictures.append((plots.source_mix(_counts(pool, "source"), mix), "mix of sources"))
-    lengths = {name: _floats(part["n_response_tokens"]) for name, part in parts.items()}
-    pictures.append((plots.length_profiles(lengths, _floats(pool["n_response_tokens"])), "response tokens"))
-    costs = {name: value for name, value in figures.select("recipe", "cpu_seconds").iter_rows() if value is not None}
-    return [*pictures, (plots.cost_bars(costs), "cost of the selections")]
+    pictures: Sequence[Captioned],
+    sides: pl.DataFrame,
+) -> dict[str, Any]:
+    """Return what the page of the table shows."""
+    registry, names = warehouse.registry, figures["recipe"].to_list()
+    measures = MEASURES | {one.name: one for one in map(target_measure, registry.aims)}
+    verdicts = against_random(figures, measures, aims=_aims(registry, names))
+    side_by_side = figures.with_columns(top_source=pl.col("top_sources").str.split(", ").list.first())
+    return {
+        "report": FilePath(report_path(warehouse)),
+        "beaten by random": ", ".join(v.recipe for v in verdicts if v.behind and not v.beats) or "none",
+        **{f"plot: {caption}": picture(png, caption) for png, caption in pictures},
+        "recipes": sample_table(side_by_side, SHOWN, rows=len(names)),
+        "versions": sample_table(sides, _headings(registry), rows=sides.height),
+        "pool_rows": pool.height,
+        "left_out": ", ".join(_left_out(registry, names)) or "none",
+        "recipes_measured_anew": len(set(names) & set(found.computed)),
+    }
 
 
 def _page(
@@ -265,26 +252,23 @@ def _page(
     pool: pl.DataFrame,
     chosen: Mapping[str, np.ndarray],
     figures: pl.DataFrame,
-    pictures: list[tuple[bytes, str]],
-    pairs: Versions,
+    pictures: Sequence[Captioned],
+    pairs: VersionPairs,
     sides: pl.DataFrame,
 ) -> str:
-    examples = {}
-    for name in pairs.pairs:
-        changed = warehouse.lake.scan(("changes", name)).collect() if warehouse.lake.info(("changes", name)) else None
-        if changed is not None and not changed.is_empty():
-            examples[name] = changed.select("change", "source", "reason_before", "reason_now").head(EXAMPLES)
+    registry = warehouse.registry
+    changes = {name: stored(warehouse, ("changes", name)) for name in pairs.pairs}
+    columns = ["change", "source", "reason_before", "reason_now"]
     facts: dict[str, Any] = {"rows in the pool": pool.height, "sources": pool["source"].n_unique()}
-    if left_out := _left_out(warehouse.registry, chosen):
+    if left_out := _left_out(registry, chosen):
         facts["left out, not selected from the pool as it is now"] = ", ".join(left_out)
     leaks = contaminated_rows(warehouse)
     hits = {name: int(np.isin(ids, leaks).sum()) for name, ids in chosen.items()}
-    targets = [found for name in warehouse.registry.aims if (found := target_measure(name)).name in figures.columns]
-    extra = [*EXTRA.values(), *targets]
+    extra = [aim for aim in (QUALITY, *map(target_measure, registry.aims)) if aim.name in figures.columns]
     shown = figures.with_columns(
         possible_leaks=pl.col("recipe").replace_strict(hits, return_dtype=pl.Int64),
         top_source=pl.col("top_sources").str.split(", ").list.first(),
-    ).select(*PAGE, *MEASURES, *(found.name for found in extra))
+    ).select(*PAGE, *MEASURES, *(aim.name for aim in extra))
     return comparison_html(
         title="Recipes side by side",
         summary=(
@@ -297,32 +281,12 @@ def _page(
         overlap=(list(chosen), jaccard_matrix(chosen)),
         pictures=pictures,
         churns=pairs.churns,
-        versions=sides.select(VERSIONS).rename(_shown_versions(warehouse.registry)),
-        examples=examples,
-        aims=_aims(warehouse.registry, chosen),
+        versions=sides.select(VERSIONS).rename(_headings(registry)),
+        examples={
+            name: changed.select(columns).head(EXAMPLES)
+            for name, changed in changes.items()
+            if changed is not None and not changed.is_empty()
+        },
+        aims=_aims(registry, chosen),
         footer="Every row of the pool has a decision of every recipe: query the view 'why' of datasel.duckdb.",
     )
-
-
-def _aims(registry: Registry, recipes: Iterable[str]) -> dict[str, set[str]]:
-    """Return, by recipe, the measures of closeness to what it selects for: targets of samplers and of DSIR scores."""
-    found = {}
-    for name in recipes:
-        needs = registry.recipes[name].requires()
-        declared = (registry.scores.get(s.removeprefix(f"{DSIR}.")) for s in needs.scores if s.startswith(f"{DSIR}."))
-        targets = {target for _, target in needs.targets} | {s.target for s in declared if isinstance(s, DsirSpec)}
-        found[name] = {target_measure(target).name for target in targets}
-    return found
-
-
-def _cluster_counts(part: pl.DataFrame, k: int) -> np.ndarray:
-    labels = part["cluster"].drop_nulls().to_numpy()
-    return np.bincount(labels[labels >= 0], minlength=k)
-
-
-def _counts(part: pl.DataFrame, column: str) -> dict[str, float]:
-    return {str(key): float(count) for key, count in part.group_by(column).len().sort(column).iter_rows()}
-
-
-def _floats(column: pl.Series) -> np.ndarray:
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()

@@ -1,49 +1,30 @@
-"""The figures of every recipe in a comparison: diversity, coverage, words, shift, quality, closeness to targets.
+"""The figures of every recipe in a comparison: which inputs the diagnostics get, and which figures are stored already.
 
-Belongs here: which inputs the diagnostics get, and that an unchanged selection is not measured again. Does not: any
-formula (``diagnostics``), the page (``comparison``).
+Belongs here: reading what figures are made from. Does not belong here: any formula (``diagnostics``), the page
+(``comparison``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
 
+from datasel_assets.diagnostics.aims import QUALITY, known_ranks, nearest_example, target_measure
+from datasel_assets.diagnostics.measured import Figures, Measured, PoolFacts, measured
 from datasel_assets.diagnostics.measures import MEASURES, Measure
-from datasel_assets.diagnostics.subset import subset_diagnostics
-from datasel_assets.indicators.blend import percentile_rank
-from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors
+from datasel_assets.registry.load import Registry
 from datasel_assets.tables.pool import read_pool, score_key
-from datasel_assets.tables.selections.recipe_inputs import PoolInputs
+from datasel_assets.tables.selections.recipe_inputs import PoolInputs, target_key
 from datasel_assets.tables.warehouse import Warehouse
 
-QUALITY = Measure("quality", "quality", "high", "mean percentile rank in the pool of the first blend, 0 .. 1", "aims")
-EXTRA = {QUALITY.name: QUALITY}
-TARGET = "near_"
 
+def aim_measures(registry: Registry) -> list[Measure]:
+    """Return the measures of what selections may be good at: quality, and closeness to each target where it is known.
 
-@dataclass(frozen=True)
-class Measured:
-    """The figures of some selections.
-
-    Attributes:
-        table: a column ``recipe``, one per measure, and ``basis``: what they were made from.
-        computed: the selections that were measured anew.
-        targets: the columns of closeness to a target.
-        titles: column -> what it is, for a picture.
+    Targets are compared by the vectors of the clustered representation.
     """
-
-    table: pl.DataFrame
-    computed: tuple[str, ...]
-    targets: tuple[str, ...]
-    titles: Mapping[str, str]
-
-
-def target_measure(target: str) -> Measure:
-    """Return the measure of closeness to a target: it may be low on purpose, so it is not held against anyone."""
-    doc = f"mean over the chosen rows of the largest cosine to an example of the target {target}, -1 .. 1"
-    return Measure(f"{TARGET}{target}", f"near {target}", "high", doc, "aims", judged=False)
+    return [QUALITY, *(target_measure(name) for name in (registry.aims if registry.clustered else ()))]
 
 
 def comparison_pool(warehouse: Warehouse) -> pl.DataFrame:
@@ -66,92 +47,44 @@ def measure(
         warehouse: is read.
         pool: from ``comparison_pool``.
         chosen: name of a selection -> row ids.
-        basis: name -> what its figures are made from; what is made from the same is measured once. Without it all are
-            measured.
+        basis: name -> what its figures are made from; without it all are measured.
         progress: gets the selections measured and to be measured.
     """
-    registry = warehouse.registry
-    targets = [target_measure(name) for name in registry.aims] if registry.clustered else []
-    columns = [*MEASURES, *EXTRA, *(found.name for found in targets)]
-    made = _stored(warehouse, columns) if basis else {}
-    basis = basis or {name: name for name in chosen}
-    wanted = {basis[name]: name for name in reversed(chosen) if basis[name] not in made}
-    if wanted:
-        inputs = PoolInputs(warehouse, pool)
-        ids = pool["row_id"].to_numpy().astype(np.str_)
-        shared = _Shared.of(warehouse, pool, inputs)
-        for done, (value, name) in enumerate(wanted.items()):
-            rows = np.searchsorted(ids, np.sort(chosen[name].astype(np.str_)))
-            made[value] = dict.fromkeys(columns) | shared.figures(ids, rows)
-            progress(done + 1, len(wanted))
-    lines = [{"recipe": name, **made[basis[name]], "basis": basis[name]} for name in chosen]
-    schema = {"recipe": pl.String, **dict.fromkeys(columns, pl.Float64), "basis": pl.String}
-    titles = {m.name: m.title for m in (*EXTRA.values(), *targets)}
-    table = pl.DataFrame(lines, schema=schema).with_columns(pl.col(columns).fill_nan(None))
-    return Measured(
-        table, tuple(name for name in chosen if basis[name] in wanted), tuple(found.name for found in targets), titles
+    columns = [*MEASURES, *(aim.name for aim in aim_measures(warehouse.registry))]
+    facts = cache(lambda: pool_facts(warehouse, pool))  # made only where something is to be measured
+    return measured(
+        pool["row_id"].to_numpy(),
+        chosen,
+        lambda rows: facts().figures(rows),
+        columns,
+        basis=basis,
+        known=_stored(warehouse, columns) if basis else None,
+        progress=progress,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Shared:
-    """What the figures of all recipes are made from."""
-
-    vectors: Vectors | None
-    usable: np.ndarray
-    clusters: np.ndarray | None
-    sources: np.ndarray
-    tags: object
-    quality: np.ndarray | None
-    near: Mapping[str, np.ndarray]
-    texts: np.ndarray
-
-    @classmethod
-    def of(cls, warehouse: Warehouse, pool: pl.DataFrame, inputs: PoolInputs) -> "_Shared":
-        registry = warehouse.registry
-        vectors, missing, near = None, np.ones(pool.height, dtype=bool), {}
-        if registry.clustered:
-            vectors, missing = inputs.vectors(registry.clustered)
-            slug = registry.representations[registry.clustered].encoder.slug
-            for name in registry.aims:
-                if not warehouse.lake.info(("target_embeddings", slug, name)):
-                    continue  # a target that cannot be read must not stop the comparison
-                queries = inputs.queries(registry.clustered, name).vectors
-                near[f"{TARGET}{name}"] = _nearest(vectors, missing, np.asarray(queries, dtype=np.float32))
-        quality = None
-        for name in known_quality(warehouse):
-            score = pool[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            known = ~np.isnan(score)
-            quality = np.full(pool.height, np.nan)
-            quality[known] = percentile_rank(score[known])
-        tagged = registry.tagged and warehouse.versions("tags", registry.tagged)
-        return cls(
-            vectors=vectors,
-            usable=~missing,
-            clusters=pool["cluster"].fill_null(-1).to_numpy() if pool["cluster"].count() else None,
-            sources=pool["source"].to_numpy(),
-            tags=inputs.tags(registry.tagged) if tagged else None,
-            quality=quality,
-            near=near,
-            texts=inputs.texts(),
-        )
-
-    def figures(self, ids: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-        """Return the figures of the rows (b,) of the pool."""
-        found: dict[str, float] = {}
-        if self.vectors is not None:
-            found = subset_diagnostics(
-                ids,
-                self.vectors,
-                rows,
-                clusters=self.clusters,
-                sources=self.sources,
-                tags=self.tags,  # type: ignore[arg-type]
-                texts=self.texts[rows],
-            )
-        if self.quality is not None:
-            found["quality"] = _mean(self.quality[rows])
-        return found | {name: _mean(values[rows]) for name, values in self.near.items()}
+def pool_facts(warehouse: Warehouse, pool: pl.DataFrame) -> PoolFacts:
+    """Read what the figures of every selection from ``pool`` are made from."""
+    registry, inputs = warehouse.registry, PoolInputs(warehouse, pool)
+    clustered, vectors, near = registry.clustered, None, {}
+    if clustered:
+        vectors, missing = inputs.vectors(clustered)
+        for target in registry.aims:
+            if warehouse.lake.info(target_key(registry, clustered, target)):  # one that failed must not stop the rest
+                examples = np.asarray(inputs.queries(clustered, target).vectors)
+                near[target_measure(target).name] = nearest_example(vectors, missing, examples)
+    scores = [pool[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in known_quality(warehouse)]
+    tagged = registry.tagged
+    return PoolFacts(
+        row_ids=pool["row_id"].to_numpy().astype(np.str_),
+        sources=pool["source"].to_numpy(),
+        texts=inputs.texts(),
+        vectors=vectors,
+        clusters=pool["cluster"].fill_null(-1).to_numpy() if pool["cluster"].count() else None,
+        tags=inputs.tags(tagged) if tagged and warehouse.versions("tags", tagged) else None,
+        quality=known_ranks(scores[0]) if scores else None,
+        near=near,
+    )
 
 
 def known_quality(warehouse: Warehouse) -> list[str]:
@@ -168,7 +101,7 @@ def contaminated_rows(warehouse: Warehouse) -> np.ndarray:
     return pl.concat(warehouse.lake.scan(key).select("row_id") for key in keys).collect()["row_id"].unique().to_numpy()
 
 
-def _stored(warehouse: Warehouse, columns: Sequence[str]) -> dict[str, dict[str, float | None]]:
+def _stored(warehouse: Warehouse, columns: Sequence[str]) -> dict[str, Figures]:
     """Return the stored figures by their basis, of recipes and of their versions before."""
     found = {}
     for key in (("comparison",), ("versions",)):
@@ -176,17 +109,3 @@ def _stored(warehouse: Warehouse, columns: Sequence[str]) -> dict[str, dict[str,
         if {"basis", *columns} <= set(table.columns):
             found |= {row["basis"]: {name: row[name] for name in columns} for row in table.iter_rows(named=True)}
     return found
-
-
-def _nearest(vectors: Vectors, missing: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Return (n,) the largest cosine of each row to a query; NaN where it has no vector."""
-    found = np.full(vectors.n, np.nan)
-    for rows, block in vectors.blocks(BLOCK_ROWS):
-        found[rows] = (block @ queries.T).max(axis=1)
-    found[missing] = np.nan
-    return found
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")

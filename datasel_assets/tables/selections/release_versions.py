@@ -1,17 +1,16 @@
-"""Two versions of one recipe side by side: what entered and left, and the figures of both over the pool as it is now.
+"""Two versions of one recipe: which releases are held side by side, and reading their rows.
 
-Belongs here: which releases are compared, and reading their rows. Does not: any formula (``diagnostics``).
+Does not belong here: what is said of them (``diagnostics.versions``).
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import polars as pl
 
-from datasel_assets.diagnostics.churn import churn
-from datasel_assets.diagnostics.comparison import compare
+from datasel_assets.diagnostics.aims import QUALITY, target_measure
 from datasel_assets.diagnostics.measures import MEASURES
+from datasel_assets.diagnostics.versions import Version, VersionPairs
 from datasel_assets.registry.load import Registry
 from datasel_assets.storage.release import (
     Release,
@@ -20,14 +19,8 @@ from datasel_assets.storage.release import (
     read_manifest,
     release_rows,
 )
-from datasel_assets.tables.selections.comparison_figures import EXTRA, comparison_pool, measure, target_measure
+from datasel_assets.tables.selections.comparison_figures import comparison_pool, measure
 from datasel_assets.tables.warehouse import Warehouse
-
-HELD = (
-    *("tokens", "response_tokens", "mean_response_tokens", "median_response_tokens", "sources_covered"),
-    *("top_sources", "clusters_covered", "duplicates_left"),
-)
-"""Figures of ``diagnostics.comparison`` that a version is described by, besides every measure."""
 
 Pair = tuple[Release, Release]
 """An earlier release and a later one."""
@@ -76,113 +69,36 @@ def two_versions(warehouse: Warehouse, recipe: str, old: str | None = None, new:
     return releases[old], releases[new]
 
 
-class Versions:
-    """The rows of pairs of releases, ready to be measured together with other selections.
-
-    Args:
-        pairs: recipe -> an earlier and a later release. A pair whose rows cannot be read is left out.
-        pool: from ``comparison_pool``.
-
-    Attributes:
-        chosen: ``recipe@version`` -> ids of its rows that are still in the pool.
-        churns: recipe -> what entered and left.
-        unread: recipe -> why its releases could not be read.
-    """
-
-    def __init__(self, pairs: Mapping[str, Pair], pool: pl.DataFrame) -> None:
-        self.rows: dict[str, pl.DataFrame] = {}
-        self.pairs: dict[str, Pair] = {}
-        self.unread: dict[str, str] = {}
-        for recipe, pair in pairs.items():
-            try:
-                self.rows |= {_name(release): release_rows(release) for release in pair}
-                self.pairs[recipe] = pair
-            except ReleaseDamagedError as error:
-                self.unread[recipe] = str(error)
-        known = pool["row_id"].implode()
-        self.chosen = {
-            _name(release): rows.filter(pl.col("row_id").is_in(known))["row_id"].to_numpy()
-            for pair in self.pairs.values()
-            for release in pair
-            for rows in (self.rows[_name(release)],)
-        }
-        self.churns = {
-            recipe: churn(*(self.rows[_name(release)]["row_id"].to_numpy() for release in pair))
-            for recipe, pair in self.pairs.items()
-        }
-
-    def table(self, pool: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
-        """Return two lines per recipe, the earlier version first.
-
-        Args:
-            pool: as before.
-            measured: the figures of ``chosen``, as ``comparison_figures.Measured.table``.
-
-        Returns:
-            Columns ``recipe``, ``version``, ``rows``, ``rows_gone`` (not in the pool any more; every figure is over the
-            others), ``entered``, ``left``, ``overlap`` (Jaccard) and ``differs`` on the later line, ``mean_score`` (of
-            all rows), those of ``HELD``, and those of ``measured``.
-        """
-        held = compare(pool, self.chosen).select("recipe", *HELD).join(measured, on="recipe", maintain_order="left")
-        lines = []
-        for recipe, (old, new) in self.pairs.items():
-            change = self.churns[recipe]
-            changed = {
-                "entered": len(change.entered),
-                "left": len(change.left),
-                "overlap": change.overlap,
-                "differs": differences(read_manifest(old.path), read_manifest(new.path)),
-            }
-            for release, facts in ((old, dict.fromkeys(changed)), (new, changed)):
-                rows = self.rows[_name(release)]
-                gone = rows.height - len(self.chosen[_name(release)])
-                score = rows["score"].cast(pl.Float64).fill_nan(None).mean()
-                own = {"rows": rows.height, "rows_gone": gone, **facts, "mean_score": score}
-                lines.append((_name(release), recipe, release.version, *own.values()))
-        head = pl.DataFrame(lines, schema=_HEAD, orient="row")
-        return head.join(held.rename({"recipe": "name"}), on="name", how="left", maintain_order="left").drop("name")
-
-
-_HEAD = {
-    **dict.fromkeys(("name", "recipe", "version"), pl.String),
-    **dict.fromkeys(("rows", "rows_gone", "entered", "left"), pl.Int64),
-    **{"overlap": pl.Float64, "differs": pl.String, "mean_score": pl.Float64},
-}
+def read_versions(pairs: Mapping[str, Pair]) -> tuple[dict[str, tuple[Version, Version]], dict[str, str]]:
+    """Return both versions of each recipe; and, by recipe, why those of others cannot be read."""
+    found, unread = {}, {}
+    for recipe, (old, new) in pairs.items():
+        try:
+            found[recipe] = (_read(old), _read(new))
+        except ReleaseDamagedError as error:
+            unread[recipe] = str(error)
+    return found, unread
 
 
 def compare_versions(warehouse: Warehouse, recipe: str, old: str | None = None, new: str | None = None) -> pl.DataFrame:
-    """Return two versions of one recipe side by side, measured now: ``Versions.table`` without ``basis``.
+    """Return two versions of one recipe side by side, measured now: ``VersionPairs.table`` without ``basis``.
 
     Raises:
         ValueError, ReleaseDamagedError: as ``two_versions``, or the rows of a release cannot be read.
         MissingTableError: a table that the figures are made from was never made.
     """
-    pair = two_versions(warehouse, recipe, old, new)
+    found, unread = read_versions({recipe: two_versions(warehouse, recipe, old, new)})
+    if unread:
+        raise ReleaseDamagedError(unread[recipe])
     pool = comparison_pool(warehouse)
-    found = Versions({recipe: pair}, pool)
-    if found.unread:
-        raise ReleaseDamagedError(found.unread[recipe])
-    return found.table(pool, measure(warehouse, pool, found.chosen).table).drop("basis")
+    pairs = VersionPairs(found, pool)
+    return pairs.table(pool, measure(warehouse, pool, pairs.chosen).table).drop("basis")
 
 
 def titles(registry: Registry) -> dict[str, str]:
     """Return the headings of the measures."""
-    return {m.name: m.title for m in (*MEASURES.values(), *EXTRA.values(), *map(target_measure, registry.aims))}
+    return {m.name: m.title for m in (*MEASURES.values(), QUALITY, *map(target_measure, registry.aims))}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Return in words what two manifests were made from differently, as each was when it was first released."""
-
-    def changed(part: str) -> list[str]:
-        a, b = old.get(part, {}), new.get(part, {})
-        return sorted(key for key in {**a, **b} if a.get(key) != b.get(key))
-
-    found = {"recipe": changed("spec"), "tables": changed("inputs"), "packages": changed("versions")}
-    said = [
-        f"{what}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}" for what, names in found.items() if names
-    ]
-    return "; ".join(said) or "licences or code"
-
-
-def _name(release: Release) -> str:
-    return f"{release.recipe}@{release.version}"
+def _read(release: Release) -> Version:
+    return Version(release.recipe, release.version, release_rows(release), read_manifest(release.path))

@@ -1,7 +1,7 @@
 """Another budget or another bound for a recipe, from the tables as they stand: the answer to "what if", in seconds.
 
-Belongs here: carrying out a changed recipe without materialising anything. Does not: writing tables or releases; for
-that the recipe's file is changed.
+Belongs here: carrying out a changed recipe without making anything. Does not belong here: writing tables or releases;
+for that the recipe's file is changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,7 @@ from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.base import parse
-from datasel_assets.tables.selections.recipe_inputs import PoolInputs
-from datasel_assets.tables.selections.selections import candidate_pool, previous_rows
+from datasel_assets.tables.selections.recipe_inputs import PoolInputs, candidate_pool, previous_rows, stored
 from datasel_assets.tables.warehouse import Warehouse
 
 
@@ -64,6 +63,4 @@ def rethreshold(
     pool = candidate_pool(warehouse, spec)
     held = previous_rows(warehouse, name, spec)
     selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), warehouse.registry.score_keep(), held)
-    stored = ("decisions", name)
-    before = warehouse.lake.scan(stored).collect() if warehouse.lake.info(stored) else None
-    return Rethreshold(spec, selection, changes(before, selection.decisions))
+    return Rethreshold(spec, selection, changes(stored(warehouse, ("decisions", name)), selection.decisions))

@@ -10,7 +10,7 @@ import yaml
 from datasel_assets_tests.pools import write_yaml
 from datasel_assets_tests.project import Project
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+DATA = Path(__file__).resolve().parents[3] / "data"
 MAY_FALL_SHORT = {"better_mixture"}
 
 

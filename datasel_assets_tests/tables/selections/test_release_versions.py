@@ -15,7 +15,7 @@ from datasel_assets.diagnostics.overlap import jaccard
 from datasel_assets.diagnostics.profile import profile
 from datasel_assets.storage.release import list_releases
 from datasel_assets.tables.selections.comparison import OBSERVED, report_path
-from datasel_assets.tables.selections.release_versions import compare_versions, differences, two_versions
+from datasel_assets.tables.selections.release_versions import compare_versions, two_versions
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, changed_copy, copy_of
 
@@ -184,17 +184,3 @@ def test_the_command_prints_both_versions(again: Project, capsys):
 
 def test_the_table_is_not_pruned(again: Project, instance: dg.DagsterInstance):
     assert prune(again.settings, assemble(again.warehouse)[1], instance, dry_run=True) == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ({"spec": {"seed": 1}}, {"spec": {"seed": 2}}, "recipe: seed"),
-        ({"inputs": {"a": "1"}}, {"inputs": {"a": "1", "b": "2"}, "spec": {"x": 1}}, "recipe: x; tables: b"),
-        ({"versions": {"numpy": "1"}}, {"versions": {"numpy": "2"}}, "packages: numpy"),
-        ({"inputs": {}}, {"inputs": dict.fromkeys("abcdefgh", "1")}, "tables: a, b, c, d, e, f ..."),
-        ({}, {}, "licences or code"),
-    ],
-)
-def test_what_two_versions_were_made_from_differently_is_named(old, new, words):
-    assert differences(old, new) == words

@@ -1,4 +1,4 @@
-"""Selections as assets: what changes from one to the next, and other bounds without running anything again."""
+"""Selections as tables: what changes from one to the next, and other bounds without running anything again."""
 
 import polars as pl
 import yaml

@@ -171,7 +171,11 @@ def run_on_demand(
     reap_dead_runs(instance)
     outcome = Outcome(checked=len(assets))
     for asset in assets:
-        if asset.is_current(warehouse, None):
+        try:
+            if asset.is_current(warehouse, None):
+                continue
+        except Exception as error:  # what it is made from cannot be looked at
+            outcome.runs.append({"source": None, "assets": [asset.name], "success": False, "error": str(error)})
             continue
         on_run("start", None, [asset])
         failures = _launch(definitions, instance, [asset], None, True, EVIDENCE)

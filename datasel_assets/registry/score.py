@@ -1,11 +1,12 @@
 """Which scores there are, by the name that recipes use: ``<family>.<column>``, and ``blend.<name>`` for a file.
 
-Belongs here: the list of names with their keep signs, which kind a file in ``scores/`` is, and what is wrong with one
-that refers to others. Does not: the indicators (``indicators``), the kinds themselves (``indicators.declared``).
+Belongs here: the list of names with their keep signs, which kind a file in ``scores/`` is, in which order scores are
+made. Does not: the indicators (``indicators``), the kinds themselves (``specs.score``), what is wrong with one
+(``rules``).
 """
 
 from collections.abc import Iterable, Mapping
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -14,17 +15,13 @@ from datasel_assets.indicators.declared import keep_of
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import computable
-from datasel_assets.registry.base import RegistryError, no_such_file
+from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.blend import BlendSpec, How
 from datasel_assets.specs.language_model import LanguageModelSpec
-from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.specs.score import (
     KINDS,
-    DsirSpec,
-    PredictabilitySpec,
     ScoreSpec,
-    SensitivitySpec,
     family_of,
     scores_read,
 )
@@ -69,47 +66,6 @@ def score_keep(
     return columns | {f"{family_of(spec)}.{name}": keep_of(spec) for name, spec in declared.items()}
 
 
-def unreadable(
-    names: Iterable[str], representations: Mapping[str, RepresentationSpec], known: Mapping[str, str]
-) -> str | None:
-    """Return what to say about the first name that is not a score of this data folder, or None."""
-    neighboured = any(found.neighbours for found in representations.values())
-    for name in sorted(names):
-        if name.startswith("neighbours.") and not neighboured:
-            return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
-        if "." in name and name not in known:
-            family = name.split(".")[0]
-            siblings = [other for other in known if other.startswith(f"{family}.")]
-            hint = suggestion(name, list(known))
-            if not siblings:
-                families = sorted({other.split(".")[0] for other in known})
-                hint = f": there is no family {family!r}; there are {', '.join(families)}"
-            return f"there is no score {name!r}{hint}"
-    return None
-
-
-def score_errors(
-    declared: Mapping[str, ScoreSpec],
-    language_models: Mapping[str, LanguageModelSpec],
-    representations: Mapping[str, RepresentationSpec],
-    targets: Iterable[str],
-    tags: Iterable[str] = (),
-) -> dict[str, str]:
-    """Return files of scores that cannot be made, with the reason: what they refer to is not there, or a circle."""
-    known = score_keep(declared, language_models, tags)
-    errors = {}
-    for name, spec in declared.items():
-        message = _absent(spec, representations, set(targets)) or unreadable(scores_read(spec), representations, known)
-        if message:
-            errors[name] = message
-    try:
-        score_order(declared)
-    except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        errors |= dict.fromkeys(error.args[1], f"scores are made from each other in a circle: {circle}")
-    return errors
-
-
 def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
     """Return the names of declared scores, each after those it reads.
 
@@ -121,18 +77,3 @@ def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
         name: {own[score] for score in scores_read(spec) if score in own} for name, spec in sorted(declared.items())
     }
     return list(TopologicalSorter(graph).static_order())
-
-
-def _absent(spec: ScoreSpec, representations: Mapping[str, RepresentationSpec], targets: set[str]) -> str | None:
-    """Return what a score needs beside other scores and is not there, in words."""
-    if isinstance(spec, DsirSpec) and spec.target not in targets:
-        return no_such_file("target", spec.target, "targets", targets)
-    if isinstance(spec, PredictabilitySpec | SensitivitySpec) and spec.representation not in representations:
-        return no_such_file("representation", spec.representation, "representations", representations)
-    clustered = sorted(name for name, found in representations.items() if found.clusters)
-    if isinstance(spec, SensitivitySpec) and spec.representation not in clustered:
-        there = ", ".join(clustered) or "none"
-        return f"representation: {spec.representation!r} has no 'clusters:' block; those with one: {there}"
-    if isinstance(spec, PredictabilitySpec) and spec.label == "cluster" and not clustered:
-        return "label: cluster needs a file in representations/ with a 'clusters:' block"
-    return None

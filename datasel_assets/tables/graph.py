@@ -1,10 +1,13 @@
 """Which assets a registry means. Belongs here: files to assets. Not: the assets themselves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.base import RegistryError
+from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import score_order
+from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.catalog import catalog_asset
 from datasel_assets.tables.contamination.contamination import contamination_assets
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
@@ -24,6 +27,10 @@ from datasel_assets.tables.vectors.categories import category_assets
 from datasel_assets.tables.vectors.clusters import cluster_assets
 from datasel_assets.tables.vectors.embeddings import embedding_assets
 from datasel_assets.tables.vectors.representations import representation_assets
+from datasel_assets.tables.warehouse import Warehouse
+
+COMPARED_BY = ("clusters", "tags", "quality", "comparison")
+"""Defaults that decide the figures of a comparison."""
 
 
 def all_tables(registry: Registry) -> list[Table]:
@@ -49,7 +56,8 @@ def all_tables(registry: Registry) -> list[Table]:
     for name, spec in sorted(registry.language_models.items()):
         assets += language_model_assets(name, spec)
     if registry.neighboured:
-        assets.append(neighbours_asset(registry.neighboured, registry))
+        # The distance to the centroid is one of the scores.
+        assets += _while_settled(registry, ("clusters",), [neighbours_asset(registry.neighboured, registry)])
     for name, spec in sorted(registry.tags.items()):
         assets += tag_assets(name, spec)
     if registry.tags:
@@ -59,15 +67,29 @@ def all_tables(registry: Registry) -> list[Table]:
     for name in score_order(registry.scores):
         assets += declared_assets(name, registry)
     assets += [selection_asset(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
-    assets.append(comparison_asset(registry))
+    assets += _while_settled(registry, COMPARED_BY, [comparison_asset(registry)])
     if registry.proxy_eval and registry.proxy:
         targets = registry.aims
-        assets += [
+        tried = [
             proxy_eval_asset(name, registry.proxy_eval, registry.proxy, targets) for name in sorted(registry.recipes)
         ]
+        assets += _while_settled(registry, ("comparison",), tried)
     assets.append(catalog_asset([asset.key for asset in assets if not asset.on_demand]))
     refuse_circles(assets)
     return assets
+
+
+def _while_settled(registry: Registry, keys: Sequence[str], tables: Sequence[Table]) -> list[Table]:
+    """Return the tables, which cannot be made while one of these defaults is unsettled; what is stored stays.
+
+    Made without what the default names they would change, and change back once it is named.
+    """
+    problem = registry.unsettled(*keys)
+
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        raise RegistryError(f"{DEFAULTS_FILE}: {problem}")
+
+    return [replace(table, expect=expect) for table in tables] if problem else list(tables)
 
 
 def refuse_circles(assets: Sequence[Table]) -> None:

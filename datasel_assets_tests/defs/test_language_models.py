@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs import language_models
 from datasel_assets.defs.prune import prune
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
+from datasel_assets.tables.language_models import language_models
 from datasel_assets.tables.language_models.language_models import trained_folder
 from datasel_assets_tests.defs.conftest import Project
 from datasel_assets_tests.pools import add_source, rows, write_yaml

@@ -18,7 +18,13 @@ from datasel_assets.tables.pool import read_pool, score_key
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs
 from datasel_assets.tables.warehouse import Warehouse
 
-QUALITY = Measure("quality", "quality", "high", "mean percentile rank in the pool of the first blend, 0 .. 1", "aims")
+QUALITY = Measure(
+    "quality",
+    "quality",
+    "high",
+    "mean percentile rank in the pool of the quality blend, 0 .. 1",
+    "aims",
+)
 EXTRA = {QUALITY.name: QUALITY}
 TARGET = "near_"
 

@@ -11,10 +11,12 @@ from pydantic import model_validator
 
 from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Candidates, Sample, check_budget, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores"})
 RANKS_ALL = True
+WORDING = Wording(by_score=False)
 
 _GRAIN = 1e-9  # 0.29 * 100 is 28.999999999999996
 

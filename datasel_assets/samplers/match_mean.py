@@ -20,10 +20,12 @@ from datasel_assets.samplers.base import (
     need,
     usable_rows,
 )
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors"})
 RANKS_ALL = False
+WORDING = Wording(", which leaves the mean {figures} away", by_score=False)
 
 HELD_BYTES = 4 << 30
 """Vectors up to this size are held as float32; larger pools are read and widened again for every row chosen."""

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from datasel_assets.samplers.base import Candidates, Sample, check_budget, need, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 REQUIRES: frozenset[str] = frozenset({"tags", "label_graph"})
 RANKS_ALL = False
+WORDING = Wording(", adds {figures} of information")
 
 Positive = Annotated[float, Field(gt=0)]
 

@@ -8,7 +8,7 @@ from datasel_assets.samplers.greedy.objectives.similarity import ONE, Similarity
 from datasel_assets.schema import StrictModel
 
 
-class GraphCutParams(SimilarityParams):
+class GraphCutParams(SimilarityParams, frozen=True):
     """Similarities, and what redundancy costs.
 
     Attributes:

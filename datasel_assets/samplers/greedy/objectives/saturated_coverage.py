@@ -8,7 +8,7 @@ from datasel_assets.samplers.greedy.objectives.similarity import ONE, Similarity
 from datasel_assets.schema import StrictModel
 
 
-class SaturatedParams(SimilarityParams):
+class SaturatedParams(SimilarityParams, frozen=True):
     """Similarities, and where coverage ends.
 
     Attributes:

@@ -18,7 +18,7 @@ COPIES = {
 """Kind of copy in a drop rule -> the pool's column with the row that stands for it, and the stage of the ledger."""
 
 
-def screen(
+def mark_dropped(
     pool: pl.DataFrame, rules: Sequence[DropRule], missing: Sequence[tuple[np.ndarray, str]] = ()
 ) -> pl.DataFrame:
     """Return ``stage`` and ``reason`` for the rows that cannot be chosen, null for the others, in the pool's order.

@@ -14,8 +14,8 @@ agree that in scripts without spaces a character is a word:
   it);
 * ``models.contexts``: between white space too, as a dropped word takes its punctuation along and the rest stays a text
   (Kung et al. 2023);
-* ``words.terms``, for ``clusters.titles`` and ``corpus.phrases``: names for people to read. ``c++`` is one, a number is none, and a mark tells
-  where a phrase ends.
+* ``words.terms``, for ``clusters.titles`` and ``corpus.phrases``: names for people to read. ``c++`` is one, a number is
+  none, and a mark tells where a phrase ends.
 
 ``datasel_assets_tests/words/test_rules.py`` shows one sentence under each of them.
 """

@@ -51,7 +51,7 @@ def run(implementation: str, folder: str, n: int, k: int) -> dict[str, Any]:
 
 
 def _floor(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:
-    from datasel_assets.samplers.topk import block_rows
+    from datasel_assets.samplers.best_per_query import block_rows
 
     step = block_rows(pool.shape[1], len(queries))
     block = pool[:step].astype(np.float32)
@@ -64,7 +64,7 @@ def _floor(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:
 
 def _floor_with_input(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:
     from datasel_assets.samplers import ArrayVectors
-    from datasel_assets.samplers.topk import block_rows
+    from datasel_assets.samplers.best_per_query import block_rows
 
     step = block_rows(pool.shape[1], len(queries))
     scores = np.empty((len(queries), step), np.float32)

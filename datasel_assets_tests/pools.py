@@ -62,7 +62,10 @@ def add_source(data: Path, name: str, records: Sequence[Mapping[str, Any]], **op
 
 
 def small_pool(data: Path, n: int = 40) -> Path:
-    """Make a data folder with three sources, a target, two representations (one clustered), a blend, five recipes."""
+    """Make a data folder with three sources, a target, two representations (one clustered), a blend, five recipes.
+
+    Its ``defaults.yaml`` names what is meant where a test adds another clustered representation or another blend.
+    """
     for topic in TOPICS:
         add_source(data, topic, rows(topic, n), licence="CC0-1.0")
     examples = [{"prompt": f"Please add {i} and {i + 3}.", "response": f"{2 * i + 3}"} for i in range(3)]
@@ -75,6 +78,7 @@ def small_pool(data: Path, n: int = 40) -> Path:
     )
     inputs = [{"score": "text.response_ttr"}, {"score": "neighbours.knn_distance"}]
     write_yaml(data / "scores" / "rich.yaml", {"doc": "varied and rare", "how": "rank_mean", "inputs": inputs})
+    write_yaml(data / "defaults.yaml", {"clusters": "white", "quality": "rich", "neighbours": "rds_plus"})
     duplicates = [{"when": "duplicate"}]
     recipes = {
         "random": {"select": {"sampler": "random"}, "budget": {"rows": 12}},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from datasel_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from datasel_assets.registry.load import Registry
+    from datasel_assets.registry.registry import Registry
 
 HELP = "Check every registry file, and that the datasets and models it names can be found."
 

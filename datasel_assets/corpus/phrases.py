@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from datasel_assets.clusters.titles import IDEOGRAPH, MAX_WORD, STOP_WORDS, TOKEN, WORD
 from datasel_assets.corpus.lemmas import base_words
 from datasel_assets.specs.phrases import PhraseSpec
+from datasel_assets.words.terms import IDEOGRAPH, MAX_WORD, STOP_WORDS, TOKEN, WORD
 
 VOCABULARY = {"kind": pl.String, "form": pl.String, "label": pl.String, "rows": pl.Int64}
 _LONGEST = 3

@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs, this_process
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.defs.reap import PROCESS_TAG, reap_dead_runs, this_process
 from datasel_assets.tables.planning import Pick, lacks_input, phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -58,7 +58,7 @@ def run_main(
     Raises:
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
-    reap_dead_runs(instance)
+    end_dead_runs(instance)
     wanted = sorted(open_warehouse().registry.sources)
     missing = set(wanted) - set(instance.get_dynamic_partitions(SOURCES))
     if missing:
@@ -103,10 +103,14 @@ def run_on_demand(
     on_run: Callable[[str, str | None, Sequence[Table]], None] = lambda state, source, assets: None,
 ) -> Outcome:
     """Run each of some on-demand assets that is not current, one run per asset."""
-    reap_dead_runs(instance)
+    end_dead_runs(instance)
     outcome = Outcome(checked=len(assets))
     for asset in assets:
-        if asset.is_current(warehouse, None):
+        try:
+            if asset.is_current(warehouse, None):
+                continue
+        except Exception as error:  # what it is made from cannot be looked at
+            outcome.runs.append({"source": None, "assets": [asset.name], "success": False, "error": str(error)})
             continue
         on_run("start", None, [asset])
         failures = _launch(definitions, instance, [asset], None, True, EVIDENCE)

@@ -1,7 +1,7 @@
-"""Carry out a recipe over a pool: screen, order, fill the budget, write down why.
+"""Carry out a recipe over a pool: drop, order, fill the budget, write down why.
 
-Belongs here: the sequence, and what each sampler is given. Does not: the steps themselves (``screen``, ``samplers``,
-``budget``, ``ledger``), files, Dagster.
+Belongs here: the sequence, and what each sampler is given. Does not: the steps themselves (``drop_rules``, ``budget``,
+``ledger``, ``samplers``), files, Dagster.
 """
 
 import math
@@ -14,14 +14,13 @@ import polars as pl
 
 from datasel_assets.recipes import ledger
 from datasel_assets.recipes.budget import Filled, Limits, fill, resolve
+from datasel_assets.recipes.drop_rules import mark_dropped
 from datasel_assets.recipes.inputs import GivenInputs, Inputs, candidates_of, missing_inputs
 from datasel_assets.recipes.narrow import narrow
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.scores import with_blends
-from datasel_assets.recipes.screen import screen
 from datasel_assets.recipes.sticky import Kept, hold_on, kept, positions
 from datasel_assets.samplers import SAMPLERS, Candidates, Sample, keeps_prefix, ranks_all
-from datasel_assets.samplers.topk import nearest_query
 
 RANKED_ENTRIES = 5_000_000
 """Rows x queries up to which rows beyond the budget are ranked too, so that the ledger can tell their rank."""
@@ -64,7 +63,7 @@ def run_recipe(
         spec: the recipe.
         pool: one row per conversation: ``row_id`` (unique) and ``source``; as far as the recipe uses them ``n_tokens``,
             ``n_response_tokens``, ``n_chars``, ``response_chars``, ``prompt_chars``, ``n_turns``, ``duplicate_of`` (and
-            its kin, ``screen.COPIES``), ``cluster``, ``category.<name>`` and ``<family>.<indicator>``;
+            its kin, ``drop_rules.COPIES``), ``cluster``, ``category.<name>`` and ``<family>.<indicator>``;
             ``contaminated``: null, or in words which evaluation's item the row holds; ``failed``: null, or in words
             what could not be computed for the row, which the ledger then names where the row lacks an input.
         inputs: vectors, queries, tags and texts, as far as the recipe names any.
@@ -82,9 +81,9 @@ def run_recipe(
         if column not in pool.columns:
             raise ValueError(f"the pool has no column {column!r} (it has {', '.join(pool.columns)})")
     pool = with_blends(spec, pool, keep)
-    screened = screen(pool, spec.drop, missing_inputs(spec.select, pool, inputs))
-    screened, notes = narrow(spec.narrow, pool, screened, inputs, keep, spec.seed)
-    eligible = screened["stage"].is_null().to_numpy()
+    marked = mark_dropped(pool, spec.drop, missing_inputs(spec.select, pool, inputs))
+    marked, notes = narrow(spec.narrow, pool, marked, inputs, keep, spec.seed)
+    eligible = marked["stage"].is_null().to_numpy()
     sources, source = _codes(pool["source"])
     limits = resolve(
         spec.budget, pool.height, sources, np.bincount(source[eligible], minlength=len(sources)).astype(np.int64)
@@ -109,16 +108,18 @@ def run_recipe(
     notes = (*notes, *_notes(spec, limits, filled, sources, int(eligible.sum())))
     notes = notes if stay is None else (*notes, stay.sentence)
     chosen = sample.order[filled.accepted]
+    # A sampler that can tell, for rows it did not rank, how near they came.
+    closest_misses = getattr(SAMPLERS[spec.select.sampler], "closest_misses", None)
     outcome = ledger.Outcome(
         sample=sample,
         filled=filled,
         eligible=int(eligible.sum()),
         strata=None if candidates.groups is None else candidates.groups,
         labels=labels,
-        nearest=_nearest(spec, candidates, sample, filled),
+        nearest=closest_misses(candidates, sample, filled.accepted) if closest_misses else None,
     )
     selected = ledger.selected(pool, outcome)
-    decisions = ledger.decisions(pool, screened, spec, limits, outcome)
+    decisions = ledger.decisions(pool, marked, spec, limits, outcome)
     return Selection(
         selected=selected,
         decisions=decisions,
@@ -176,23 +177,6 @@ def _order(
             break
         sample, filled = ask(depth)
     return sample, replace(filled, enough=enough)
-
-
-def _nearest(
-    spec: RecipeSpec, candidates: Candidates, sample: Sample, filled: Filled
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """For rows that no query reached: the query that came closest to taking them, and the similarity to it."""
-    if spec.select.sampler != "round_robin" or not filled.accepted.any():
-        return None
-    unranked = np.asarray(candidates.eligible).copy()
-    unranked[sample.order] = False
-    if not unranked.any():
-        return None
-    assert candidates.vectors is not None, "round_robin was given vectors"
-    assert candidates.queries is not None, "round_robin was given queries"
-    cutoffs = np.full(len(candidates.queries), np.inf)
-    np.minimum.at(cutoffs, sample.selected_for[filled.accepted], sample.scores[filled.accepted].astype(np.float64))
-    return nearest_query(candidates.vectors, candidates.queries, offsets=cutoffs, eligible=unranked)
 
 
 def _codes(values: pl.Series) -> tuple[tuple[str, ...], np.ndarray]:

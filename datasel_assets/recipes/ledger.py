@@ -5,14 +5,16 @@ Belongs here: turning a sampler's order into the two result tables. Does not: an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import Formatter
 
 import numpy as np
 import polars as pl
 
 from datasel_assets.recipes.budget import Filled, Limits
+from datasel_assets.recipes.drop_rules import COPIES
 from datasel_assets.recipes.schema import RecipeSpec
-from datasel_assets.recipes.screen import COPIES
 from datasel_assets.samplers import Sample
+from datasel_assets.samplers.wording import wording_of
 
 SELECTED_SCHEMA = pl.Schema(
     {
@@ -60,18 +62,6 @@ or left out by a maximum, can be on the other side of that line.
 """
 
 
-SAYS = {
-    "greedy": ", adds {} to the objective",
-    "mig": ", adds {} of information",
-    "match_mean": ", which leaves the mean {} away",
-    "ordered_clusters": ", membership in its cluster {}",
-}
-"""What the score of a sampler means in a reason, where it is not that of a column."""
-
-OUT_OF_ORDER = frozenset({"band", "match_mean", "ordered_clusters", "rounds", "thin"})
-"""Samplers whose order is not that of their scores: no number parts the rows that were taken from the others."""
-
-
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What the sampler and the budget made of the eligible rows.
@@ -110,13 +100,13 @@ def selected(pool: pl.DataFrame, outcome: Outcome) -> pl.DataFrame:
 
 
 def decisions(
-    pool: pl.DataFrame, screened: pl.DataFrame, spec: RecipeSpec, limits: Limits, outcome: Outcome
+    pool: pl.DataFrame, marked: pl.DataFrame, spec: RecipeSpec, limits: Limits, outcome: Outcome
 ) -> pl.DataFrame:
     """Return one decision per row of the pool, as ``DECISIONS_SCHEMA``.
 
     Args:
         pool: as in ``interpreter.run_recipe``.
-        screened: stage and reason of the rows that were not eligible, from ``screen``.
+        marked: stage and reason of the rows that were not eligible, from ``drop_rules``.
         spec: the recipe.
         limits: its budget in numbers.
         outcome: of sampler and budget.
@@ -137,14 +127,14 @@ def decisions(
     score[order], query[order] = sample.scores, sample.selected_for
     kept, capped, reserved = (_scatter(n, order, x) for x in (filled.accepted, filled.capped, filled.reserved))
     margin = _margins(score, query, outcome)
-    if {spec.select.sampler, _innermost(spec)} & OUT_OF_ORDER:
+    if not wording_of(spec.select.sampler, spec.select.params).by_score:
         margin[:] = np.nan
 
     copies = [column for column, _ in COPIES.values() if column in pool.columns]
     pool_columns = pool.with_columns(duplicate_of=pl.coalesce(copies)) if copies else pool
     frame = _with_columns(pool_columns, {"duplicate_of": pl.String, "cluster": pl.Int32}).with_columns(
-        screened["stage"],
-        screened["reason"],
+        marked["stage"],
+        marked["reason"],
         kept=pl.Series(kept),
         capped=pl.Series(capped),
         reserved=pl.Series(reserved),
@@ -201,35 +191,12 @@ def _margins(score: np.ndarray, query: np.ndarray, outcome: Outcome) -> np.ndarr
 
 def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     """Say in words why an eligible row was kept or not."""
-    name = spec.select.sampler
-    inner = _innermost(spec)
     place = pl.format(f"ranked {{}} of {outcome.eligible:,}", _ordinal(pl.col("rank")))
     unranked = pl.lit(f"not among the {len(outcome.sample.order):,} rows that were ranked")
-    number = pl.col("score").round(4).cast(pl.String)
-    if inner == "longest":
-        by = spec.select.score
-        detail = pl.format(f" by {by} ({{}})", _thousands(pl.col("score").cast(pl.Int64)))
-    elif inner == "topk":
-        params = spec.select.params if inner == name else spec.select.params.inner.params
-        drawn = f", drawn at temperature {params.tau:g} (seed {spec.seed})" if params.tau > 0 else ""
-        value = pl.col("value").round_sig_figs(4)
-        detail = pl.format(f" by {spec.select.score} ({{}}){drawn}", value)
-    elif inner == "random":
-        detail = pl.lit(f" in random order (seed {spec.seed})")
-    elif inner == "round_robin":
-        verb = pl.when("kept").then(pl.lit("taken by")).otherwise(pl.lit("best chance with"))
-        detail = pl.format(", {} {}, similarity {}", verb, pl.col("query"), number)
-    elif inner == "kcenter":
-        nearer = pl.when(pl.col("rank").is_null()).then(pl.lit("ranked row")).otherwise(pl.lit("row ranked before it"))
-        detail = pl.format(", {} away from the nearest {}", number, nearer)
-    elif spec.select.score is not None and inner not in SAYS:
-        detail = pl.format(f" by {spec.select.score} ({{}})", pl.col("value").round_sig_figs(4))
-    else:
-        detail = pl.format(SAYS.get(inner, ", score {}"), pl.col("score").round_sig_figs(4))
     head = pl.when(pl.col("rank").is_null()).then(unranked).otherwise(place)
-    if name == "stratify":
+    if spec.select.groups is not None:
         head = pl.format("{}, taking turns by {}", head, pl.lit(spec.select.groups))
-    head = pl.concat_str(head, detail.fill_null(""))
+    head = pl.concat_str(head, _detail(spec).fill_null(""))
     rows = int(outcome.filled.accepted.sum())
     took = f"; the budget took {rows:,}"
     if limits.unit != "rows":
@@ -242,10 +209,33 @@ def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     return pl.concat_str(head, end)
 
 
-def _innermost(spec: RecipeSpec) -> str:
-    """Return the sampler that orders the rows: the one inside the groups or bins, where there are any."""
-    params = spec.select.params
-    return params.inner.sampler if hasattr(params, "inner") else spec.select.sampler
+def _detail(spec: RecipeSpec) -> pl.Expr:
+    """Say in words what the sampler makes of a row (``samplers.wording``); null where it has no score."""
+    wording = wording_of(spec.select.sampler, spec.select.params)
+    kept = wording.kept or (", score {figures}" if spec.select.score is None else " by {by} ({value})")
+    left = wording.left or kept
+    unranked = wording.unranked or left
+    score = pl.col("score")
+    fields = {
+        "by": pl.lit(spec.select.score),
+        "value": pl.col("value").round_sig_figs(4),
+        "score": score.round(4).cast(pl.String),
+        "figures": score.round_sig_figs(4),
+        "count": _thousands(score.cast(pl.Int64)),
+        "query": pl.col("query"),
+        "seed": pl.lit(spec.seed),
+    }
+
+    def filled(template: str) -> pl.Expr:
+        parts = []
+        for text, name, *_ in Formatter().parse(template):
+            parts += [pl.lit(text), fields[name]] if name else [pl.lit(text)]
+        return pl.concat_str(parts)
+
+    told = filled(kept)
+    if left != kept:
+        told = pl.when("kept").then(told).otherwise(filled(left))
+    return pl.when(pl.col("rank").is_null()).then(filled(unranked)).otherwise(told) if unranked != left else told
 
 
 def _ordinal(number: pl.Expr) -> pl.Expr:

@@ -9,33 +9,33 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from datasel_assets.recipes.drop_rules import told
 from datasel_assets.recipes.inputs import Inputs, candidates_of, missing_inputs
 from datasel_assets.recipes.schema import NarrowSpec, SelectSpec, StageSpec, VoteSpec
-from datasel_assets.recipes.screen import told
 from datasel_assets.samplers import SAMPLERS
 
 
 def narrow(
     steps: tuple[NarrowSpec, ...],
     pool: pl.DataFrame,
-    screened: pl.DataFrame,
+    marked: pl.DataFrame,
     inputs: Inputs,
     keep: Mapping[str, str],
     seed: int,
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return ``screened`` with the rows that a step did not let through marked ``narrow:<n>`` and told why, and notes.
+    """Return ``marked`` with the rows that a step did not let through marked ``narrow:<n>`` and told why, and notes.
 
     Args:
         steps: from the recipe.
         pool: as in ``interpreter.run_recipe``.
-        screened: ``stage`` and ``reason``, null for the rows that are still eligible.
+        marked: ``stage`` and ``reason``, null for the rows that are still eligible.
         inputs: where vectors, queries, tags and texts come from.
         keep: score -> ``high``, ``low`` or ``mid``.
         seed: of the recipe.
     """
     notes: list[str] = []
     for number, step in enumerate(steps, start=1):
-        eligible = screened["stage"].is_null().to_numpy()
+        eligible = marked["stage"].is_null().to_numpy()
         if isinstance(step, VoteSpec):
             arms = [_passed(arm, pool, eligible, inputs, keep, seed) for arm in step.of]
             said = [note for arm in arms for note in arm[2]]
@@ -48,11 +48,11 @@ def narrow(
             reason = pl.format(f"step {number}: {{}}", pl.Series(why, dtype=pl.String))
         notes += [f"step {number}: {note}" for note in said]
         fell = pl.Series(eligible & ~passed)
-        screened = screened.with_columns(
+        marked = marked.with_columns(
             stage=pl.when(fell).then(pl.lit(f"narrow:{number}")).otherwise("stage"),
             reason=pl.when(fell).then(reason).otherwise("reason"),
         )
-    return screened, tuple(notes)
+    return marked, tuple(notes)
 
 
 def _passed(

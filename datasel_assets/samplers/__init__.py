@@ -1,20 +1,14 @@
 """Samplers: pure functions from eligible rows and a budget to an order of rows.
 
-``SAMPLERS`` is the list of names that recipes may use; the contract that all of them keep is in ``base``.
+The list of names that recipes may use is in ``names``, the contract that all samplers keep in ``base``.
 """
 
-from types import MappingProxyType
 from typing import Any
 
-from datasel_assets.samplers import rounds, stratify
 from datasel_assets.samplers.base import Sample, SamplerModule
 from datasel_assets.samplers.candidates import Candidates, Tags
+from datasel_assets.samplers.names import SAMPLERS
 from datasel_assets.samplers.vectors import ArrayVectors, SubsetVectors, Vectors
-
-SAMPLERS: MappingProxyType[str, SamplerModule] = MappingProxyType(
-    {**stratify.INNER, "stratify": stratify, "rounds": rounds}
-)
-"""Sampler name in YAML -> module with ``Params``, ``REQUIRES``, ``RANKS_ALL`` and ``sample``."""
 
 
 def requires(name: str, params: Any) -> frozenset[str]:

@@ -12,10 +12,12 @@ from pydantic import model_validator
 from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores"})
 RANKS_ALL = True
+WORDING = Wording(by_score=False)
 
 _GRAIN = 1e-9  # 0.29 * 100 is 28.999999999999996
 

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores"})
@@ -52,6 +53,12 @@ class Params(StrictModel, frozen=True):
     def weighted(self) -> bool:
         """Whether the rows come with weights."""
         return self.replace or self.weights != "none"
+
+    @property
+    def wording(self) -> Wording:
+        """How a place is put in words: by the score, and that it was drawn where it was."""
+        drawn = f", drawn at temperature {self.tau:g} (seed {{seed}})" if self.tau > 0 else ""
+        return Wording(" by {by} ({value})" + drawn)
 
     @property
     def ranks_all(self) -> bool:

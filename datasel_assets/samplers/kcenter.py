@@ -13,10 +13,14 @@ from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, positions_of, usable_rows
 from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors"})
 RANKS_ALL = False
+WORDING = Wording(
+    ", {score} away from the nearest row ranked before it", unranked=", {score} away from the nearest ranked row"
+)
 
 HOPEFULS = 1024
 """How many of the farthest rows at least are kept up to date after every pick; the others wait for the next round."""

@@ -9,10 +9,12 @@ import numpy as np
 
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores"})
 RANKS_ALL = True
+WORDING = Wording(" by {by} ({count})")
 
 LengthColumn = Literal["n_response_tokens", "response_chars", "n_tokens", "n_chars", "prompt_chars", "n_turns"]
 

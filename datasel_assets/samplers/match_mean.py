@@ -13,10 +13,12 @@ from pydantic import Field, model_validator
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors"})
 RANKS_ALL = False
+WORDING = Wording(", which leaves the mean {figures} away", by_score=False)
 
 HELD_BYTES = 4 << 30
 """Vectors up to this size are held as float32; larger pools are read and widened again for every row chosen."""

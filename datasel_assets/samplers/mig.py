@@ -12,6 +12,7 @@ from pydantic import Field
 
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 REQUIRES: frozenset[str] = frozenset({"tags", "label_graph"})
 RANKS_ALL = False
+WORDING = Wording(", adds {figures} of information")
 
 Positive = Annotated[float, Field(gt=0)]
 

@@ -15,10 +15,12 @@ from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.samplers.greedy.objectives.similarity import unit_rows
 from datasel_assets.samplers.quotas import group_weights, take_turns
 from datasel_assets.samplers.vectors import SubsetVectors
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors"})
 RANKS_ALL = True
+WORDING = Wording(", membership in its cluster {figures}", by_score=False)
 
 MOST_ROWS = 50_000
 """Larger pools are refused: the time of the clusters grows with the square of the rows."""

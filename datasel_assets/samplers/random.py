@@ -8,10 +8,12 @@ import numpy as np
 from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = True
+WORDING = Wording(" in random order (seed {seed})")
 
 
 class Params(StrictModel, frozen=True):

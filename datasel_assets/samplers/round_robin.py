@@ -1,7 +1,7 @@
 """Target-aware selection: every query takes its best rows in turn (RDS+, arXiv 2503.01807; CRDS, arXiv 2602.13773).
 
 Belongs here: the four rules that the papers' code calls "max", and how deep the lists must go. Does not: the streaming
-lists (``topk``), or the vectors' making.
+lists (``best_per_query``), or the vectors' making.
 """
 
 import math
@@ -11,13 +11,15 @@ from typing import Literal
 import numpy as np
 
 from datasel_assets.samplers.base import Sample, check_budget
+from datasel_assets.samplers.best_per_query import TopLists, nearest_query, top_lists
 from datasel_assets.samplers.candidates import Candidates, need
-from datasel_assets.samplers.topk import TopLists, top_lists
 from datasel_assets.samplers.vectors import SubsetVectors, Vectors
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"vectors", "queries"})
 RANKS_ALL = True
+WORDING = Wording(", taken by {query}, similarity {score}", left=", best chance with {query}, similarity {score}")
 
 SAMPLE_ROWS = 1 << 14
 """Rows looked at to guess the depth of the lists. The guess decides the time only; the result is certified."""
@@ -34,6 +36,30 @@ class Params(StrictModel, frozen=True):
     """
 
     rule: Literal["lose_turn", "advance", "global_max", "task_round_robin"] = "lose_turn"
+
+
+def closest_misses(
+    candidates: Candidates, sample: Sample, accepted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return, for rows that no query reached, the query that came closest to taking them and the similarity to it.
+
+    Args:
+        candidates: as for :func:`sample`.
+        sample: what that returned.
+        accepted: (b,) bool: which rows of its order were taken.
+
+    Returns:
+        (n,) float32 similarities, NaN for other rows, and (n,) int32 queries, -1 for other rows; None where every row
+        was ranked or none was taken.
+    """
+    unranked = np.asarray(candidates.eligible).copy()
+    unranked[sample.order] = False
+    if not accepted.any() or not unranked.any():
+        return None
+    vectors, queries = need(candidates, "vectors"), need(candidates, "queries")
+    cutoffs = np.full(len(queries), np.inf)
+    np.minimum.at(cutoffs, sample.selected_for[accepted], sample.scores[accepted].astype(np.float64))
+    return nearest_query(vectors, queries, offsets=cutoffs, eligible=unranked)
 
 
 def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sample:

@@ -1,7 +1,7 @@
 """A sampler again and again over what it has left: bins of rows, the first ones the most sought after.
 
 Belongs here: taking rows out and going on with the rest, and how the bins come together. Does not: what is taken out
-(any sampler of ``stratify.INNER``).
+(any sampler of ``names.INNER``).
 """
 
 from typing import Annotated, Literal
@@ -12,12 +12,15 @@ from pydantic import Field, model_validator
 from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
+from datasel_assets.samplers.names import INNER
 from datasel_assets.samplers.quotas import take_turns
-from datasel_assets.samplers.stratify import INNER, Inner
+from datasel_assets.samplers.stratify import Inner
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = False
+WORDING = Wording(by_score=False)
 
 
 class Params(StrictModel, frozen=True):

@@ -4,51 +4,19 @@ Belongs here: the composition of quotas and an inner sampler. Does not: the quot
 groups come about.
 """
 
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from pydantic import Field, ValidationError, model_serializer, model_validator
 
-from datasel_assets.samplers import (
-    band,
-    best_of_clusters,
-    greedy,
-    gumbel_topk,
-    kcenter,
-    longest,
-    match_mean,
-    mig,
-    ordered_clusters,
-    random,
-    round_robin,
-    thin,
-)
-from datasel_assets.samplers.base import Sample, SamplerModule, check_budget
+from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
+from datasel_assets.samplers.names import INNER
 from datasel_assets.samplers.quotas import Quota, group_weights, repetitions, take_turns
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"groups"})
 RANKS_ALL = False
-
-INNER: MappingProxyType[str, SamplerModule] = MappingProxyType(
-    {
-        "random": random,
-        "longest": longest,
-        "topk": gumbel_topk,
-        "band": band,
-        "best_of_clusters": best_of_clusters,
-        "round_robin": round_robin,
-        "kcenter": kcenter,
-        "greedy": greedy,
-        "match_mean": match_mean,
-        "mig": mig,
-        "ordered_clusters": ordered_clusters,
-        "thin": thin,
-    }
-)
-"""Samplers that may run inside a group."""
 
 
 class GroupLimits(StrictModel, frozen=True):
@@ -80,7 +48,7 @@ class Inner(StrictModel, frozen=True):
     """The sampler inside each group: its name and, beside it, its own parameters.
 
     Attributes:
-        sampler: one of ``INNER``.
+        sampler: one of ``names.INNER``.
         params: that sampler's ``Params``; in YAML its keys stand next to ``sampler``.
     """
 

@@ -12,10 +12,12 @@ from pydantic import Field, model_validator
 from datasel_assets.arrays.hash_sample import hash_keys
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = False
+WORDING = Wording(by_score=False)
 
 _READS = {"similarity": "vectors", "tags": "tags", "lexical": "texts"}
 _THRESHOLDS = {"similarity": 0.9, "lexical": 0.7}

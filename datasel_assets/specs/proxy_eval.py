@@ -11,7 +11,8 @@ class ProxyEvalSpec(StrictModel, frozen=True):
     """One short training per arm and seed; the defaults hold when there is no file.
 
     Attributes:
-        model: a file name of ``language_models/`` with a proxy, the common start; None: the first one.
+        model: a file name of ``language_models/`` with a proxy, the common start; None: the one that ``defaults.yaml``
+            names, or the only one.
         seeds: repetitions of every arm.
         epochs: how often the rows of the selection are seen; every arm is trained on as many tokens.
         batch_tokens: tokens of one step.

@@ -8,11 +8,13 @@ per source, which views the catalog has, what ``prune`` takes along) is told by 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.base import RegistryError
+from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import score_order
-from datasel_assets.storage.lake import Key
+from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
 from datasel_assets.tables.contamination.contamination import contamination_assets
 from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
@@ -54,6 +56,10 @@ from datasel_assets.tables.vectors.representations import (
     REPRESENTATIONS,
     representation_tables,
 )
+from datasel_assets.tables.warehouse import Warehouse
+
+COMPARED_BY = ("clusters", "tags", "quality", "comparison")
+"""Defaults that decide the figures of a comparison."""
 
 # TRANSITION: each is replaced by the constant of its module once that names one.
 RAW_CORPUS = Kind("raw_corpus", per="source")
@@ -107,7 +113,8 @@ def _scores(registry: Registry) -> Iterable[Table]:
     if registry.tags:
         yield tag_scores(registry.tags)
     if registry.neighboured:
-        yield neighbours_table(registry.neighboured, registry)
+        # The distance to the centroid is one of the scores.
+        yield _while_settled(registry, ["clusters"], neighbours_table(registry.neighboured, registry))
     for name in score_order(registry.scores):
         yield from declared_tables(name, registry)
 
@@ -130,14 +137,15 @@ def _categories(registry: Registry) -> Iterable[Table]:
 
 
 def _comparison(registry: Registry) -> list[Table]:
-    return [comparison_table(registry)]
+    return [_while_settled(registry, COMPARED_BY, comparison_table(registry))]
 
 
 def _proxy_evals(registry: Registry) -> list[Table]:
     if not (registry.proxy_eval and registry.proxy):
         return []
     spec, model, targets = registry.proxy_eval, registry.proxy, registry.aims
-    return [proxy_eval_table(name, spec, model, targets) for name in sorted(registry.recipes)]
+    tables = [proxy_eval_table(name, spec, model, targets) for name in sorted(registry.recipes)]
+    return [_while_settled(registry, ["comparison"], table) for table in tables]
 
 
 GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]] = (
@@ -168,6 +176,19 @@ _BY_NAME = {name: kind for kind in KINDS.values() for name in (kind.name, *kind.
 def kind_of(key: Key) -> Kind | None:
     """Return the kind of a table in the lake, or of the table whose companion it is; None for one of no kind."""
     return _BY_NAME.get(key[0])
+
+
+def _while_settled(registry: Registry, keys: Sequence[str], table: Table) -> Table:
+    """Return a table that cannot be made while one of these defaults is unsettled; what is stored stays.
+
+    Made without what the default names it would change, and change back once that is named.
+    """
+    problem = registry.unsettled(*keys)
+
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        raise RegistryError(f"{DEFAULTS_FILE}: {problem}")
+
+    return replace(table, expect=expect) if problem else table
 
 
 def all_tables(registry: Registry) -> list[Table]:

@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from datasel_assets.models.shape import ModelShape, model_shape
-from datasel_assets.registry.load import Registry, load_registry
+from datasel_assets.registry.load import load_registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.settings import Settings
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.lake import Lake

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.samplers import ArrayVectors, Candidates, round_robin
+from datasel_assets.samplers.best_per_query import TopLists
 from datasel_assets.samplers.round_robin import Params, sample
-from datasel_assets.samplers.topk import TopLists
 
 RULES = ("lose_turn", "advance", "global_max", "task_round_robin")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datasel_assets.registry.load import Registry, load_registry
+from datasel_assets.registry.load import load_registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.graph import GROUPS, KINDS, all_tables, kind_of
 from datasel_assets.tables.inputs import input_versions

@@ -3,6 +3,6 @@
 The two are separate axes: any objective goes with the exact lazy greedy and with the stochastic one.
 """
 
-from datasel_assets.samplers.greedy.sampler import RANKS_ALL, REQUIRES, ObjectiveSpec, Params, sample
+from datasel_assets.samplers.greedy.sampler import RANKS_ALL, REQUIRES, WORDING, ObjectiveSpec, Params, sample
 
-__all__ = ["RANKS_ALL", "REQUIRES", "ObjectiveSpec", "Params", "sample"]
+__all__ = ["RANKS_ALL", "REQUIRES", "WORDING", "ObjectiveSpec", "Params", "sample"]

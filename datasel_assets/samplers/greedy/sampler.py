@@ -14,10 +14,12 @@ from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, positions_of, usable_rows
 from datasel_assets.samplers.greedy.objectives import OBJECTIVES
 from datasel_assets.samplers.greedy.optimisers import Search, lazy_greedy, stochastic_greedy
+from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset()
 RANKS_ALL = False
+WORDING = Wording(", adds {figures} to the objective")
 
 
 class ObjectiveSpec(StrictModel, frozen=True):

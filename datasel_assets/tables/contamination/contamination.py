@@ -16,7 +16,7 @@ from datasel_assets.corpus.contamination import (
     halved,
     review_list,
 )
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Lake

@@ -15,7 +15,7 @@ from datasel_assets.arrays.drift import drift
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.text import dsir as maths
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.rows import columns_fingerprint

@@ -15,7 +15,7 @@ from datasel_assets.arrays.nearest_neighbours import STORED, Neighbours, nearest
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators import neighbours as maths
 from datasel_assets.indicators.neighbour_lists import carried_over
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.pool import read_pool, read_vectors

@@ -22,7 +22,7 @@ from datasel_assets.diagnostics.pictures import Captioned, comparison_pictures
 from datasel_assets.diagnostics.verdict import against_random
 from datasel_assets.diagnostics.versions import VersionPairs
 from datasel_assets.registry.aims import targets_of
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.atomic import write_text
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key

@@ -13,7 +13,7 @@ import polars as pl
 from datasel_assets.diagnostics.aims import QUALITY, known_ranks, nearest_example, target_measure
 from datasel_assets.diagnostics.measured import Figures, Measured, PoolFacts, measured
 from datasel_assets.diagnostics.measures import MEASURES, Measure
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.pool import read_pool, score_key
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs, target_key
 from datasel_assets.tables.warehouse import Warehouse

@@ -11,10 +11,10 @@ import polars as pl
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
+from datasel_assets.recipes.drop_rules import FAILED
 from datasel_assets.recipes.inputs import Queries
 from datasel_assets.recipes.schema import RecipeSpec
-from datasel_assets.recipes.screen import FAILED
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.samplers import Tags, Vectors
 from datasel_assets.storage import shards
 from datasel_assets.storage.lake import Key

@@ -11,7 +11,7 @@ import polars as pl
 from datasel_assets.diagnostics.aims import QUALITY, target_measure
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.versions import Version, VersionPairs
-from datasel_assets.registry.load import Registry
+from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.release import (
     Release,
     ReleaseDamagedError,

@@ -8,7 +8,7 @@ import sys
 import dagster as dg
 import psutil
 
-from datasel_assets.defs.reap import PROCESS_TAG, is_gone, reap_dead_runs, this_process
+from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs, is_gone, this_process
 
 
 def dead_process() -> str:
@@ -42,9 +42,9 @@ def test_a_dead_run_fails_and_gives_its_slot_back():
             run = instance.create_run_for_job(job, tags={PROCESS_TAG: process}, status=dg.DagsterRunStatus.STARTED)
             runs[name] = run.run_id
         instance.event_log_storage.claim_concurrency_slot("gpu", runs["dead"], "step")
-        assert reap_dead_runs(instance) == [runs["dead"]]
+        assert end_dead_runs(instance) == [runs["dead"]]
         assert instance.get_run_by_id(runs["dead"]).status == dg.DagsterRunStatus.FAILURE
         assert instance.get_run_by_id(runs["alive"]).status == dg.DagsterRunStatus.STARTED
         claim = instance.event_log_storage.claim_concurrency_slot("gpu", runs["alive"], "step")
         assert claim.is_claimed
-        assert reap_dead_runs(instance) == []
+        assert end_dead_runs(instance) == []

@@ -31,14 +31,14 @@ def is_gone(process: str) -> bool:
         return True
 
 
-def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Fail the runs in progress whose process is gone and free their slots; returns their ids."""
     running = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
-    reaped = []
+    ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=running)):
         process = run.tags.get(PROCESS_TAG)
         if process and is_gone(process):
             instance.report_run_failed(run, f"The process of this run ({process}) is gone: killed or out of memory.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            reaped.append(run.run_id)
-    return reaped
+            ended.append(run.run_id)
+    return ended

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datasel_assets.recipes.drop_rules import mark_dropped
 from datasel_assets.recipes.schema import DropRule
-from datasel_assets.recipes.screen import screen
 
 
 def pool(**columns) -> pl.DataFrame:
@@ -15,7 +15,7 @@ def pool(**columns) -> pl.DataFrame:
 
 
 def outcome(frame: pl.DataFrame, *rules: dict, missing: Sequence = ()) -> list[tuple[str | None, str | None]]:
-    return screen(frame, [DropRule.model_validate(rule) for rule in rules], missing).rows()
+    return mark_dropped(frame, [DropRule.model_validate(rule) for rule in rules], missing).rows()
 
 
 def test_a_bound_drops_what_is_strictly_beyond_it_and_says_so():

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import ArrayVectors, SubsetVectors, topk
-from datasel_assets.samplers.topk import nearest_query, top_lists
+from datasel_assets.samplers import ArrayVectors, SubsetVectors, best_per_query
+from datasel_assets.samplers.best_per_query import nearest_query, top_lists
 
 
 def exact(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
@@ -38,14 +38,14 @@ def problems(draw: st.DrawFn) -> dict:
     }
 
 
-@pytest.mark.parametrize("spare", [topk.SPARE_ENTRIES, 0])
+@pytest.mark.parametrize("spare", [best_per_query.SPARE_ENTRIES, 0])
 @settings(max_examples=150, deadline=None)
 @given(problem=problems())
 def test_streamed_lists_equal_a_full_sort_for_any_block_size(spare, problem):
     """CRDS-T11. With no spare entries every block is cut back, so the cutting is exercised too."""
     p = problem
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(topk, "SPARE_ENTRIES", spare)
+        patch.setattr(best_per_query, "SPARE_ENTRIES", spare)
         n_lists = len(p["queries"]) if p["groups"] is None else int(p["groups"].max()) + 1
         lists = top_lists(
             ArrayVectors(p["vectors"]),
@@ -95,7 +95,7 @@ def test_lists_do_not_depend_on_the_order_in_which_shards_arrive():
 
 
 def test_a_flood_of_equal_scores_is_cut_by_row_id(monkeypatch):
-    monkeypatch.setattr(topk, "SPARE_ENTRIES", 0)
+    monkeypatch.setattr(best_per_query, "SPARE_ENTRIES", 0)
     vectors = np.full((500, 8), 0.25, np.float16)
     ties = np.random.default_rng(0).permutation(500)
     lists = top_lists(ArrayVectors(vectors), np.ones((3, 8), np.float32), 5, ties, rows_per_block=20)

@@ -22,7 +22,7 @@ FAILED = "failed"
 """Column of the pool with what could not be computed for a row, in words; only where something could not."""
 
 
-def screen(
+def mark_dropped(
     pool: pl.DataFrame, rules: Sequence[DropRule], missing: Sequence[tuple[np.ndarray, str]] = ()
 ) -> pl.DataFrame:
     """Return ``stage`` and ``reason`` for the rows that cannot be chosen, null for the others, in the pool's order.

@@ -1,0 +1,246 @@
+"""What must agree between the registry files of one data folder: one function for each rule.
+
+Belongs here: rules that no single file can break alone, and the order in which they are applied. Does not: what one
+file may say (``specs``), reading files (``load``).
+
+A rule takes the files that are valid so far and returns, for each file that breaks it, what is wrong in words. One such
+file at a time is taken out, before the rule is asked again: a file that reads a broken one is then reported as reading
+what does not exist. Rules stand in the order in which files refer to each other, so that every rule sees the files it
+looks into after they were checked themselves.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from graphlib import CycleError
+
+from datasel_assets.indicators.declared import kind_of
+from datasel_assets.indicators.score_kind import Need
+from datasel_assets.recipes.schema import OWN_GROUPS, RecipeSpec
+from datasel_assets.registry.base import no_such_file
+from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
+from datasel_assets.registry.score import RESERVED, score_order
+from datasel_assets.schema import suggestion
+from datasel_assets.specs.score import ScoreSpec
+
+Problems = Mapping[str, str]
+"""File relative to the data folder -> what is wrong with it, in words."""
+
+DUPLICATES_FILE, PROXY_EVAL_FILE = "duplicates.yaml", "proxy_eval.yaml"
+
+_FOLDER = {
+    "example": "targets",
+    "vector": "representations",
+    "cluster": "representations",
+    "distance": "representations",
+}
+"""What a score needs -> the folder that it is in."""
+
+NAMES_OF_TABLES = (
+    *("targets", "representations", "evaluations", "language_models", "tags", "categories", "scores", "recipes"),
+)
+"""Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
+
+
+def names_collide(registry: Registry) -> Problems:
+    """No two files of a folder have names that differ only in '-' and '_': their tables would share a Dagster op."""
+    found = {}
+    for folder in NAMES_OF_TABLES:
+        seen: set[str] = set()
+        for name in sorted(getattr(registry, folder)):
+            if (plain := name.replace("-", "_")) in seen:
+                what = "its name differs from another file only in '-' and '_'; rename one of them"
+                found[f"{folder}/{name}.yaml"] = what
+            seen.add(plain)
+    return found
+
+
+def encoders_share_a_table(registry: Registry) -> Problems:
+    """No two encoders have one table name: models that differ only in their owner."""
+    seen: dict[str, dict[str, object]] = {}
+    found = {}
+    for name, spec in sorted(registry.representations.items()):
+        encoder = spec.encoder
+        if seen.setdefault(encoder.slug, encoder.identity()) != encoder.identity():
+            found[f"representations/{name}.yaml"] = (
+                f"encoder: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
+                "name; copy one of them to a folder of another name, or give it a revision"
+            )
+    return found
+
+
+def evaluations_compare_by_a_representation(registry: Registry) -> Problems:
+    """The representation of the tier ``embedding`` is there."""
+    return {
+        f"evaluations/{name}.yaml": no_such_file(
+            "embedding.representation", tier.representation, "representations", registry.representations
+        )
+        for name, spec in registry.evaluations.items()
+        if (tier := spec.embedding) and tier.representation not in registry.representations
+    }
+
+
+def language_models_have_a_family_of_their_own(registry: Registry) -> Problems:
+    """No language model is named like another family of scores."""
+    return {
+        f"language_models/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
+        for name in RESERVED & set(registry.language_models)
+    }
+
+
+def proxy_evaluation_starts_from_a_proxy(registry: Registry) -> Problems:
+    """The model of ``proxy_eval.yaml`` is there and trained on the pool."""
+    wanted, proxies = registry.proxy_eval and registry.proxy_eval.model, registry.candidates("proxy")
+    if not wanted or wanted in proxies:
+        return {}
+    return {PROXY_EVAL_FILE: f"model: {wanted!r} is not a proxy; there are: {', '.join(proxies) or 'none'}"}
+
+
+def categories_read_what_is_there(registry: Registry) -> Problems:
+    """Representation and target of a division into categories are there, and its name is no group of every pool."""
+    found = {}
+    for name, spec in registry.categories.items():
+        for key, named, there in (
+            ("representation", spec.representation, registry.representations),
+            ("target", spec.target, registry.targets),
+        ):
+            if named not in there:
+                found[f"categories/{name}.yaml"] = no_such_file(key, named, f"{key}s", there)
+        if name in OWN_GROUPS:
+            found[f"categories/{name}.yaml"] = f"every pool has the group {name!r} already; rename the file"
+    return found
+
+
+def scores_can_be_made(registry: Registry) -> Problems:
+    """What a score is made from is there, and no scores are made from each other in a circle."""
+    known = registry.score_keep()
+    found = {}
+    for name, spec in registry.scores.items():
+        if problem := _lacks(spec, registry) or unknown_score(kind_of(spec).reads(spec), registry, known):
+            found[f"scores/{name}.yaml"] = problem
+    try:
+        score_order(registry.scores)
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        for name in error.args[1]:
+            found[f"scores/{name}.yaml"] = f"scores are made from each other in a circle: {circle}"
+    return found
+
+
+def duplicates_are_ranked_by_a_score(registry: Registry) -> Problems:
+    """The score that decides which near duplicate stays is there."""
+    by = registry.duplicates.near.score if registry.duplicates else None
+    problem = unknown_score([by], registry, registry.score_keep()) if by else None
+    return {DUPLICATES_FILE: f"near.score: {problem}"} if problem else {}
+
+
+def defaults_are_settled(registry: Registry) -> Problems:
+    """Where several files could be meant ``defaults.yaml`` names one, and what it names is there.
+
+    The error stops what needs the file that is meant, and nothing else (:meth:`Registry.unsettled`).
+    """
+    keys = type(registry.defaults).model_fields
+    problems = [problem for key in keys if (problem := registry.unsettled(key))]
+    if not problems or DEFAULTS_FILE in registry.errors:
+        return {}
+    return {DEFAULTS_FILE: problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)}
+
+
+def recipes_read_what_is_there(registry: Registry) -> Problems:
+    """What a recipe reads is there."""
+    known = registry.score_keep()
+    return {
+        f"recipes/{name}.yaml": problem
+        for name, spec in registry.recipes.items()
+        if (problem := next(_dangling(spec, registry, known), None))
+    }
+
+
+RULES: tuple[Callable[[Registry], Problems], ...] = (
+    names_collide,
+    encoders_share_a_table,
+    evaluations_compare_by_a_representation,
+    language_models_have_a_family_of_their_own,
+    proxy_evaluation_starts_from_a_proxy,
+    categories_read_what_is_there,
+    scores_can_be_made,
+    duplicates_are_ranked_by_a_score,
+    defaults_are_settled,
+    recipes_read_what_is_there,
+)
+
+
+def unknown_score(names: Iterable[str], registry: Registry, known: Mapping[str, str]) -> str | None:
+    """Return what to say about the first name that is not a score of this data folder, or None.
+
+    Args:
+        names: scores or columns of the pool.
+        registry: is asked for neighbours.
+        known: every score, from :meth:`Registry.score_keep`.
+    """
+    for name in sorted(names):
+        if name.startswith("neighbours."):
+            if problem := registry.unsettled("neighbours"):
+                return f"it reads neighbour scores: {problem}"
+            if not registry.neighboured:
+                return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
+        if "." in name and name not in known:
+            family = name.split(".")[0]
+            siblings = [other for other in known if other.startswith(f"{family}.")]
+            hint = suggestion(name, list(known))
+            if not siblings:
+                families = sorted({other.split(".")[0] for other in known})
+                hint = f": there is no family {family!r}; there are {', '.join(families)}"
+            return f"there is no score {name!r}{hint}"
+    return None
+
+
+def _lacks(spec: ScoreSpec, registry: Registry) -> str | None:
+    """Return what a score needs beside other scores and is not there, in words."""
+    absent = (_absent(need, registry) for need in kind_of(spec).needs(spec))
+    return next(filter(None, absent), None)
+
+
+def _absent(need: Need, registry: Registry) -> str | None:
+    folder = _FOLDER.get(need.what)
+    there = getattr(registry, folder) if folder else ()
+    if folder and need.name is not None and need.name not in there:
+        return no_such_file(need.key, need.name, folder, there)
+    if need.what not in ("cluster", "distance"):
+        return None
+    if need.name is None:
+        if registry.clustered:
+            return None
+        problem = registry.unsettled("clusters")
+        return f"{need.key} needs " + (problem or "a file in representations/ with a 'clusters:' block")
+    clustered = registry.candidates("clusters")
+    if need.name in clustered:
+        return None
+    return f"{need.key}: {need.name!r} has no 'clusters:' block; those with one: {', '.join(clustered) or 'none'}"
+
+
+def _dangling(spec: RecipeSpec, registry: Registry, known: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a recipe refers to that does not exist, in words."""
+    needs = spec.requires()
+    for key, folder, named, there in (
+        ("representation", "representations", needs.representations, registry.representations),
+        ("target", "targets", {target for _, target in needs.targets}, registry.targets),
+        ("tags", "tags", needs.tags, registry.tags),
+    ):
+        for unknown in sorted(named - set(there)):
+            yield no_such_file(key, unknown, folder, there)
+    for unknown in sorted(needs.categories - set(registry.categories)):
+        yield no_such_file("groups", unknown, "categories", [*OWN_GROUPS, *registry.categories])
+    if needs.clusters and not registry.clustered:
+        yield f"it needs clusters{_why_none(registry)}"
+    if needs.duplicates and registry.duplicates is None:
+        yield f"it drops {needs.duplicates[0]}s, but {DUPLICATES_FILE} cannot be read"
+    if "semantic_duplicate" in needs.duplicates and not registry.clustered:
+        yield f"it drops semantic duplicates{_why_none(registry)}"
+    if problem := unknown_score(needs.scores, registry, known):
+        yield problem
+
+
+def _why_none(registry: Registry) -> str:
+    """Return why no clusters are meant, as the end of a sentence about what needs them."""
+    if problem := registry.unsettled("clusters"):
+        return f": {problem}"
+    return ", but no file in representations/ has a 'clusters:' block"

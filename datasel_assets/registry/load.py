@@ -1,8 +1,9 @@
 """Read all registry folders of one data folder. Belongs here: what must agree across files. Not: single files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datasel_assets.indicators.blend import BlendSpec
 from datasel_assets.indicators.declared import ScoreSpec
@@ -20,6 +21,23 @@ from datasel_assets.registry.score import RESERVED, score_errors, score_keep, sp
 from datasel_assets.registry.source import SourceSpec
 from datasel_assets.registry.tags import TagsSpec
 from datasel_assets.registry.target import TargetSpec
+from datasel_assets.schema import StrictModel
+
+FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[StrictModel]]] = {
+    "sources": SourceSpec,
+    "targets": TargetSpec,
+    "representations": RepresentationSpec,
+    "evaluations": EvaluationSpec,
+    "language_models": LanguageModelSpec,
+    "scores": spec_model,
+    "tags": TagsSpec,
+    "categories": CategoriesSpec,
+    "recipes": RecipeSpec,
+}
+"""Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""
+
+FILES: Mapping[str, type[StrictModel]] = {DUPLICATES_FILE: DuplicatesSpec, PROXY_EVAL_FILE: ProxyEvalSpec}
+"""File that need not be there -> what it says. ``Registry`` has a field for each, without ``.yaml``."""
 
 CONTROL_ARMS = {
     sampler: RecipeSpec.model_validate(

@@ -22,7 +22,7 @@ class ClusterSpec(StrictModel, frozen=True):
 
 
 class RepresentationSpec(StrictModel, frozen=True):
-    """One representation: each becomes assets.
+    """How rows become vectors: an encoder and how its layers are compressed.
 
     Attributes:
         doc: what it is, in a sentence.

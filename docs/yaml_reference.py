@@ -8,6 +8,7 @@ what this writes. It is not called ``yaml.py``, which would stand in the way of 
 import inspect
 import json
 import re
+import runpy
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -33,6 +34,7 @@ PAGE = DOCS / "yaml.md"
 SCHEMAS = DOCS / "schema"
 EXAMPLES = DOCS / "examples" / "reference"
 SHIPPED = DOCS.parent / "data"
+anchor = runpy.run_path(str(DOCS / "hooks.py"))["anchor"]
 DIALECT = "http://json-schema.org/draft-07/schema#"
 DEFINITIONS = "#/$defs/"
 YAML_WORDS = {"None": "null", "True": "true", "False": "false"}
@@ -122,7 +124,7 @@ def page() -> str:
     for name, models in kinds:
         stem = name.removesuffix(".yaml")
         what = _summary(models[0]) if len(models) == 1 else "A score, one column for each file."
-        parts.append(f"| [`{_files(name)}`](#{_anchor(stem)}) | {what} | [{stem}.json](schema/{stem}.json) |")
+        parts.append(f"| [`{_files(name)}`](#{anchor(stem)}) | {what} | [{stem}.json](schema/{stem}.json) |")
     parts.append(EDITOR)
     described: set[Model] = set()
     for name, models in kinds:
@@ -149,7 +151,7 @@ def _described(model: Model, heading: str) -> str:
             continue
         value = _words(field.annotation, field.metadata)
         if name in ("sampler", "name") and choices(model):
-            value = "[objective](#objectives-of-greedy)" if model is ObjectiveSpec else "[sampler](#samplers)"
+            value = "text" if model is ObjectiveSpec else "[sampler](#samplers)"
         meaning = said.get(name, "")
         lines.append((f"`{name}`", value, _default(field), meaning[:1].upper() + meaning[1:]))
     if choices(model):
@@ -171,7 +173,7 @@ def _samplers() -> str:
         own = [model for model in nested(module.Params) if model not in (ObjectiveSpec, stratify.Inner)]
         parts += [_described(model, f"#### {_title(model)}") for model in own]
     parts.append(_described(stratify.Inner, f"### {_title(stratify.Inner)}"))
-    parts.append(_described(ObjectiveSpec, "### Objectives of greedy\n"))
+    parts.append(_described(ObjectiveSpec, f"### {_title(ObjectiveSpec)}"))
     kinds = [
         (f"`{name}`", _first_line(inspect.getmodule(kind)), ", ".join(_inputs(kind.REQUIRES)))
         for name, kind in OBJECTIVES.items()
@@ -276,7 +278,7 @@ def _words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if annotation is str:
         slug = any(isinstance(m, AfterValidator) and m.func is check_slug for m in _flat(metadata))
         return "name" if slug else "text"
-    return f"[{_title(annotation)}](#{_anchor(_title(annotation))})"
+    return f"[{_title(annotation)}](#{anchor(_title(annotation))})"
 
 
 def _inputs(parts: frozenset[str]) -> list[str]:
@@ -308,12 +310,9 @@ def _models_in(annotation: Any) -> Iterator[Model]:
 
 def _title(model: Model) -> str:
     """Return the heading of a model: the words of its class name."""
+    if model is ObjectiveSpec:
+        return "Objectives of greedy"
     return " ".join(re.findall(r"[A-Z][a-z0-9]*", model.__name__.removesuffix("Spec"))).capitalize()
-
-
-def _anchor(title: str) -> str:
-    """Return what GitHub and the site make of a heading."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def _first_line(described: Any) -> str:

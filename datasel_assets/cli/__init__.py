@@ -19,7 +19,7 @@ COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, check
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; return the exit status: 0, 1 where something failed, 2 where it cannot be done."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     settings = load_settings(getattr(arguments, "data", None))
     if arguments.command != "init" and (problem := _no_data_folder(settings)):
         print(problem, file=sys.stderr)
@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     # Without a default, so that the option after the command leaves one before it as it is.
     data = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     data.add_argument("--data", type=Path, metavar="FOLDER", help=f"data folder; overrides {DATA_VARIABLE}")

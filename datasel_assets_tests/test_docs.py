@@ -20,7 +20,8 @@ from datasel_assets_tests.pools import add_source, rows, small_pool
 
 DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-anchor = runpy.run_path(str(DOCS / "hooks.py"))["anchor"]
+HOOKS = runpy.run_path(str(DOCS / "hooks.py"))
+anchor = HOOKS["anchor"]
 
 PROGRAMS = {"duckdb", "dagster"}
 """Commands of other packages, whose arguments are not looked at."""
@@ -155,6 +156,20 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path):
 def headings(page: Path) -> set[str]:
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
     return {anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+@pytest.mark.parametrize(
+    ("target", "folder", "on_the_site"),
+    [
+        ("yaml.md", "docs", "yaml.md"),
+        ("docs/images/house.svg", "", "images/house.svg"),
+        ("../CONTRIBUTING.md", "docs", "contributing.md"),
+        ("docs/../README.md", "", "index.md"),
+        ("../data/recipes/mig.yaml", "docs", "repository/data/recipes/mig.yaml"),
+    ],
+)
+def test_links_of_the_repository_lead_to_the_same_file_on_the_site(target: str, folder: str, on_the_site: str):
+    assert HOOKS["place"](target, folder) == on_the_site
 
 
 def test_every_page_is_on_the_site():

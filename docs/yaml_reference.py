@@ -363,8 +363,10 @@ def _default(field: FieldInfo) -> str:
         return "**required**"
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", exclude_defaults=True, exclude_none=True) or "its defaults"
-        return value if isinstance(value, str) else f"`{_flow(value)}`"
+        given = {
+            key: item for key, item in value.model_dump(mode="json", exclude_defaults=True).items() if item is not None
+        }
+        return f"`{_flow(given)}`" if given else "its defaults"
     return "" if value is None or value in ("", (), [], {}) else f"`{_flow(value)}`"
 
 

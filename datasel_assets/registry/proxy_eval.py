@@ -15,7 +15,7 @@ class ProxyEvalSpec(StrictModel, frozen=True):
     """How selections are evaluated by short trainings, one per arm and seed; the defaults hold when there is no file.
 
     Attributes:
-        model: a file name of ``language_models/`` with a proxy, from which every training starts; None: the first one.
+        model: a file name of ``language_models/`` with a proxy, the common start; None: the first one.
         seeds: repetitions of every arm.
         epochs: how often the rows of the selection are seen; every arm is trained on as many tokens.
         batch_tokens: tokens of one step.

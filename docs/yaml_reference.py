@@ -54,6 +54,9 @@ same as leaving a key out. A file with a mistake is left out with one message th
 allowed; the others are used. `datasel check` reads all files and says of each whether it, its dataset and its model can
 be used.
 
+Where a key takes a score, that is a length of the row (`n_tokens`, `n_response_tokens`, `n_chars`, `response_chars`,
+`prompt_chars`, `n_turns`), an [indicator](indicators.md) as `<family>.<column>`, or a [score that is a
+file](declared_scores.md), such as `blend.quality`.
 """
 EDITOR = """
 ## Completion in your editor

@@ -7,7 +7,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DATASEL_DAGSTER_DIR ?= $(abspath $(DATASEL_DATA))/warehouse/_dagster
 PORT ?= 3000
 
-.PHONY: help install run ui evidence test test-all lint format bench prune clean
+.PHONY: help install run ui evidence test test-all lint format bench docs prune clean
 
 help:
 	@echo "make run       run the main job over $(DATASEL_DATA) (installs into .venv first)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  also the slow and end-to-end tests (needs Chromium for the UI tests)"
 	@echo "make lint      ruff, pyright"
 	@echo "make bench     all benchmarks, or one: make bench OP=round_robin"
+	@echo "make docs      the documentation as a site, in site/"
 	@echo "make prune     delete tables of retired sources and of removed registry files"
 
 $(VENV)/.run: pyproject.toml constraints.txt
@@ -27,6 +28,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 install: $(VENV)/.run
@@ -61,5 +66,9 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.harness $(OP)
 
+# The variable silences an advertisement for the successor of MkDocs.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .pytest_cache .ruff_cache

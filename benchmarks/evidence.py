@@ -1,9 +1,9 @@
-"""Whether training on each recipe's selection beats random rows, for the gallery (``docs/recipes.md``).
+"""Whether training on each recipe's selection beats random rows, for the gallery (``docs/gallery.md``).
 
 Brings ``proxy_eval`` of the named recipes up to date as ``make evidence`` does (about 100 s each on the default pool)
 and appends one line per recipe and held-out set that is not recorded yet; of another pool it only prints them.
 ``objective`` is the mean loss of the recipe minus that of random rows with as many tokens, paired by seed, in nats for
-a response token: negative is better. Then write the page anew: ``python docs/recipes.py``.
+a response token: negative is better. Then write the page anew: ``python docs/gallery.py``.
 """
 
 import argparse

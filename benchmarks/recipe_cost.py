@@ -1,4 +1,4 @@
-"""What the selection step of every shipped recipe costs at growing pools, for the gallery: ``docs/recipes.md``.
+"""What the selection step of every shipped recipe costs at growing pools, for the gallery: ``docs/gallery.md``.
 
 The pool is made up: unit vectors of 384 dimensions around 1,000 topics, half of them near copies, Zipf tags (4,531
 labels), 100 clusters, uniform scores, 8 queries per target. Measured is ``run_recipe`` with its ledger, in a fresh

@@ -18,8 +18,8 @@ COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, check
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out one command; return the exit status: 0, 1 where something failed, 2 where it cannot be done."""
-    arguments = _parser().parse_args(argv)
+    """Carry out one command; return the exit status: 0, 1 where something failed, 2 where it cannot be carried out."""
+    arguments = build_parser().parse_args(argv)
     settings = load_settings(getattr(arguments, "data", None))
     if arguments.command != "init" and (problem := _no_data_folder(settings)):
         print(problem, file=sys.stderr)
@@ -27,11 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.carry_out(arguments, settings)
     except KeyboardInterrupt:
-        print("\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        print("\nstopped; finished work is kept, and the same command continues from there", file=sys.stderr)
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     # Without a default, so that the option after the command leaves one before it as it is.
     data = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     data.add_argument("--data", type=Path, metavar="FOLDER", help=f"data folder; overrides {DATA_VARIABLE}")
@@ -55,5 +56,5 @@ def _no_data_folder(settings: Settings) -> str | None:
     if not settings.data.is_dir():
         return f"{settings.data} is not a folder: {remedy}"
     if not (settings.data / "sources").is_dir():
-        return f"{settings.data} has no folder sources/, so it is no data folder: {remedy}"
+        return f"{settings.data} has no folder sources/, so it is not a data folder: {remedy}"
     return None

@@ -14,7 +14,7 @@ from datasel_assets.settings import Settings
 if TYPE_CHECKING:
     from datasel_assets.registry.registry import Registry
 
-HELP = "Check every registry file, and that the datasets and models it names can be found."
+HELP = "Check every registry file, and whether the datasets and models it names can be found."
 
 FOLDERS = (
     *("sources", "targets", "evaluations", "representations", "language_models", "scores", "tags", "categories"),

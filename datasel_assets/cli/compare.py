@@ -12,7 +12,7 @@ HELP = "Compare two versions of a recipe: what entered, what left, and the figur
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the recipe and its versions."""
     parser.add_argument("recipe")
-    parser.add_argument("versions", nargs="*", metavar="version", help="an earlier and a later one; default: the last")
+    parser.add_argument("versions", nargs="*", metavar="version", help="earlier and later one (default: the last two)")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from datasel_assets.tables.selections.release_versions import compare_versions, titles
 
     if len(arguments.versions) > 2:
-        print("compare takes two versions at most", file=sys.stderr)
+        print("compare takes at most two versions", file=sys.stderr)
         return 2
     warehouse = open_warehouse(settings)
     # One name is the earlier version: it is held against the present one.
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         f"{later['left']:,} leave, overlap {later['overlap']:.3f}\ndiffers in {later['differs']}"
     )
     if gone := earlier["rows_gone"] + later["rows_gone"]:
-        print(f"{gone:,} rows have left the pool: they are in no figure below but rows and mean score")
+        print(f"{gone:,} rows have left the pool: of the figures below only rows and mean score include them")
     words = titles(warehouse.registry)
     for name in earlier:
         if name in ("recipe", "version", "entered", "left", "overlap", "differs"):

@@ -1,4 +1,4 @@
-"""``datasel evidence``: selections tried out by training a small model on them."""
+"""``datasel evidence``: selections evaluated by training a small model on them."""
 
 import argparse
 import sys
@@ -8,16 +8,16 @@ from datasel_assets.cli.output import open_console, print_failures
 from datasel_assets.cli.progress_display import progress_display
 from datasel_assets.settings import Settings
 
-HELP = "Train a small model on selections, on random rows and on the pool, and say which won."
+HELP = "Train a small model on selections, on random rows and on the pool, and say which does better."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the recipes."""
-    parser.add_argument("recipe", nargs="*", help="recipes to try out; all when none is named")
+    parser.add_argument("recipe", nargs="*", help="recipes to evaluate (default: all of them)")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Try out what has changed since the last time; return 1 where a training failed."""
+    """Evaluate what has changed since the last time; return 1 where a training failed."""
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.main_job import run_on_demand
     from datasel_assets.diagnostics.outcomes import outcomes, summary
@@ -26,18 +26,18 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     definitions, assets = assemble(warehouse)
     known = {asset.key[-1]: asset for asset in assets if asset.on_demand}
     if not known:
-        why = "no file in language_models/ says 'causal: {model: local:proxy_lm}', the model to try selections out with"
+        why = "no file in language_models/ says 'causal: {model: local:proxy_lm}': there is no model to train"
         print(warehouse.registry.errors.get("proxy_eval.yaml", why), file=sys.stderr)
         return 2
     named = arguments.recipe or list(known)
     unknown = sorted(set(named) - set(known))
     if unknown:
-        print(f"there is no recipe {unknown[0]!r} to try out; there are: {', '.join(known)}", file=sys.stderr)
+        print(f"there is no recipe {unknown[0]!r} to evaluate; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     absent = [name for name in named if not warehouse.lake.info(("selections", name))]
     if absent:
         first = command_line("run", settings)
-        print(f"nothing has been selected yet by {', '.join(absent)}; first: {first}", file=sys.stderr)
+        print(f"nothing has been selected yet by {', '.join(absent)}; run this first: {first}", file=sys.stderr)
     if absent and (arguments.recipe or len(absent) == len(known)):
         return 2
     wanted = [known[name] for name in named if name not in absent]

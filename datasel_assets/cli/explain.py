@@ -20,12 +20,12 @@ MOST_CHARS = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the recipe and the row."""
-    parser.add_argument("recipe", nargs="?", help="a recipe; without it each recipe has a line")
+    parser.add_argument("recipe", nargs="?", help="a recipe (default: a line for each)")
     parser.add_argument("row", help="the beginning of a row id, or a piece of the text in quotes")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Print the decision about the row, or the rows that are meant; return 2 where there is nothing to tell."""
+    """Print the decision about the row, or the rows that match; return 2 where there is nothing to tell."""
     from datasel_assets.cli import row_facts
     from datasel_assets.cli.row_search import pool_rows
 
@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     recipe, wanted = arguments.recipe, arguments.row.strip()
     problem = None
     if not warehouse.active_sources():
-        problem = f"nothing has been ingested yet; first: {first}"
+        problem = f"nothing has been ingested yet; run this first: {first}"
     elif not wanted:
-        problem = "the row is named by the beginning of its id or by a piece of its text, and both are empty"
+        problem = "name the row by the beginning of its id or by a piece of its text; what was given is empty"
     elif recipe is not None:
         problem = _unusable(warehouse, recipe, first)
     if problem:
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return 0
     decision = _decision(warehouse, recipe, row["row_id"])
     if decision is None:
-        print(f"{recipe} has not decided about it: the row came after its last run; next: {first}", file=sys.stderr)
+        print(f"{recipe} has no decision about it: the row came after its last run; run this: {first}", file=sys.stderr)
         return 2
     print(f"{recipe}: {'kept' if decision['kept'] else 'dropped, stage ' + decision['stage']}")
     _print_facts(row_facts.decision_facts(decision))
@@ -74,7 +74,7 @@ def _unusable(warehouse: "Warehouse", recipe: str, first: str) -> str | None:
     if ("decisions", recipe) in warehouse.lake.tables("decisions"):
         return None
     if recipe in registry.recipes:
-        return f"{recipe} has not been carried out yet; first: {first}"
+        return f"{recipe} has not been run yet; run this first: {first}"
     there = f"there is no recipe {recipe!r}; there are: {', '.join(sorted(registry.recipes))}"
     return registry.errors.get(f"recipes/{recipe}.yaml", there)
 
@@ -87,10 +87,10 @@ def _explain_absence(warehouse: "Warehouse", wanted: str) -> int:
     refused = quarantined_rows(warehouse, wanted)
     if refused.is_empty():
         shown = clean(wanted, 60)
-        print(f"no row of the pool has an id that begins with {shown!r} or holds that text", file=sys.stderr)
+        print(f"no row of the pool has an id that begins with {shown!r}, and none contains that text", file=sys.stderr)
         return 2
     rows = "a row" if refused.height == 1 else f"{refused.height:,} rows"
-    print(f"not in the pool: {rows} with this text could not be used, see the quarantine")
+    print(f"not in the pool: {rows} with this text went to quarantine, for this reason")
     for row in refused.head(MOST_LISTED).iter_rows(named=True):
         print(f"  {row['source']}, position {row['position']:,}: {clean(row['reason'])}: {clean(row['raw'] or '', 80)}")
     return 0
@@ -99,11 +99,11 @@ def _explain_absence(warehouse: "Warehouse", wanted: str) -> int:
 def _list_rows(rows: "pl.DataFrame") -> None:
     from datasel_assets.diagnostics.text import clean
 
-    print(f"{rows.height:,} rows are meant by this; name one of them by the beginning of its id")
+    print(f"{rows.height:,} rows match; name one of them by the beginning of its id")
     for row in rows.head(MOST_LISTED).iter_rows(named=True):
         print(f"  {row['row_id']}  {row['source']:20} {clean(row['prompt'], 60)}")
     if rows.height > MOST_LISTED:
-        print(f"  and {rows.height - MOST_LISTED:,} more: give more of the text")
+        print(f"  and {rows.height - MOST_LISTED:,} more: give a longer piece of the text")
 
 
 def _decision(warehouse: "Warehouse", recipe: str, row_id: str) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def _decision(warehouse: "Warehouse", recipe: str, row_id: str) -> dict[str, Any
 
 def _in_a_line(decision: dict[str, Any] | None, first: str) -> str:
     if decision is None:
-        return f"has not decided; next: {first}"
+        return f"has no decision yet; run this: {first}"
     from datasel_assets.diagnostics.text import clean
 
     reason = clean(decision["reason"], MOST_CHARS)

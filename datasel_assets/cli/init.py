@@ -29,26 +29,26 @@ SAMPLES = (
 
 SOURCE = """\
 # A dataset of the pool. Relative paths start from this data folder; globs, https://, hf:// and s3:// work as well.
-# More can be said here, such as format, columns and max_quarantined_share: see the README.
+# What else can be said here, such as format, columns and max_quarantined_share, stands in docs/yaml.md.
 {uri}
-# licence: CC-BY-4.0    (is carried to releases)
+# licence: CC-BY-4.0    (releases carry it on)
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the folder, which is the data folder of this command, and its first source."""
     parser.add_argument("data", type=Path, metavar="FOLDER", help="the new folder; it must be empty or absent")
-    parser.add_argument("--source", help="path, glob or address of a first dataset (default: the bundled samples)")
+    parser.add_argument("--source", help="path, glob or address of your first dataset (default: the bundled samples)")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Fill the folder and print what to type next; return 2, with nothing written, where it cannot be made."""
+    """Fill the folder and print what to type next; return 2, with nothing written, where that is not possible."""
     import yaml
 
     folder, templates = settings.data, [*TEMPLATES, *(() if arguments.source else SAMPLES)]
     try:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise ValueError(f"{folder} is not an empty folder: nothing was written; name a new one")
+            raise ValueError(f"{folder} is not an empty folder, so nothing was written; name a new one")
         if absent := [name for name in templates if not (DEFAULT_DATA / name).is_file()]:
             raise ValueError(f"{DEFAULT_DATA / absent[0]} is absent: install from a checkout of the repository")
         uri = _address(arguments.source) if arguments.source else None
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"made {folder} with")
+    print(f"created {folder} with")
     for name in sorted(templates):
         print(f"  {name}")
     print(f"next: {command_line('run', settings)}")

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def open_console(file: IO[str] | None = None) -> "Console":
-    """Return a console that shows text to the letter.
+    """Return a console that shows text verbatim.
 
-    Paths and error messages are foreign text: their brackets are no markup, their colons no emoji. What is to be
-    coloured is said with ``style``.
+    Paths and error messages are not written here: their brackets are not markup, their colons not emoji. Colour is
+    given by ``style`` alone.
     """
     from rich.console import Console
 
@@ -20,7 +20,7 @@ def open_console(file: IO[str] | None = None) -> "Console":
 
 
 def print_failures(console: "Console", outcome: "Outcome", again: str) -> None:
-    """Say what failed, why, what was not made for want of it, and that the command ``again`` goes on from there."""
+    """Say what failed, why, what could not be made without it, and that the command ``again`` continues from there."""
     from rich.text import Text
 
     for failure in outcome.failures:
@@ -29,7 +29,7 @@ def print_failures(console: "Console", outcome: "Outcome", again: str) -> None:
         console.print(f"  {failure['error']}", soft_wrap=True)
     if outcome.waiting:
         names = dict.fromkeys(asset.name for asset, _ in outcome.waiting)
-        console.print(f"  not made for want of these: {', '.join(names)}", soft_wrap=True)
+        console.print(f"  not made, because they need what failed: {', '.join(names)}", soft_wrap=True)
     if outcome.failures:
-        said = "what was published before is still there; mend the cause and run again:"
+        said = "what was published before is still there; fix the cause and run again:"
         console.print(f"  {said} {again}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How far long work is, on a terminal as bars and elsewhere as a line now and then.
+"""How far long work has come: bars on a terminal, elsewhere a line now and then.
 
 Belongs here: showing what producers report (``datasel_assets.progress``). Not: what else a command prints.
 """

@@ -11,7 +11,7 @@ HELP = "Delete the tables of retired sources and of removed registry files; rele
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the rehearsal."""
-    parser.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be deleted, and delete nothing")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from datasel_assets.cli.environment import open_warehouse
 from datasel_assets.settings import Settings
 
-HELP = "Say what a recipe selects with another budget or further drop rules."
+HELP = "Say what a recipe would select with another budget or further drop rules; nothing is published."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe")
     parser.add_argument("--budget", help='YAML, such as "fraction: 0.05" or "tokens: 200000"')
     parser.add_argument("--drop", action="append", default=[], help='YAML of one rule: "{score: n_tokens, above: 900}"')
-    parser.add_argument("--out", type=Path, help="Parquet file for the selected rows")
+    parser.add_argument("--out", type=Path, help="write the selected rows to this Parquet file")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -24,7 +24,7 @@ class Params(StrictModel, frozen=True):
     """Which column ranks the rows, and how strictly.
 
     Attributes:
-        by: a column of the pool, or ``<family>.<indicator>``; whoever builds the candidates puts it into ``scores``.
+        by: a column of the pool, or ``<family>.<indicator>``.
         keep: ``high`` or ``low`` values first, ``mid``: those nearest to the median; ``auto``: what the indicator
             declares.
         tau: temperature. 0 takes the best rows; larger values draw without replacement with probability proportional

@@ -23,7 +23,7 @@ class Params(StrictModel, frozen=True):
     """Which length counts.
 
     Attributes:
-        by: a column of the corpus table; whoever builds the candidates puts it into ``scores``.
+        by: a column of the pool.
     """
 
     by: LengthColumn = "n_response_tokens"

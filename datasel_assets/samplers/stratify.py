@@ -48,7 +48,7 @@ class Inner(StrictModel, frozen=True):
     """The sampler inside each group: its name and, beside it, its own parameters.
 
     Attributes:
-        sampler: one of ``names.INNER``.
+        sampler: name of a sampler, any but ``stratify`` and ``rounds``.
         params: that sampler's ``Params``; in YAML its keys stand next to ``sampler``.
     """
 

@@ -11,7 +11,7 @@ from datasel_assets.schema import Slug, StrictModel
 
 
 class CategoriesSpec(StrictModel, frozen=True):
-    """One division of the pool into categories; its file name is the name in recipes (``groups: laser``).
+    """A division of the pool into categories; its file name is the name in recipes (``groups: laser``).
 
     Attributes:
         doc: what it is for.

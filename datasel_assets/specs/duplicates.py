@@ -53,7 +53,12 @@ class SemanticSpec(StrictModel, frozen=True):
 
 
 class DuplicatesSpec(StrictModel, frozen=True):
-    """Both kinds; the defaults hold when there is no file."""
+    """What counts as a near or a semantic duplicate; the defaults hold when there is no file.
+
+    Attributes:
+        near: rows that share most of their words.
+        semantic: rows whose vectors point the same way.
+    """
 
     near: NearSpec = NearSpec()
     semantic: SemanticSpec = SemanticSpec()

@@ -88,7 +88,7 @@ class EmbeddingTier(StrictModel, frozen=True):
 
 
 class EvaluationSpec(Located, frozen=True):
-    """One benchmark.
+    """A benchmark that no released row may repeat.
 
     Attributes:
         licence: licence of the benchmark.

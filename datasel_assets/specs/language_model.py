@@ -55,7 +55,7 @@ class Checkpoint(StrictModel, frozen=True):
 
 
 class LanguageModelSpec(StrictModel, frozen=True):
-    """One model; its file name is the family of its scores (``proxy_lm.perplexity``).
+    """A causal model that reads the pool; its file name is the family of its scores (``proxy_lm.perplexity``).
 
     Attributes:
         doc: what it is for.

@@ -8,7 +8,7 @@ from datasel_assets.schema import Slug, StrictModel
 
 
 class ProxyEvalSpec(StrictModel, frozen=True):
-    """One short training per arm and seed; the defaults hold when there is no file.
+    """How selections are evaluated by short trainings, one per arm and seed; the defaults hold when there is no file.
 
     Attributes:
         model: a file name of ``language_models/`` with a proxy, the common start; None: the one that ``defaults.yaml``
@@ -16,7 +16,7 @@ class ProxyEvalSpec(StrictModel, frozen=True):
         seeds: repetitions of every arm.
         epochs: how often the rows of the selection are seen; every arm is trained on as many tokens.
         batch_tokens: tokens of one step.
-        learning_rate: the highest.
+        learning_rate: the highest one.
         warmup: share of the steps in which it rises.
         held_out_rows: at most so many held-out rows of each source.
         full_pool: whether there is also an arm that draws from the whole pool.

@@ -50,7 +50,7 @@ class VectorSource(StrictModel, frozen=True):
 
 
 class RepresentationSpec(StrictModel, frozen=True):
-    """One representation: each becomes assets.
+    """How rows become vectors: where layers come from and how they are compressed.
 
     Attributes:
         doc: what it is, in a sentence.

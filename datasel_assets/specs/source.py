@@ -35,7 +35,7 @@ class Located(StrictModel, frozen=True):
         format: schema of the rows; ``auto`` looks at a sample.
         columns: field of the format -> column of the data, where detection cannot know.
         strip_suffix: literal that is cut from the end of assistant messages, such as ``<|endoftext|>``.
-        limits: see Limits.
+        limits: what a hostile or broken file may cost.
         doc: what the rows are.
     """
 
@@ -82,10 +82,10 @@ class Located(StrictModel, frozen=True):
 
 
 class SourceSpec(Located, frozen=True):
-    """One dataset of the pool.
+    """A dataset of the pool.
 
     Attributes:
-        licence: licence of the data, carried to releases.
+        licence: licence of the data, which releases carry on.
         max_quarantined_share: the run fails, and nothing is replaced, when more of the rows are quarantined.
     """
 

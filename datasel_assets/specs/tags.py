@@ -29,7 +29,7 @@ class GraphSpec(StrictModel, frozen=True):
 
 
 class TagsSpec(StrictModel, frozen=True):
-    """One way to tag the pool; its file name is the name in recipes (``tags: phrases``).
+    """Where the tags of rows come from; its file name is the name in recipes (``tags: phrases``).
 
     Attributes:
         doc: what it is for.

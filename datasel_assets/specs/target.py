@@ -9,14 +9,26 @@ from datasel_assets.specs.source import Located, Uri
 
 
 class TurnSpec(StrictModel, frozen=True):
-    """One message of an example."""
+    """One message of an example.
+
+    Attributes:
+        role: who speaks.
+        content: the text.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
 
 
 class ExampleSpec(StrictModel, frozen=True):
-    """One query: a prompt with its response, or messages; ``task`` names the task it stands for."""
+    """One query: a prompt with its response, or messages.
+
+    Attributes:
+        prompt: what is asked; goes with ``response``.
+        response: the answer.
+        messages: the whole conversation, instead of these two.
+        task: name of the task that the query stands for.
+    """
 
     prompt: str | None = None
     response: str | None = None
@@ -39,7 +51,7 @@ class ExampleSpec(StrictModel, frozen=True):
 
 
 class TargetSpec(Located, frozen=True):
-    """Queries that lie in a dataset (``uri``) or stand in the file itself (``examples``).
+    """What the training should be good at: queries in a dataset (``uri``) or in the file itself (``examples``).
 
     Attributes:
         rows: how many rows of the dataset to use, chosen by the hash of their id; all when left out.

@@ -9,7 +9,7 @@ import pytest
         (["no_such"], "recipe 'no_such' has no release"),
         (["random"], "random has one version only"),
         (["longest", "0123"], "longest has no version '0123'"),
-        (["longest", "a", "b", "c"], "two versions at most"),
+        (["longest", "a", "b", "c"], "at most two versions"),
     ],
 )
 def test_it_refuses_what_is_not_there(datasel, prepared, arguments, message):

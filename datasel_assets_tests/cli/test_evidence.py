@@ -14,7 +14,7 @@ def test_a_recipe_that_is_not_there_is_named(datasel, untouched: Path):
     add_proxy(untouched)
     answer = datasel(untouched, "evidence", "no_such")
     assert answer.status == 2
-    assert "there is no recipe 'no_such' to try out" in answer.err
+    assert "there is no recipe 'no_such' to evaluate" in answer.err
 
 
 def test_it_says_what_it_lacks(datasel, untouched: Path):
@@ -27,7 +27,7 @@ def test_it_says_what_it_lacks(datasel, untouched: Path):
         assert answer.status == 2
         assert "nothing has been selected yet by" in answer.err
         assert "random" in answer.err
-        assert f"first: datasel --data {untouched} run" in answer.err
+        assert f"run this first: datasel --data {untouched} run" in answer.err
     write_yaml(untouched / "proxy_eval.yaml", {"model": "nothing"})
     answer = datasel(untouched, "evidence")
     assert answer.status == 2

@@ -64,13 +64,13 @@ def test_without_a_recipe_each_has_a_line(datasel, prepared):
         decision = decisions(prepared, name).filter(pl.col("row_id") == row_id).row(0, named=True)
         assert decision["reason"] in lines[name]
         assert ("kept" if decision["kept"] else "dropped") in lines[name]
-    assert lines["spread"].endswith(f"has not decided; next: datasel --data {prepared} run")
+    assert lines["spread"].endswith(f"has no decision yet; run this: datasel --data {prepared} run")
 
 
 def test_several_rows_that_are_meant_are_listed_ten_at_most(datasel, prepared):
     answer = datasel(prepared, "explain", "random", "What is")
     assert answer.status == 0
-    assert answer.out.startswith("40 rows are meant by this")
+    assert answer.out.startswith("40 rows match")
     listed = [line.split()[0] for line in answer.out.splitlines()[1:-1]]
     assert len(listed) == 10
     assert set(listed) <= set(corpus(prepared, "sums")["row_id"])
@@ -96,7 +96,7 @@ def test_a_row_that_holds_an_item_of_an_evaluation_names_it(datasel, prepared):
 def test_a_row_that_could_not_be_used_is_found_in_the_quarantine(datasel, prepared):
     answer = datasel(prepared, "explain", "random", "which row is broken")
     assert answer.status == 0
-    assert "not in the pool: a row with this text could not be used" in answer.out
+    assert "not in the pool: a row with this text went to quarantine" in answer.out
     assert "again, position 2: missing response" in answer.out
 
 
@@ -107,7 +107,7 @@ def test_a_row_that_came_after_the_last_run_of_a_recipe_is_told_as_undecided(dat
     answer = datasel(changeable, "explain", "random", "What is 900 plus 901?")
     assert answer.status == 2
     assert answer.err == (
-        f"random has not decided about it: the row came after its last run; next: datasel --data {changeable} run\n"
+        f"random has no decision about it: the row came after its last run; run this: datasel --data {changeable} run\n"
     )
 
 
@@ -117,9 +117,9 @@ def test_a_row_that_came_after_the_last_run_of_a_recipe_is_told_as_undecided(dat
         (["no_such", "What is"], "there is no recipe 'no_such'; there are: longest, random, richest"),
         (["../random", "What is"], "there is no recipe '../random'"),
         (["random", "nobody wrote this"], "no row of the pool has an id that begins with 'nobody wrote this'"),
-        (["random", " "], "both are empty"),
+        (["random", " "], "what was given is empty"),
         (["broken", "What is"], "the key 'budgett' is not known"),
-        (["spread", "What is"], "spread has not been carried out yet; first: datasel --data "),
+        (["spread", "What is"], "spread has not been run yet; run this first: datasel --data "),
     ],
 )
 def test_what_is_not_there_is_named(datasel, changeable, arguments, message):
@@ -133,5 +133,5 @@ def test_before_the_first_run_it_says_what_to_do(datasel, untouched):
     answer = datasel(untouched, "explain", "random", "What is")
     assert (answer.status, answer.err) == (
         2,
-        f"nothing has been ingested yet; first: datasel --data {untouched} run\n",
+        f"nothing has been ingested yet; run this first: datasel --data {untouched} run\n",
     )

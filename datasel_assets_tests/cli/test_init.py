@@ -70,7 +70,7 @@ def test_a_folder_with_anything_in_it_is_left_as_it_is(datasel, tmp_path: Path):
     for path in (tmp_path / "data", tmp_path / "data" / "recipes" / "random.yaml"):
         answer = datasel(tmp_path, "init", str(path), "--source", "arithmetic:?rows=20")
         assert answer.status == 2
-        assert f"{path} is not an empty folder: nothing was written" in answer.err
+        assert f"{path} is not an empty folder, so nothing was written" in answer.err
     assert written(tmp_path / "data") == before
 
 

@@ -50,7 +50,7 @@ def test_the_option_data_may_stand_before_or_after_the_command_and_overrides_the
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "elsewhere"))
     arguments = ["explain", "random", "x"]
     assert cli.main([*arguments[:place], "--data", str(untouched), *arguments[place:]]) == 2
-    assert f"nothing has been ingested yet; first: datasel --data {untouched} run" in capsys.readouterr().err
+    assert f"nothing has been ingested yet; run this first: datasel --data {untouched} run" in capsys.readouterr().err
 
 
 def test_a_data_folder_that_is_named_keeps_its_own_run_history(monkeypatch, tmp_path: Path):
@@ -80,7 +80,7 @@ def test_an_interrupt_ends_a_command_without_a_traceback(datasel, untouched: Pat
     monkeypatch.setattr(cli.check, "run", interrupted)
     answer = datasel(untouched, "check")
     assert answer.status == 130
-    assert "what was finished is kept" in answer.err
+    assert "finished work is kept" in answer.err
 
 
 def test_a_command_to_type_names_the_data_folder_unless_it_is_the_default(monkeypatch, tmp_path: Path):

@@ -65,7 +65,7 @@ def test_an_interrupted_run_stops_says_so_and_the_next_one_goes_on(tmp_path: Pat
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     said = product.log.read_text()
-    assert "stopped; what was finished is kept" in said
+    assert "stopped; finished work is kept" in said
     assert "Traceback" not in said
     assert not (product.data / "warehouse" / "comparison.parquet").exists()
     assert product.run().returncode == 0

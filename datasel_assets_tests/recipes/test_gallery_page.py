@@ -1,4 +1,4 @@
-"""Cost and evidence of the recipes on docs/recipes.md: from recorded figures, and only where they fit the file."""
+"""Cost and evidence of the recipes on docs/gallery.md: from recorded figures, and only where they fit the file."""
 
 import json
 import runpy
@@ -13,7 +13,7 @@ from datasel_assets.recipes.interpreter import run_recipe
 from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets_tests.conftest import REPOSITORY
 
-GALLERY = runpy.run_path(str(REPOSITORY / "docs" / "recipes.py"))
+GALLERY = runpy.run_path(str(REPOSITORY / "docs" / "gallery.py"))
 FILES = sorted([*(REPOSITORY / "data" / "recipes").glob("*"), *(REPOSITORY / "data" / "gallery").glob("*")])
 
 

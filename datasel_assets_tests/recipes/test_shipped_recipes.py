@@ -26,8 +26,8 @@ def test_every_arm_of_the_comparison_is_there():
 
 
 def test_the_page_of_recipes_is_what_the_files_say():
-    page = runpy.run_path(str(DATA.parent / "docs" / "recipes.py"))
-    assert page["PAGE"].read_text("utf-8") == page["page"](), "run: python docs/recipes.py"
+    page = runpy.run_path(str(DATA.parent / "docs" / "gallery.py"))
+    assert page["PAGE"].read_text("utf-8") == page["page"](), "run: python docs/gallery.py"
 
 
 def test_moderate_takes_rows_from_the_middle_of_their_own_cluster():

@@ -61,7 +61,7 @@ class Needs:
 
 
 class RecipeSpec(StrictModel, frozen=True):
-    """One selection, as a file in ``recipes/`` describes it.
+    """A selection: what to drop, what to prefer, how much of it.
 
     Attributes:
         doc: what it is for, in a sentence or two.

@@ -17,7 +17,7 @@ class SelectSpec(StrictModel, frozen=True):
     """The sampler and its inputs; the sampler's own parameters stand beside these keys in YAML.
 
     Attributes:
-        sampler: a name in ``samplers.SAMPLERS``.
+        sampler: name of the sampler.
         representation: whose vectors to read; for samplers that need vectors, and only for these.
         target: whose queries to read; for samplers that need queries, and only for these.
         groups: what ``stratify`` takes quotas over: ``source``, ``cluster``, or the name of a file in ``categories/``.

@@ -26,7 +26,7 @@ class ObjectiveSpec(StrictModel, frozen=True):
     """An objective: its name and, beside it, its own parameters. In YAML the name alone will do.
 
     Attributes:
-        name: one of ``objectives.OBJECTIVES``.
+        name: name of the objective.
         params: that objective's ``Params``; in YAML its keys stand next to ``name``.
     """
 
@@ -65,7 +65,7 @@ class Params(StrictModel, frozen=True):
     """What is maximised, and how.
 
     Attributes:
-        objective: a name, or a mapping of ``name`` and that objective's parameters.
+        objective: what the chosen rows are to maximise together: a name, or a mapping of ``name`` and its keys.
         alpha: weight of a modular term: a row adds alpha times its score, whatever else is chosen. In
             facility location a gain of 1 is one row covered, so alpha is how many covered rows a point of score is
             worth. QDIT's (1 - a) d + a q (arXiv 2311.14736) is alpha = a / (1 - a).

@@ -65,8 +65,8 @@ def _file_rows(entry: FileEntry, limits: Limits, start: int) -> Iterator[RawRow]
             yield from reader.rows(stream, limits.row_chars, start)
         else:
             raise SourceError(
-                f"{entry.path}: its format cannot be told from its name or first bytes; read are .json, .jsonl, "
-                ".ndjson, .csv, .tsv and .parquet, each also with .gz or .zst"
+                f"{entry.path}: its format cannot be told from its name or its first bytes; supported are .json, "
+                ".jsonl, .ndjson, .csv, .tsv and .parquet, each also with .gz or .zst"
             )
     _require_unchanged(entry)
 
@@ -99,6 +99,6 @@ def _require_unchanged(entry: FileEntry) -> None:
     try:
         unchanged = entry.unchanged()
     except OSError as error:
-        raise SourceError(f"{entry.path}: is gone or cannot be read ({error.strerror}); run again") from error
+        raise SourceError(f"{entry.path}: it is gone or cannot be read ({error.strerror}); run again") from error
     if not unchanged:
-        raise SourceError(f"{entry.path}: changed while the source was being read; run again when it is complete")
+        raise SourceError(f"{entry.path}: it changed while the source was being read; run again when it is complete")

@@ -167,7 +167,7 @@ def _local(uri: str, data_root: Path) -> list[Path]:
     pattern = unquote(urlsplit(uri).path) if _SCHEME.match(uri) else uri
     path = data_root / pattern
     if path.is_dir():
-        raise SourceError(f"{path}: is a folder; name the files, for example {pattern.rstrip('/')}/*.jsonl")
+        raise SourceError(f"{path}: this is a folder; name the files, for example {pattern.rstrip('/')}/*.jsonl")
     if path.exists():
         return [path]
     if not glob.has_magic(pattern):

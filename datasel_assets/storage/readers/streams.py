@@ -36,7 +36,7 @@ def open_stream(path: Path, file_bytes: int) -> "io.BufferedReader[Any]":
         magic = file.read(6)
         for start, kind in UNSUPPORTED.items():
             if magic.startswith(start):
-                raise SourceError(f"{path}: {kind} files are not read; convert it to UTF-8, plain, gzip or zstd")
+                raise SourceError(f"{path}: {kind} is not supported; convert it to UTF-8, plain or with gzip or zstd")
         file.seek(0)
         inner: Any = file
         if magic.startswith(GZIP):

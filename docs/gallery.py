@@ -1,4 +1,4 @@
-"""Write docs/recipes.md from the recipe files and the recorded figures: ``python docs/recipes.py``.
+"""Write docs/gallery.md from the recipe files and the recorded figures: ``python docs/gallery.py``.
 
 A test fails when the page is not what this writes.
 """
@@ -13,25 +13,25 @@ import yaml
 from datasel_assets.diagnostics.growth import fit_growth
 from datasel_assets.recipes.schema import RecipeSpec, SelectSpec
 
-PAGE = Path(__file__).with_name("recipes.md")
+PAGE = Path(__file__).with_name("gallery.md")
 DATA = Path(__file__).resolve().parents[1] / "data"
 RESULTS = DATA.parent / "benchmarks" / "results"
-HEAD = """# Recipes
+HEAD = """# Gallery of recipes
 
-Written by `python docs/recipes.py` from the YAML files and `benchmarks/results/`; do not edit by hand.
+Written by `python docs/gallery.py` from the YAML files and `benchmarks/results/`; do not edit by hand.
 
-Every method is a recipe over a handful of samplers. Those of the first table are carried out by `make run`; those of
-the second are copied into `data/recipes/` to be used: `cp data/gallery/qdit.yaml data/recipes/`. A file says at its top
-what it deviates in from its paper, and why. *Needs* is what has to be computed before.
+Every method is a recipe over a handful of [samplers](yaml.md#samplers). `make run` carries out those of the first
+table. Those of the second are used by copying them, for example `cp data/gallery/qdit.yaml data/recipes/`. Each file
+says at its top where it deviates from its paper, and why. *Needs* is what has to be computed before it.
 
 *Cost* is that of the selection step alone: CPU seconds of one thread per million rows of pool, 3.5 % of them chosen.
-A plain figure was measured at that size; after ~ it is extrapolated from the largest size measured by the power law
+A plain figure was measured at that size; one after ~ is extrapolated from the largest size measured by the power law
 through the two largest sizes, both shown. `python -m benchmarks.recipe_cost` measures it, over a made-up pool with
 vectors of 384 dimensions.
 
-*Evidence* says how a small model trained on the selection does against one trained on random rows of equal tokens:
+*Evidence* says how a small model trained on the selection compares with one trained on random rows of equal tokens: the
 difference of the mean losses of a response token in nats (negative: the recipe is better) and half its 95 % interval
-over the seeds, for held-out rows of the sources and for the targets. Of such intervals one in twenty misses by chance.
+over the seeds, for held-out rows of the sources and for the targets. By chance, one in twenty of such intervals misses.
 `python -m benchmarks.evidence` measures it. A dash: not measured for the file as it is now.
 """
 NEEDED = {
@@ -52,7 +52,7 @@ def page(results: Path = RESULTS) -> str:
     """Return the whole page."""
     parts = [HEAD, *_needed(results)]
     costs, outcomes = (recorded(results, operation) for operation in ("recipe_cost", "evidence"))
-    for folder, title in (("recipes", "Carried out by default"), ("gallery", "To copy")):
+    for folder, title in (("recipes", "Run by default"), ("gallery", "To copy")):
         parts.append(f"\n## {title}: `data/{folder}/`\n\n{COLUMNS}")
         parts += [_line(path, folder, costs, outcomes) for path in sorted((DATA / folder).glob("*.yaml"))]
     return "\n".join(parts) + "\n"

@@ -9,6 +9,7 @@ from datasel_assets.corpus.contamination.index import (
     EvaluationIndex,
     OverlapRules,
     find_overlaps,
+    row_texts,
 )
 from datasel_assets.corpus.contamination.items import (
     EvaluationItem,
@@ -49,5 +50,6 @@ __all__ = [
     "nearest_items",
     "normalised_words",
     "review_list",
+    "row_texts",
     "settle_threshold",
 ]

@@ -6,9 +6,12 @@ from graphlib import CycleError, TopologicalSorter
 from datasel_assets.registry.load import Registry
 from datasel_assets.registry.score import score_order
 from datasel_assets.tables.catalog import catalog_asset
-from datasel_assets.tables.contamination.contamination import contamination_assets
-from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
-from datasel_assets.tables.corpus.sources import source_assets, target_asset
+from datasel_assets.tables.contamination.contamination import contamination_tables
+from datasel_assets.tables.corpus.conversations import corpus_table
+from datasel_assets.tables.corpus.exact_duplicates import duplicates_table
+from datasel_assets.tables.corpus.near_duplicates import duplicate_tables
+from datasel_assets.tables.corpus.raw_corpus import raw_corpus_table
+from datasel_assets.tables.corpus.targets import target_table
 from datasel_assets.tables.language_models.language_models import language_model_assets
 from datasel_assets.tables.scores.declared_scores import declared_assets
 from datasel_assets.tables.scores.frequency import frequency_assets
@@ -28,8 +31,8 @@ from datasel_assets.tables.vectors.representations import representation_tables
 
 def all_tables(registry: Registry) -> list[Table]:
     """Return every asset of a registry; only valid files have assets."""
-    assets = source_assets()
-    assets += [target_asset(name) for name in sorted(registry.targets)]
+    assets = [raw_corpus_table(), corpus_table(), duplicates_table()]
+    assets += [target_table(name) for name in sorted(registry.targets)]
     encoders = [spec.encoder for spec in registry.representations.values()]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
@@ -41,9 +44,9 @@ def all_tables(registry: Registry) -> list[Table]:
         assets += representation_tables(name, spec)
         if spec.clusters:
             assets += cluster_tables(name, spec)
-    assets += contamination_assets(registry)
+    assets += contamination_tables(registry)
     if registry.duplicates:
-        assets += duplicate_assets(registry.duplicates, registry.clustered, registry.score_keep())
+        assets += duplicate_tables(registry.duplicates, registry.clustered, registry.score_keep())
     assets.append(text_scores())
     assets += frequency_assets()
     for name, spec in sorted(registry.language_models.items()):

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from datasel_assets.recipes.inputs import Queries
 from datasel_assets.samplers import Tags, Vectors
-from datasel_assets.tables.corpus.sources import query_names
+from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.pool import read_vectors
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_tags
 from datasel_assets.tables.vectors.representations import target_vectors

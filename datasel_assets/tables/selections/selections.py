@@ -20,7 +20,7 @@ from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.release import Release, write_release
 from datasel_assets.tables import versions
 from datasel_assets.tables.contamination.contamination import blocked_rows
-from datasel_assets.tables.corpus.sources import licences
+from datasel_assets.tables.corpus.raw_corpus import licences
 from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.scores.scores import score_deps, score_inputs
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs

@@ -14,7 +14,7 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.increment import Update, plan_increment, publish_increment
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables import versions
-from datasel_assets.tables.corpus.sources import query_names
+from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.pool import vector_block
 from datasel_assets.tables.shown import Rows, counts_table, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Step, Table

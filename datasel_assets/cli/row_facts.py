@@ -75,7 +75,8 @@ def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iter
     needs = spec.requires()
     read = {rule.score for rule in spec.drop} | {stage.score for stage in spec.stages} | needs.scores
     read |= {category_column(name) for name in needs.categories}
-    if not any(read):
+    named = {name for name in read if name}
+    if not named:
         return
     try:
         pool = candidate_pool(warehouse, spec)
@@ -83,7 +84,7 @@ def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iter
         yield "reads", f"what it reads cannot be shown: {error}"
         return
     row = pool.filter(pl.col("row_id") == row_id).row(0, named=True)
-    for name in sorted(read & row.keys()):
+    for name in sorted(named & row.keys()):
         yield "reads", f"{name} {'unknown' if row[name] is None else _figure(row[name])}"
 
 

@@ -41,3 +41,20 @@ def exact_duplicates(rows: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
         .sort("row_id")
         .collect()
     )
+
+
+def pairs_of_sources(found: pl.DataFrame, pool: pl.DataFrame) -> pl.DataFrame:
+    """Count duplicates by their source and that of the row that represents them.
+
+    Args:
+        found: row_id and duplicate_of of each duplicate.
+        pool: row_id and source of all rows.
+
+    Returns:
+        Columns source, of_source, rows; the commonest pair first.
+    """
+    origin = found.join(pool.select("row_id", "source"), on="row_id").join(
+        pool.select(duplicate_of="row_id", of_source="source"), on="duplicate_of"
+    )
+    counted = origin.group_by("source", "of_source").len("rows")
+    return counted.sort("rows", "source", "of_source", descending=[True, False, False])

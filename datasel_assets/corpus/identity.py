@@ -1,7 +1,7 @@
 """Names of rows: content hashes and row ids.
 
-Belongs here: what makes two conversations the same. Not here: tables or files. All hashes are BLAKE2b with 128 bits,
-written as 32 hexadecimal digits, and do not depend on the platform or the process.
+Belongs here: what makes two conversations the same. Not here: counting equal ones (``ordinals``), tables or files. All
+hashes are BLAKE2b with 128 bits, written as 32 hexadecimal digits, and do not depend on the platform or the process.
 """
 
 import json
@@ -40,17 +40,3 @@ def row_id(source: str, content: str, ordinal: int) -> str:
     into each other: a source is a slug and a content hash has a fixed length.
     """
     return blake2b(f"{source}\n{content}\n{ordinal}".encode(), digest_size=DIGEST_BYTES).hexdigest()
-
-
-class Ordinals:
-    """Counts equal contents of one source as they stream by; about 150 bytes per distinct content."""
-
-    def __init__(self) -> None:
-        self._seen: dict[bytes, int] = {}
-
-    def next(self, content: str) -> int:
-        """0 for the first row with this content hash, 1 for the second, and so on."""
-        key = bytes.fromhex(content)
-        ordinal = self._seen.get(key, 0)
-        self._seen[key] = ordinal + 1
-        return ordinal

@@ -195,6 +195,23 @@ def find_near_duplicates(
     return NearDuplicates(table, Verified(pairs, digests, unlisted, spec, threshold), compared)
 
 
+def with_exact_kind(table: pl.DataFrame, contents: pl.DataFrame) -> pl.DataFrame:
+    """Call a pair ``exact`` where both rows hold the same conversation.
+
+    Args:
+        table: ``NEAR_DUPLICATES_SCHEMA``.
+        contents: row_id and content_hash of the rows that it names.
+    """
+    both = table.join(contents.select("row_id", "content_hash"), on="row_id", how="left", maintain_order="left").join(
+        contents.select(duplicate_of="row_id", other="content_hash"),
+        on="duplicate_of",
+        how="left",
+        maintain_order="left",
+    )
+    same = pl.col("content_hash") == pl.col("other")
+    return both.with_columns(kind=pl.when(same).then(pl.lit("exact")).otherwise("kind")).select(table.columns)
+
+
 def _check(n: int, ranks: np.ndarray, signatures: Signatures, spec: MinHashSpec, threshold: float) -> None:
     if not n == len(ranks) == len(signatures):
         raise ValueError(f"{n} row ids, {len(ranks)} ranks and {len(signatures)} signatures: one of each per row")

@@ -16,8 +16,6 @@ KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
 )
 """Family (the first part of the score's name in a recipe) -> its kind."""
 
-DSIR = dsir.KIND.name  # TRANSITION: the comparison of recipes asks ``targets_of`` instead
-
 _BY_SPEC = {kind.spec: kind for kind in KINDS.values()}
 
 

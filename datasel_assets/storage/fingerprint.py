@@ -25,6 +25,18 @@ def digest(value: object) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def digest_of_json(pieces: Iterable[str]) -> str:
+    """Return :func:`digest` of a value whose canonical JSON comes in pieces, for one too large to hold.
+
+    >>> digest_of_json(["[1,", "[2]]"]) == digest([1, [2]])
+    True
+    """
+    state = hashlib.blake2b(digest_size=8)
+    for piece in pieces:
+        state.update(piece.encode())
+    return state.hexdigest()
+
+
 def ids_digest(row_ids: Iterable[str] | pl.Series) -> str:
     """Return 32 hex digits over the *set* of row ids: independent of their order and of shard layout."""
     ids = row_ids if isinstance(row_ids, pl.Series) else pl.Series(list(row_ids), dtype=pl.String)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datasel_assets.raw_rows import SourceError
@@ -189,7 +188,11 @@ def _matrix(column: pa.Array, path: Path, name: str) -> np.ndarray:
         raise SourceError(f"{path}: column {name!r} holds {kind}, not lists of numbers")
     if column.null_count:
         raise SourceError(f"{path}: column {name!r} has lines without a vector; leave these lines out")
-    lengths = set(pc.list_value_length(column).to_pylist())
+    lengths = (
+        set(pl.Series(pl.from_arrow(column)).list.len().to_list())
+        if not pa.types.is_fixed_size_list(kind)
+        else {kind.list_size}
+    )
     if len(lengths) > 1:
         raise SourceError(f"{path}: vectors in {name!r} differ in length: {', '.join(map(str, sorted(lengths)[:3]))}")
     flat = column.flatten().to_numpy(zero_copy_only=False)

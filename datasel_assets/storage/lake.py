@@ -8,7 +8,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,12 @@ class Lake:
         expected: Expected,
         data: pa.Table | pl.DataFrame | Iterable[pa.RecordBatch | pa.Table],
         *,
-        data_version: str | Callable[[], str] | None = None,
-        meta: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
+        data_version: str | None = None,
+        meta: Mapping[str, Any] | None = None,
         schema: pa.Schema | None = None,
+        with_ids: bool = False,
     ) -> TableInfo:
         """Publish a table; ``data`` may be a stream, then ``schema`` is required.
-
-        What is only known when the stream has ended (its ids, say) is given as functions, called after the last row.
 
         Args:
             expected: what the table is made from; stored in the footer.
@@ -122,6 +121,7 @@ class Lake:
             data_version: version seen by downstream tables; default hash of fingerprint and inputs.
             meta: deterministic facts for the footer (no clocks: equal inputs give equal bytes).
             schema: Arrow schema of a stream.
+            with_ids: add the digest of its row ids to the facts, as ``ids``: tables with a line per row need it.
         """
         if isinstance(data, pl.DataFrame):
             data = data.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -130,14 +130,15 @@ class Lake:
             stream, schema = [data], data.schema  # type: ignore[union-attr]  # pyright does not see the narrowing
         if schema is None:
             raise ValueError(f"a stream for table {expected.key} needs a schema")
-        with self.publication(expected, schema) as out:
+        with self.publication(expected, schema, notes_ids=with_ids) as out:
             out.write(stream, part_rows=self.part_rows)
-            version = data_version() if callable(data_version) else data_version
-            return self.publish(out, expected, version, meta() if callable(meta) else meta)
+            ids = {"ids": out.ids()} if with_ids else {}
+            return self.publish(out, expected, data_version, {**(meta or {}), **ids})
 
-    def publication(self, expected: Expected, schema: pa.Schema) -> Publication:
+    def publication(self, expected: Expected, schema: pa.Schema, *, notes_ids: bool = False) -> Publication:
         """Return what writes the table ``expected`` part by part; finish it with :meth:`publish`."""
-        return Publication(self.path(expected.key), self._folder(expected.key), schema, self.group_rows)
+        key = expected.key
+        return Publication(self.path(key), self._folder(key), schema, self.group_rows, notes_ids=notes_ids)
 
     def publish(
         self, out: Publication, expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None
@@ -262,7 +263,9 @@ class Lake:
         for path in folder.rglob("*") if folder.is_dir() else []:
             parts = path.relative_to(self.root).parts
             hidden = any(p.startswith(("_", ".")) for p in parts) or path.parent.suffix == ".parts"
-            if path.suffix in (".parquet", ".safetensors", ".parts") and not hidden:
+            # A killed process leaves parts that no manifest names.
+            there = read_manifest(path) is not None if path.suffix == ".parts" else True
+            if path.suffix in (".parquet", ".safetensors", ".parts") and not hidden and there:
                 found.append((*parts[:-1], path.name.removesuffix(path.suffix)))
         return sorted(set(found))
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasel_assets.storage.atomic import fsync_folder, storage_errors, sweep, temporary_beside, write_json
-from datasel_assets.storage.fingerprint import ids_sum
+from datasel_assets.storage.fingerprint import ids_digest, ids_sum, merged_sums
 
 FOOTER = "datasel"
 MANIFEST = "manifest.json"
@@ -56,10 +56,16 @@ class Publication:
     beside a manifest, which is replaced last. A ``with`` block that ends without :meth:`publish` leaves nothing behind.
     """
 
-    def __init__(self, single: Path, folder: Path, schema: pa.Schema, group_rows: int = GROUP_ROWS) -> None:
+    def __init__(
+        self, single: Path, folder: Path, schema: pa.Schema, group_rows: int = GROUP_ROWS, *, notes_ids: bool = False
+    ) -> None:
+        """Prepare to write; with ``notes_ids`` the row ids of the first part are held for :meth:`ids`."""
         self._single, self._folder, self._group_rows = single, folder, group_rows
         self._schema = schema.remove_metadata()
         self._parts: list[Part] = []
+        self._own: list[Path] = []
+        self._ids: list[pl.Series] = []
+        self._notes_ids = notes_ids
         self._writer: pq.ParquetWriter | None = None
         self._temporary = single
         self._rows = 0
@@ -77,6 +83,10 @@ class Publication:
             with suppress(OSError):
                 self._writer.close()
             self._temporary.unlink(missing_ok=True)
+        for path in self._own:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()  # where it holds nothing
 
     def write(
         self,
@@ -101,11 +111,25 @@ class Publication:
             with storage_errors(self._single):
                 self._writer.write_table(piece, row_group_size=self._group_rows)
             self._rows += piece.num_rows
+            if self._notes_ids and not self._parts:
+                self._ids.append(pl.Series(pl.from_arrow(piece.column("row_id")), dtype=pl.String))
 
     def keep(self, part: Part, made_of: str) -> None:
         """Take over a part of the stored table as it is."""
         self._close_part()
         self._parts.append(Part(part.path, part.rows, part.ids, made_of))
+
+    def ids(self) -> str:
+        """Return the digest of all row ids; afterwards nothing can be written.
+
+        That of :func:`ids_digest` where the table is one part, else the sum over its parts (:func:`merged_sums`), so
+        that nobody needs all ids of a large table at once.
+        """
+        assert self._notes_ids, "ids are noted only where that was asked for"
+        if not self._parts:
+            return ids_digest(pl.concat([pl.Series(dtype=pl.String), *self._ids]))
+        self._close_part()
+        return merged_sums(part.ids for part in self._parts)
 
     def publish(self, footer: Mapping[str, Any]) -> None:
         """Make the table visible with these facts; they may name what is known only now."""
@@ -149,10 +173,15 @@ class Publication:
                     name.update(block)
                 os.fsync(handle.fileno())
             path = self._folder / f"{name.hexdigest()}.parquet"
-            self._temporary.replace(path)
+            if path.is_file():
+                self._temporary.unlink()
+            else:
+                self._temporary.replace(path)
+                self._own.append(path)
         has_ids = "row_id" in self._schema.names
         ids = ids_sum(pl.read_parquet(path, columns=["row_id"], glob=False)["row_id"]) if has_ids else ""
         self._parts.append(Part(path, self._rows, ids, self._made_of))
+        self._ids = []
 
     def _publish_single(self, footer: Mapping[str, Any]) -> None:
         assert self._writer is not None
@@ -175,6 +204,7 @@ class Publication:
         ]
         self._folder.mkdir(parents=True, exist_ok=True)
         write_json(manifest, {**footer, "parts": listed})
+        self._own = []
         self._single.unlink(missing_ok=True)
         # A reader that opened the manifest a moment ago still finds the parts of the version before.
         kept = before | {part.path for part in self._parts}

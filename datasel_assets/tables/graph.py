@@ -16,9 +16,18 @@ from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import score_order
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
-from datasel_assets.tables.contamination.contamination import contamination_assets
-from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
-from datasel_assets.tables.corpus.sources import source_assets, target_asset
+from datasel_assets.tables.contamination.contamination import CONTAMINATION, contamination_tables
+from datasel_assets.tables.contamination.evaluations import EVALUATIONS
+from datasel_assets.tables.contamination.item_neighbours import EVALUATION_NEIGHBOURS
+from datasel_assets.tables.contamination.review import CONTAMINATION_REVIEW
+from datasel_assets.tables.contamination.threshold import EVALUATION_THRESHOLD
+from datasel_assets.tables.corpus.conversations import CORPUS, corpus_table
+from datasel_assets.tables.corpus.exact_duplicates import DUPLICATES, duplicates_table
+from datasel_assets.tables.corpus.minhash import MINHASH
+from datasel_assets.tables.corpus.near_duplicates import NEAR_DUPLICATES, duplicate_tables
+from datasel_assets.tables.corpus.raw_corpus import RAW_CORPUS, raw_corpus_table
+from datasel_assets.tables.corpus.semantic_duplicates import SEMANTIC_DUPLICATES
+from datasel_assets.tables.corpus.targets import TARGETS, target_table
 from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
@@ -61,25 +70,10 @@ from datasel_assets.tables.warehouse import Warehouse
 COMPARED_BY = ("clusters", "tags", "quality", "comparison")
 """Defaults that decide the figures of a comparison."""
 
-# TRANSITION: each is replaced by the constant of its module once that names one.
-RAW_CORPUS = Kind("raw_corpus", per="source")
-CORPUS = Kind("corpus", per="source", companions=("quarantine",))
-DUPLICATES = Kind("duplicates")
-TARGETS = Kind("targets", state=("_cache/_targets/{name}",))
-MINHASH = Kind("minhash", per="source")
-NEAR_DUPLICATES = Kind("near_duplicates")
-SEMANTIC_DUPLICATES = Kind("semantic_duplicates")
-EVALUATIONS = Kind("evaluations", version="2", state=("_cache/_evaluations/{name}",))
-CONTAMINATION = Kind("contamination", version="2", per="source")
-CONTAMINATION_REVIEW = Kind("contamination_review", version="2")
-EVALUATION_NEIGHBOURS = Kind(
-    "evaluation_neighbours", version="2", per="source", state=("_evaluation_neighbours/{name}",)
-)
-EVALUATION_THRESHOLD = Kind("evaluation_threshold", version="2")
-
 
 def _sources(registry: Registry) -> list[Table]:
-    return [*source_assets(), *(target_asset(name) for name in sorted(registry.targets))]
+    targets = [target_table(name) for name in sorted(registry.targets)]
+    return [raw_corpus_table(), corpus_table(), duplicates_table(), *targets]
 
 
 def _layers(registry: Registry) -> list[Table]:
@@ -104,7 +98,7 @@ def _representations(registry: Registry) -> Iterable[Table]:
 def _near_duplicates(registry: Registry) -> list[Table]:
     if registry.duplicates is None:
         return []
-    return duplicate_assets(registry.duplicates, registry.clustered, registry.score_keep())
+    return duplicate_tables(registry.duplicates, registry.clustered, registry.score_keep())
 
 
 def _scores(registry: Registry) -> Iterable[Table]:
@@ -153,7 +147,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_layers, (EMBEDDINGS, TARGET_EMBEDDINGS, EVALUATION_EMBEDDINGS, GIVEN_VECTORS, GIVEN_TARGET_VECTORS)),
     (_representations, (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, CLUSTER_MODELS, CLUSTERS)),
     (
-        contamination_assets,
+        contamination_tables,
         (EVALUATIONS, CONTAMINATION, CONTAMINATION_REVIEW, EVALUATION_NEIGHBOURS, EVALUATION_THRESHOLD),
     ),
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),

@@ -15,13 +15,9 @@ from datasel_assets.recipes.inputs import category_column
 from datasel_assets.samplers.vectors import ArrayVectors
 from datasel_assets.storage.lake import MissingTableError
 from datasel_assets.storage.sorted_ids import positions
-
-# TRANSITION: others import these from here.
-from datasel_assets.storage.vectors import vector_array, vector_block, vector_type, vectors_of
+from datasel_assets.storage.vectors import vector_block
 from datasel_assets.tables.scores.names import score_column, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
-
-__all__ = ["read_pool", "read_vectors", "score_key", "vector_array", "vector_block", "vector_type", "vectors_of"]
 
 MAPPED_BYTES = 2 << 30
 """Vectors larger than this are kept in a temporary file and paged in by the kernel."""

@@ -156,8 +156,7 @@ class Table:
         lineage: column -> the (key, column) pairs it is made from.
     """
 
-    kind: Kind = Kind("?")  # TRANSITION: required once every table names its kind
-    per: Per = "pool"  # TRANSITION: goes to Kind
+    kind: Kind
     key: Key
     stored_as: Key | None = None
     description: str
@@ -185,7 +184,7 @@ class Table:
     @property
     def per_source(self) -> bool:
         """Tell whether there is one table for each source."""
-        return self.kind.per == "source" or self.per == "source"
+        return self.kind.per == "source"
 
     def table_key(self, source: str | None) -> Key:
         """Return the key of its table in the lake; says nothing about whether it exists."""

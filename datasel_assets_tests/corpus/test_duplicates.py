@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasel_assets.corpus import DUPLICATES_SCHEMA, exact_duplicates
+from datasel_assets.corpus.duplicates import pairs_of_sources
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz")), max_size=12), st.randoms())
@@ -29,3 +30,9 @@ def test_every_row_but_the_smallest_of_its_content_points_to_it(rows: list[tuple
 def test_kind_and_similarity_are_those_of_an_exact_duplicate():
     frame = pl.DataFrame({"row_id": ["2", "1"], "source": ["a", "b"], "content_hash": ["h", "h"]})
     assert exact_duplicates(frame).rows() == [("1", "2", "exact", 1.0)]
+
+
+def test_duplicates_are_counted_by_their_source_and_that_of_the_row_that_stays():
+    pool = pl.DataFrame({"row_id": ["a1", "a2", "b1", "b2", "c1"], "source": ["a", "a", "b", "b", "c"]})
+    found = pl.DataFrame({"row_id": ["b1", "b2", "a2"], "duplicate_of": ["a1", "a1", "a1"]})
+    assert pairs_of_sources(found, pool).rows() == [("b", "a", 2), ("a", "a", 1)]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasel_assets.corpus import content_hash, row_id
-from datasel_assets.corpus.identity import Ordinals, normalise
+from datasel_assets.corpus.identity import normalise
+from datasel_assets.corpus.ordinals import Ordinals
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 messages = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), text), min_size=1, max_size=3)

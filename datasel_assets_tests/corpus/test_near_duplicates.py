@@ -19,6 +19,7 @@ from datasel_assets.corpus.near_duplicates import (
     Verified,
     find_near_duplicates,
     rank_rows,
+    with_exact_kind,
 )
 from datasel_assets.specs.minhash import MinHashSpec
 
@@ -301,3 +302,11 @@ def test_wrong_input_is_named():
     texts = pl.Series(["a b c"])
     with pytest.raises(ValueError, match="compute them again"):
         find_near_duplicates(pl.Series(["r"]), np.arange(1), signatures(texts, EXHAUSTIVE), texts, MinHashSpec())
+
+
+def test_a_pair_of_equal_conversations_is_called_exact_and_its_order_stays():
+    table = pl.DataFrame(
+        [("b", "a", "near", 1.0, "a"), ("c", "a", "near", 0.8, "a")], schema=NEAR_DUPLICATES_SCHEMA, orient="row"
+    )
+    contents = pl.DataFrame({"row_id": ["a", "b", "c"], "content_hash": ["x", "x", "y"]})
+    assert_frame_equal(with_exact_kind(table, contents), table.with_columns(kind=pl.Series(["exact", "near"])))

@@ -4,7 +4,13 @@ Tiers, the strongest first: ``exact`` (the whole item stands in the row), ``ngra
 n-grams does), ``embedding`` (a neighbour above a calibrated cosine; a list for review and no verdict).
 """
 
-from datasel_assets.corpus.contamination.index import CONTAMINATION_SCHEMA, EvaluationIndex, find_overlaps
+from datasel_assets.corpus.contamination.index import (
+    CONTAMINATION_SCHEMA,
+    EvaluationIndex,
+    OverlapRules,
+    find_overlaps,
+    row_texts,
+)
 from datasel_assets.corpus.contamination.items import (
     EvaluationItem,
     ItemsRead,
@@ -33,6 +39,7 @@ __all__ = [
     "EvaluationItem",
     "ItemsRead",
     "Neighbours",
+    "OverlapRules",
     "contamination_report",
     "embedding_neighbours",
     "evaluation_items",
@@ -43,5 +50,6 @@ __all__ = [
     "nearest_items",
     "normalised_words",
     "review_list",
+    "row_texts",
     "settle_threshold",
 ]

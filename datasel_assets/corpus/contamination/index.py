@@ -154,6 +154,15 @@ class EvaluationIndex:
         return sum(table.bytes for table in (*self._long, *self._short)) + sum(array.nbytes for array in arrays)
 
 
+def row_texts(messages: pl.Series) -> pl.Series:
+    """Return the text of each conversation, as :func:`find_overlaps` wants it: all its messages, joined by blank lines.
+
+    Args:
+        messages: (m,) lists of structs with a field ``content``.
+    """
+    return messages.list.eval(pl.element().struct.field("content")).list.join("\n\n")
+
+
 def find_overlaps(
     row_ids: Sequence[str] | pl.Series,
     texts: Sequence[str | None] | pl.Series,
@@ -173,7 +182,7 @@ def find_overlaps(
 
     Args:
         row_ids: (m,) ids.
-        texts: (m,) one text for each row: all its messages, joined by blank lines; None reads as empty.
+        texts: (m,) one text for each row (:func:`row_texts`); None reads as empty.
         index: items to look for.
         block_chars: characters of rows per block; results do not depend on it.
 

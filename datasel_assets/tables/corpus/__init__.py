@@ -1,1 +1,1 @@
-"""Files to conversations: raw files, corpus, copies, targets."""
+"""Files to conversations: raw files, corpus, targets, and rows that are there more than once."""

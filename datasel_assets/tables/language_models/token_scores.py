@@ -14,7 +14,7 @@ from datasel_assets.storage.rows import columns_fingerprint
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
-from datasel_assets.tables.scores.scores import (
+from datasel_assets.tables.scores.families import (
     SCORE_CHECKS,
     SCORES,
     column_texts,

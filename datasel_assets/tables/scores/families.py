@@ -71,8 +71,6 @@ def score_checks(step: Step, update: Update, indicators: Mapping[str, Indicator]
     """Return the checks of a published family table."""
     table = step.warehouse.lake.scan(step.expected.key).collect()
     outside = _outside(table, indicators)
-    if isinstance(update, int):  # TRANSITION
-        return {"covers_corpus": Check(True), "within_bounds": Check(not outside)}
     return {
         "covers_corpus": Check(table.height == update.new + update.reused, {"rows": table.height}),
         "within_bounds": Check(not outside, {"columns": len(indicators), **outside}),

@@ -11,7 +11,7 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.rows import columns_fingerprint
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
-from datasel_assets.tables.scores.scores import (
+from datasel_assets.tables.scores.families import (
     SCORE_CHECKS,
     SCORES,
     column_texts,

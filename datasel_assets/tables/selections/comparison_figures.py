@@ -14,7 +14,8 @@ from datasel_assets.diagnostics.aims import QUALITY, known_ranks, nearest_exampl
 from datasel_assets.diagnostics.measured import Figures, Measured, PoolFacts, measured
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.registry.registry import Registry
-from datasel_assets.tables.pool import read_pool, score_key
+from datasel_assets.tables.pool import read_pool
+from datasel_assets.tables.scores.names import score_key
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs, target_key
 from datasel_assets.tables.warehouse import Warehouse
 

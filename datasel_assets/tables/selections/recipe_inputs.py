@@ -19,10 +19,10 @@ from datasel_assets.samplers import Tags, Vectors
 from datasel_assets.storage import shards
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.contamination.contamination import blocked_rows
-from datasel_assets.tables.corpus.sources import query_names
+from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.pool import read_pool, read_vectors
-from datasel_assets.tables.scores.scores import score_deps
+from datasel_assets.tables.scores.names import score_deps
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_tags
 from datasel_assets.tables.vectors.representations import target_vectors
 from datasel_assets.tables.warehouse import Warehouse

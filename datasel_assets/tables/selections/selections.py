@@ -20,9 +20,9 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, TableInfo
 from datasel_assets.storage.release import Release, write_release
-from datasel_assets.tables.corpus.sources import licences
+from datasel_assets.tables.corpus.raw_corpus import licences
 from datasel_assets.tables.inputs import input_versions
-from datasel_assets.tables.scores.scores import score_deps, score_inputs
+from datasel_assets.tables.scores.names import score_deps, score_inputs
 from datasel_assets.tables.selections.recipe_inputs import (
     PoolInputs,
     candidate_pool,

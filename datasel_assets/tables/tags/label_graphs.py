@@ -15,7 +15,7 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.specs.tags import GraphSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables.pool import vector_array, vectors_of
+from datasel_assets.storage.vectors import vector_array, vectors_of
 from datasel_assets.tables.shown import picture, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.tags.vocabulary import TAG_VOCABULARY

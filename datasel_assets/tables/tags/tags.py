@@ -109,7 +109,7 @@ def _facts(name: str, step: Step, update: Update) -> dict[str, Any]:
     counts, use = tags.list.len().fill_null(0), label_use(tags)
     return {
         "tags_per_row": float(counts.mean() or 0.0),  # type: ignore[arg-type]  # of numbers
-        "untagged_share": float((counts == 0).mean() or 0.0),
+        "untagged_share": float((counts == 0).mean() or 0.0),  # type: ignore[arg-type]
         "labels_used": use.height,
         "most_used": counts_table(dict(use.head(SHOWN).iter_rows()), "label", "rows"),
         "examples": _examples(step),

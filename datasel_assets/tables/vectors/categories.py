@@ -16,8 +16,8 @@ from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables.corpus.sources import query_names
-from datasel_assets.tables.pool import vectors_of
+from datasel_assets.storage.vectors import vectors_of
+from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import Rows, counts_table, sample_table, table_link

@@ -13,7 +13,8 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables.pool import read_pool, read_vectors, vectors_of
+from datasel_assets.storage.vectors import vectors_of
+from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import counts_table, picture, table_link

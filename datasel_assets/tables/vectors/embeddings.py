@@ -12,7 +12,7 @@ import pyarrow as pa
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key, Lake
-from datasel_assets.tables.pool import vector_array, vector_block, vector_type
+from datasel_assets.storage.vectors import vector_array, vector_block, vector_type
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import table_link

@@ -19,7 +19,7 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.given_vectors import GivenVectors, files_of, identity, read_vectors
 from datasel_assets.storage.lake import Key
 from datasel_assets.storage.shards import FAILED
-from datasel_assets.tables.pool import vector_array, vector_type
+from datasel_assets.storage.vectors import vector_array, vector_type
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.table import Check, Kind, Step, Table, Update

@@ -15,7 +15,7 @@ from datasel_assets.specs.compress import CompressSpec
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
-from datasel_assets.tables.pool import vector_array, vector_block, vector_type, vectors_of
+from datasel_assets.storage.vectors import vector_array, vector_block, vector_type, vectors_of
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.shown import picture, table_link

@@ -6,7 +6,7 @@ import pytest
 from datasel_assets.indicators.base import Indicator
 from datasel_assets.storage.lake import MissingTableError
 from datasel_assets.tables.scores import tag_scores
-from datasel_assets.tables.scores.scores import within_bounds
+from datasel_assets.tables.scores.families import within_bounds
 from datasel_assets.tables.table import Built
 from datasel_assets_tests.pools import write_yaml
 from datasel_assets_tests.project import Project

@@ -7,7 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from datasel_assets.tables.pool import read_pool, vector_array, vector_type
+from datasel_assets.storage.vectors import vector_array, vector_type
+from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.table import Built
 from datasel_assets.tables.vectors.categories import sort_rows

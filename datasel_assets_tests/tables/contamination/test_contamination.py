@@ -6,7 +6,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datasel_assets.tables.contamination.review import LabelsError, read_labels
+from datasel_assets.corpus.contamination.review import LabelsError
+from datasel_assets.tables.contamination.review import read_labels
 from datasel_assets_tests.pools import add_source, rows, write_jsonl, write_yaml
 from datasel_assets_tests.project import Project, changed_copy, copy_of
 

@@ -1,4 +1,4 @@
-"""Near and semantic duplicates as assets: found across sources, kept up to date, and dropped by recipes."""
+"""Near and semantic duplicates of a pool: found across sources, kept up to date, and dropped by recipes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from datasel_assets.registry.base import RegistryError, parse
 from datasel_assets.specs.duplicates import DuplicatesSpec
-from datasel_assets.tables.corpus.near_duplicates import duplicate_assets
+from datasel_assets.tables.corpus.near_duplicates import duplicate_tables
 from datasel_assets.tables.graph import all_tables, refuse_circles
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, changed_copy, copy_of
@@ -137,12 +137,12 @@ def test_a_score_that_is_made_from_near_duplicates_cannot_rank_them(copied: Proj
     near_spec = {"near": {"keep": "best_score", "score": "blend.rich"}}
     assets = all_tables(copied.warehouse.registry)
     made = {
-        asset.key: asset for asset in duplicate_assets(parse(near_spec, DuplicatesSpec), None, {"blend.rich": "high"})
+        asset.key: asset for asset in duplicate_tables(parse(near_spec, DuplicatesSpec), None, {"blend.rich": "high"})
     }
     ranked = [made.get(asset.key, asset) for asset in assets]
     refuse_circles(ranked)
     looped = [
-        replace(asset, deps=[*asset.reads, ("near_duplicates",)]) if asset.key == ("scores", "text") else asset
+        replace(asset, reads=[*asset.reads, ("near_duplicates",)]) if asset.key == ("scores", "text") else asset
         for asset in ranked
     ]
     with pytest.raises(

@@ -1,0 +1,59 @@
+"""A corpus says which of its rows are new, and is refused as a whole with its quarantine."""
+
+from pathlib import Path
+
+import pytest
+
+from datasel_assets.storage.fingerprint import digest, ids_digest
+from datasel_assets.storage.readers import SourceError
+from datasel_assets.tables import make, open_warehouse
+from datasel_assets.tables.table import Built
+from datasel_assets_tests.pools import add_source, rows
+
+BAD = {"instruction": "Say nothing.", "output": ""}
+
+
+def made(data: Path) -> Built:
+    warehouse = open_warehouse(data, "cpu")
+    make(warehouse, "raw_corpus", "sums")
+    return make(warehouse, "corpus", "sums").built
+
+
+def test_rows_that_came_stayed_and_left_are_counted_whatever_their_order(tmp_path: Path):
+    add_source(tmp_path, "sums", rows("sums", 10))
+    built = made(tmp_path)
+    assert (built.rows_new, built.rows_reused, built.rows_removed) == (10, 0, 0)
+    add_source(tmp_path, "sums", [*rows("sums", 3, start=50), *rows("sums", 8)[::-1], *rows("sums", 2)])
+    built = made(tmp_path)
+    assert (built.rows_new, built.rows_reused, built.rows_removed) == (5, 8, 2)
+    assert built.checks["unique_ids"].details == {"rows": 13, "distinct": 13}
+
+
+def test_the_version_of_a_corpus_is_that_of_its_set_of_rows(tmp_path: Path):
+    add_source(tmp_path, "sums", [*rows("sums", 10), BAD])
+    info = made(tmp_path).info
+    lake = open_warehouse(tmp_path).lake
+    ids = ids_digest(lake.scan(("corpus", "sums")).collect()["row_id"])
+    assert info.meta == {"ids": ids, "quarantined": 1}
+    assert info.data_version == digest([ids, info.fingerprint])
+    add_source(tmp_path, "sums", [BAD, *rows("sums", 10)[::-1]])
+    assert made(tmp_path).info.data_version == info.data_version
+
+
+@pytest.mark.parametrize(("good", "words"), [(4, "2 of 6 rows .33.3%. cannot be used"), (0, "2 of 2 rows")])
+def test_a_source_with_too_many_bad_rows_replaces_neither_table(tmp_path: Path, good: int, words: str):
+    add_source(tmp_path, "sums", [*rows("sums", 10), BAD])
+    made(tmp_path)
+    lake = open_warehouse(tmp_path).lake
+    before = [lake.require((kind, "sums")) for kind in ("corpus", "quarantine")]
+    add_source(tmp_path, "sums", [*rows("sums", good), BAD, BAD])
+    with pytest.raises(SourceError, match=words):
+        made(tmp_path)
+    assert [lake.require((kind, "sums")) for kind in ("corpus", "quarantine")] == before
+
+
+def test_a_source_without_rows_says_so(tmp_path: Path):
+    add_source(tmp_path, "sums", [])
+    with pytest.raises(SourceError, match="no usable rows"):
+        made(tmp_path)
+    assert open_warehouse(tmp_path).lake.tables("corpus") == []

@@ -161,7 +161,7 @@ def read_vectors(warehouse: Warehouse, representation: str, pool: pl.DataFrame) 
             ids = pl.DataFrame({"row_id": pl.from_arrow(batch.column(0))})
             found = ids.join(place, on="row_id", how="left", maintain_order="left")["position"]
             rows = found.fill_null(-1).cast(pl.Int64).to_numpy()
-            usable = (rows >= 0) & ~batch.column(2).to_numpy(zero_copy_only=False)
+            usable = (rows >= 0) & ~batch.column(2).fill_null(True).to_numpy(zero_copy_only=False)
             matrix[rows[usable]] = vector_block(batch.column(1), np.float16)[usable]
             missing[rows[usable]] = False
     return PoolVectors(ArrayVectors(matrix), missing)

@@ -42,7 +42,7 @@ def remove(warehouse: Warehouse, keys: Iterable[Key]) -> None:
         kind = kind_of(key)
         for path in kind.state if kind and kind.name == key[0] else ():
             place = lake.root / path.format(name="/".join(key[1:]))
-            lake.delete(place.with_suffix("").relative_to(lake.root).parts)  # it may be a table, of one file or in parts
+            lake.delete(place.with_suffix("").relative_to(lake.root).parts)  # a table may be one file or several parts
             shutil.rmtree(place, ignore_errors=True)
     downloads = lake.root / "_cache"
     for folder in downloads.iterdir() if downloads.is_dir() else ():

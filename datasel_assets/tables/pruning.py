@@ -41,9 +41,9 @@ def remove(warehouse: Warehouse, keys: Iterable[Key]) -> None:
         note_path(lake, key).unlink(missing_ok=True)
         kind = kind_of(key)
         for path in kind.state if kind and kind.name == key[0] else ():
-            place = path.format(name="/".join(key[1:]))
-            lake.delete(tuple(place.split("/")))
-            shutil.rmtree(lake.root / place, ignore_errors=True)
+            place = lake.root / path.format(name="/".join(key[1:]))
+            lake.delete(place.with_suffix("").relative_to(lake.root).parts)  # a table may be one file or several parts
+            shutil.rmtree(place, ignore_errors=True)
     downloads = lake.root / "_cache"
     for folder in downloads.iterdir() if downloads.is_dir() else ():
         if not folder.name.startswith("_") and folder.name not in warehouse.registry.source_names:

@@ -81,8 +81,9 @@ def _files(settings: Settings, registry: "Registry") -> Iterator[tuple[str, str]
 def _models(registry: "Registry", folder: str, name: str) -> Iterator[tuple[str, str | None]]:
     """Give model and revision of what a file asks to be loaded; a model that is trained on the pool is not named."""
     if folder == "representations":
-        encoder = registry.representations[name].encoder
-        yield encoder.model, encoder.revision
+        spec = registry.representations[name]
+        if not spec.brought:
+            yield spec.encoder.model, spec.encoder.revision
     elif folder == "language_models" and not registry.language_models[name].is_local:
         spec = registry.language_models[name]
         yield spec.causal.model, spec.causal.revision

@@ -58,6 +58,8 @@ def encoders_share_a_table(registry: Registry) -> Problems:
     seen: dict[str, dict[str, object]] = {}
     found = {}
     for name, spec in sorted(registry.representations.items()):
+        if spec.brought:
+            continue
         encoder = spec.encoder
         if seen.setdefault(encoder.slug, encoder.identity()) != encoder.identity():
             found[f"representations/{name}.yaml"] = (
@@ -75,6 +77,18 @@ def evaluations_compare_by_a_representation(registry: Registry) -> Problems:
         )
         for name, spec in registry.evaluations.items()
         if (tier := spec.embedding) and tier.representation not in registry.representations
+    }
+
+
+def evaluations_are_encoded(registry: Registry) -> Problems:
+    """The representation of the tier ``embedding`` has an encoder: users bring no vectors of evaluation items."""
+    there = [name for name, spec in sorted(registry.representations.items()) if not spec.brought]
+    return {
+        f"evaluations/{name}.yaml": f"embedding.representation: {tier.representation!r} brings its own vectors and has "
+        f"none of the items; name one with an encoder: {', '.join(there) or 'there is none'}"
+        for name, spec in registry.evaluations.items()
+        if (tier := spec.embedding) and tier.representation in registry.representations
+        if registry.representations[tier.representation].brought
     }
 
 
@@ -158,6 +172,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     names_collide,
     encoders_share_a_table,
     evaluations_compare_by_a_representation,
+    evaluations_are_encoded,
     language_models_have_a_family_of_their_own,
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,

@@ -125,6 +125,19 @@ def read_vectors(table: str, column: str, key: str, base: Path, scratch: Path) -
     return _sorted(pl.concat(keys), array, Path(table))
 
 
+def width_of(table: str, column: str, key: str, base: Path) -> int:
+    """Return the length of the vectors of a table, from its first lines.
+
+    Raises:
+        SourceError: as :func:`read_vectors`.
+    """
+    files = files_of(table, key, base)
+    if files[0].suffix == ".npy":
+        return _of_numpy(files[0], files[1])[1].shape[1]
+    batches = _of_lance(Path(base / table), column, key) if ".lance" in table else _of_parquet(files, column, key)
+    return next((vectors.shape[1] for _, vectors in batches), 0)
+
+
 def _sorted(keys: pl.Series, vectors: np.ndarray, path: Path) -> GivenVectors:
     if len(keys) != len(vectors):
         raise SourceError(f"{path}: {len(keys):,} keys for {len(vectors):,} vectors")

@@ -24,13 +24,13 @@ from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.scores.names import score_deps
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_tags
-from datasel_assets.tables.vectors.representations import target_vectors
+from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
 
 def target_key(registry: Registry, representation: str, target: str) -> Key:
     """Return the key of the table that a representation takes the examples of a target from."""
-    return ("target_embeddings", registry.representations[representation].encoder.slug, target)
+    return layers_of(registry.representations[representation]).target_key(target)
 
 
 def recipe_reads(spec: RecipeSpec, registry: Registry) -> list[Key]:

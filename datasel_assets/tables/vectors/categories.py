@@ -22,7 +22,7 @@ from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import Rows, counts_table, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
-from datasel_assets.tables.vectors.representations import basis_fingerprint, target_vectors
+from datasel_assets.tables.vectors.representations import basis_fingerprint, layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
 CATEGORY_MODELS = Kind("category_models")
@@ -39,7 +39,7 @@ def category_tables(name: str, spec: CategoriesSpec, representation: Representat
 
 def _model(name: str, spec: CategoriesSpec, representation: RepresentationSpec) -> Table:
     code = digest([CATEGORY_MODELS.version, spec.ridge, basis_fingerprint(representation)])
-    seeds = ("target_embeddings", representation.encoder.slug, spec.target)
+    seeds = layers_of(representation).target_key(spec.target)
     basis = ("representation_basis", spec.representation)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from datasel_assets.specs.representation import VectorSource
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.given_vectors import GivenVectors, files_of, identity, read_vectors
+from datasel_assets.storage.given_vectors import GivenVectors, files_of, identity, read_vectors, width_of
 from datasel_assets.storage.lake import Key
 from datasel_assets.storage.shards import FAILED
 from datasel_assets.storage.vectors import vector_array, vector_type
@@ -71,8 +71,7 @@ class GivenLayers:
 
     def width(self, warehouse: Warehouse) -> int:
         """Return the length of a vector."""
-        found = warehouse.lake.tables(*self.key)
-        return int(warehouse.lake.require(found[0] if found else (*self.key, "*")).meta["dim"])
+        return width_of(str(self.spec.table), self.spec.column, self.spec.key, warehouse.settings.data)
 
 
 def given_vector_tables(specs: Iterable[VectorSource], targets: Sequence[str]) -> list[Table]:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from datasel_assets.corpus.phrases import PhraseSpec
-from datasel_assets.models.tagger import TaggerSpec
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.encoder import EncoderSpec
+from datasel_assets.specs.phrases import PhraseSpec
+from datasel_assets.specs.tagger import TaggerSpec
 
 
 class GraphSpec(StrictModel, frozen=True):

@@ -152,7 +152,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     ),
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, DSIR_COUNTS, DSIR, *POOL_SCORES.values())),
-    (_language_models, (PROXY_LM, TOKEN_STATISTICS)),
+    (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (selection_tables, (SELECTIONS,)),

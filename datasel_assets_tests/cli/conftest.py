@@ -1,6 +1,7 @@
 """Commands as a user types them, over a small pool of which the tables that need no model are made."""
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,19 @@ def datasel(environment: None, capsys: pytest.CaptureFixture[str]) -> Callable[.
         capsys.readouterr()
         status = main(["--data", str(data), *arguments])
         return Answer(status, *capsys.readouterr())
+
+    return carry_out
+
+
+@pytest.fixture
+def datasel_process(environment: None) -> Callable[..., Answer]:
+    """Carries out the same in a process of its own: Dagster catches the output of steps, and so does pytest."""
+    code = "import sys; from datasel_assets.cli import main; sys.argv[0] = 'datasel'; sys.exit(main(sys.argv[1:]))"
+
+    def carry_out(data: Path, *arguments: str) -> Answer:
+        command = [sys.executable, "-c", code, "--data", str(data), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     return carry_out
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from datasel_assets_tests.defs.test_language_models import CAUSAL, TINY
-from datasel_assets_tests.pools import write_yaml
+from datasel_assets_tests.pools import CAUSAL, TINY, write_yaml
 
 
 def add_proxy(data: Path) -> None:

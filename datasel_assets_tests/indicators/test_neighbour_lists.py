@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datasel_assets.arrays.nearest_neighbours import nearest_neighbours
 from datasel_assets.indicators import neighbours as maths
 from datasel_assets.indicators.neighbour_lists import carried_over
 
@@ -49,7 +50,7 @@ def test_each_score_of_the_family_is_made_of_what_it_names():
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((30, 6)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    distance, away = maths.nearest_neighbours(vectors).distance, rng.random(30)
+    distance, away = nearest_neighbours(vectors).distance, rng.random(30)
     found = maths.neighbour_scores(distance=distance, cosine_distance=away, vectors=vectors)
     assert list(found) == list(maths.NEIGHBOURS)
     np.testing.assert_allclose(found["nearest_distance"], distance[:, 0])

@@ -1,6 +1,6 @@
 """A file of ``language_models/``: which passes it asks for, and which indicators they allow."""
 
-from datasel_assets.indicators.tokens import passes_of
+from datasel_assets.indicators.tokens import computable, passes_of
 from datasel_assets.specs.language_model import LanguageModelSpec
 
 
@@ -36,4 +36,4 @@ def test_an_indicator_is_made_from_its_passes_alone():
     assert passes_of("learning_complexity", found.passes) == ["subnet_0"]
     assert passes_of("learning_complexity_checkpoints", found.passes) == ["checkpoint_0"]
     assert passes_of("cape", found.passes) == ["choices"]
-    assert set(found.indicators) >= {"cape", "prompt_uncertainty", "learning_complexity_checkpoints"}
+    assert set(computable(found.scored_under)) >= {"cape", "prompt_uncertainty", "learning_complexity_checkpoints"}

@@ -19,12 +19,13 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """The default folder with every recipe of the gallery, and an evaluation that is compared by vectors."""
+    """The default folder with every recipe of the gallery, one evaluation by vectors, and vectors of the user."""
     data = tmp_path_factory.mktemp("everything") / "data"
     shutil.copytree(DATA, data, ignore=shutil.ignore_patterns("warehouse", "releases"))
     for file in (data / "gallery").glob("*.yaml"):
         file.rename(data / "recipes" / file.name)
     write_yaml(data / "evaluations" / "exam.yaml", {"uri": "x.jsonl", "embedding": {"representation": "rds_plus"}})
+    write_yaml(data / "representations" / "brought.yaml", {"source": {"table": "vectors.parquet"}})
     return load_registry(data)
 
 
@@ -48,7 +49,7 @@ def test_every_kind_has_a_table_in_some_folder(everything: Registry):
 
 
 def test_a_group_makes_tables_of_its_own_kinds_only(everything: Registry):
-    for group, kinds in GROUPS.items():
+    for group, kinds in GROUPS:
         names = {table.table_key(None)[0] for table in group(everything)}
         assert names <= {kind.name for kind in kinds}
 

@@ -82,7 +82,7 @@ def test_what_came_of_it_is_recorded_for_the_gallery_and_only_for_the_recipe_as_
     assert rows[0].measured.cpu_s > 0
     monkeypatch.setattr(harness, "RESULTS", tmp_path)
     harness.report("evidence", rows)
-    gallery = runpy.run_path(str(REPOSITORY / "docs" / "recipes.py"))
+    gallery = runpy.run_path(str(REPOSITORY / "docs" / "gallery.py"))
     lines = gallery["recorded"](tmp_path, "evidence")
     assert {line["implementation"] for line in lines} == {"longest"}
     assert lines[0]["method"] == read.warehouse.registry.recipes["longest"].method()

@@ -40,7 +40,7 @@ def test_a_run_killed_while_embedding_resumes_from_its_shards_and_ends_with_the_
     shards = killed.data / "warehouse" / "_shards"
 
     def done() -> list[Path]:
-        return list(shards.glob("embeddings/*/sums/**/[!.]*.parquet"))
+        return list(shards.glob("embeddings/*/sums/**/[!.]*.arrow"))
 
     killed.wait_for("a finished shard", done, seconds=200)
     process.send_signal(signal.SIGKILL)
@@ -50,7 +50,7 @@ def test_a_run_killed_while_embedding_resumes_from_its_shards_and_ends_with_the_
 
     again = killed.run()
     assert again.returncode == 0, again.stdout
-    assert not list(shards.rglob("*.parquet"))
+    assert not list(shards.rglob("*.arrow"))
     families = ("corpus", "embeddings", "representations", "clusters", "selections", "decisions")
     expected, found = tables(quiet, *families), tables(killed, *families)
     assert sorted(found) == sorted(expected)
@@ -61,7 +61,7 @@ def test_an_interrupted_run_stops_says_so_and_the_next_one_goes_on(tmp_path: Pat
     product = big_pool(tmp_path / "data")
     process = product.start("run")
     shards = product.data / "warehouse" / "_shards"
-    product.wait_for("a finished shard", lambda: list(shards.glob("embeddings/*/sums/**/[!.]*.parquet")), seconds=200)
+    product.wait_for("a finished shard", lambda: list(shards.glob("embeddings/*/sums/**/[!.]*.arrow")), seconds=200)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     said = product.log.read_text()

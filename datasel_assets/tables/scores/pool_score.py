@@ -15,9 +15,10 @@ import polars as pl
 
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.declared import KINDS, kind_of
-from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind, ScoreSpec
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.score import ScoreSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.pool import read_pool, read_vectors

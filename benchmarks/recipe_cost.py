@@ -80,8 +80,8 @@ def make(spec: Any, n: int, seed: int = 0) -> tuple[Any, Any]:
     import polars as pl
 
     from benchmarks import mig, thin
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.recipes.inputs import GivenInputs, Queries, category_column
-    from datasel_assets.samplers import ArrayVectors
 
     rng = np.random.default_rng(seed)
     needs = spec.requires()

@@ -12,8 +12,8 @@ from datasel_assets.recipes import interpreter
 from datasel_assets.recipes.inputs import GivenInputs, Queries
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.ledger import DECISIONS_SCHEMA, SELECTED_SCHEMA
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.samplers import SAMPLERS, Tags
+from datasel_assets.specs.recipe import RecipeSpec
 
 DIM, QUERIES = 6, 4
 SELECTS = {

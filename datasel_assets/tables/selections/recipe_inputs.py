@@ -14,9 +14,9 @@ from scipy.sparse import csr_array
 from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.recipes.drop_rules import FAILED
 from datasel_assets.recipes.inputs import Queries
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.registry.registry import Registry
 from datasel_assets.samplers import Tags
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage import shards
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.contamination.contamination import blocked_rows

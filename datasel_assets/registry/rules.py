@@ -12,8 +12,8 @@ looks into after they were checked themselves.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError
 
-from datasel_assets.indicators.declared import kind_of
 from datasel_assets.indicators.score_kind import Need
+from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import RESERVED, score_order

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.diagnostics import plots
-from datasel_assets.indicators.declared import KINDS, kind_of
 from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
+from datasel_assets.indicators.score_kinds import KINDS, kind_of
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.score import ScoreSpec

@@ -16,7 +16,7 @@ from datasel_assets.recipes.inputs import category_column
 from datasel_assets.storage.lake import MissingTableError
 from datasel_assets.storage.sorted_ids import positions
 from datasel_assets.storage.vectors import vector_block
-from datasel_assets.tables.scores.names import score_column, score_key, score_tables
+from datasel_assets.tables.score_names import score_column, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
 
 MAPPED_BYTES = 2 << 30

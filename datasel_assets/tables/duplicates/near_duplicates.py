@@ -24,7 +24,7 @@ from datasel_assets.tables.duplicates.listed_pairs import CHECKS, shown_pairs, s
 from datasel_assets.tables.duplicates.minhash import MINHASH, TEXT, minhash_table, pool_signatures
 from datasel_assets.tables.duplicates.semantic_duplicates import semantic_duplicates_table
 from datasel_assets.tables.pool import read_pool
-from datasel_assets.tables.scores.names import score_deps, score_inputs
+from datasel_assets.tables.score_names import score_deps, score_inputs
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 

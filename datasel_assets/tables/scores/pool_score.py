@@ -22,8 +22,8 @@ from datasel_assets.specs.score import ScoreSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.pool import read_pool, read_vectors
+from datasel_assets.tables.score_names import score_deps, score_inputs, score_key
 from datasel_assets.tables.scores.extremes import extreme_rows
-from datasel_assets.tables.scores.names import score_deps, score_inputs, score_key
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import centroid_distances

@@ -23,7 +23,7 @@ from datasel_assets.tables.contamination.contamination import blocked_rows
 from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.pool import read_pool, read_vectors
-from datasel_assets.tables.scores.names import score_deps
+from datasel_assets.tables.score_names import score_deps
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_tags
 from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse

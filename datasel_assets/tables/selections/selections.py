@@ -22,7 +22,7 @@ from datasel_assets.storage.lake import Expected, TableInfo
 from datasel_assets.storage.release import Release, write_release
 from datasel_assets.tables.corpus.raw_corpus import licences
 from datasel_assets.tables.inputs import input_versions
-from datasel_assets.tables.scores.names import score_deps, score_inputs
+from datasel_assets.tables.score_names import score_deps, score_inputs
 from datasel_assets.tables.selections.recipe_inputs import (
     PoolInputs,
     candidate_pool,

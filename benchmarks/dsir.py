@@ -59,7 +59,8 @@ def _worker_seconds() -> float:
 
 
 def _datasel(texts: pl.Series, aim: pl.Series) -> Callable[[], np.ndarray]:
-    from datasel_assets.indicators.text.dsir import BUCKETS, Importance, bucket_counts, hashed_ngrams, weigh
+    from datasel_assets.indicators.text.dsir import Importance, bucket_counts, hashed_ngrams, weigh
+    from datasel_assets.specs.score import BUCKETS
 
     def search() -> np.ndarray:
         features = hashed_ngrams(texts)

@@ -41,8 +41,8 @@ class Implementation(NamedTuple):
 
 # Ours: the objective and the lazy optimiser of ``samplers.greedy``.
 def _datasel_build(points: np.ndarray) -> Any:
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.samplers.greedy.objectives.similarity import Dense
-    from datasel_assets.samplers.vectors import ArrayVectors
 
     return Dense(ArrayVectors(points))
 

@@ -89,8 +89,8 @@ IMPLEMENTATIONS = {
 
 def neighbours(path: str, folder: str, k: int) -> dict[str, Any]:
     """Make the symmetric k-NN graph of the vectors in ``path`` and store it in ``folder``."""
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.samplers.greedy.objectives.similarity import ONE, SimilarityParams, similarities
-    from datasel_assets.samplers.vectors import ArrayVectors
 
     points = np.load(path, mmap_mode="r")
     with measured() as cost:

@@ -58,7 +58,8 @@ def _ids(n: int) -> np.ndarray:
 def _sampler(module: str, folder: Path, n: int, k: int, params: dict[str, Any], **parts: Any) -> Work:
     from importlib import import_module
 
-    from datasel_assets.samplers import ArrayVectors, Candidates
+    from datasel_assets.arrays.vectors import ArrayVectors
+    from datasel_assets.samplers import Candidates
 
     sampler = import_module(f"datasel_assets.samplers.{module}")
     pool = Candidates(_ids(n), vectors=ArrayVectors(_vectors(folder, n)), **parts)
@@ -111,8 +112,8 @@ def _semdedup(folder: Path, n: int) -> Work:
 
 
 def _vendi(folder: Path, n: int) -> Work:
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.diagnostics.vendi import vendi
-    from datasel_assets.samplers import ArrayVectors
 
     rows = ArrayVectors(_vectors(folder, n))
     return lambda: vendi(rows)

@@ -56,7 +56,7 @@ def run(implementation: str, n: int, dim: int, k: int, picks: int) -> dict[str, 
 
 
 def _floor(rows: np.ndarray, picks: int) -> None:
-    from datasel_assets.samplers import ArrayVectors
+    from datasel_assets.arrays.vectors import ArrayVectors
 
     out = np.empty(len(rows), np.float32)
     for pick in range(picks):
@@ -76,7 +76,8 @@ def _numpy(rows: np.ndarray, k: int) -> float:
 
 
 def _datasel(rows: np.ndarray, ids: np.ndarray, k: int) -> float:
-    from datasel_assets.samplers import ArrayVectors, Candidates
+    from datasel_assets.arrays.vectors import ArrayVectors
+    from datasel_assets.samplers import Candidates
     from datasel_assets.samplers.kcenter import Params, sample
 
     found = sample(Candidates(ids, vectors=ArrayVectors(rows)), k, Params(), 0)

@@ -57,7 +57,7 @@ def run(file: str, sizes: Sequence[int], limit: float) -> dict[str, Any]:
 
     from datasel_assets.models.device import return_free_memory
     from datasel_assets.recipes.interpreter import run_recipe
-    from datasel_assets.recipes.schema import RecipeSpec
+    from datasel_assets.specs.recipe import RecipeSpec
 
     spec = RecipeSpec.model_validate(yaml.safe_load(Path(file).read_text("utf-8")))
     found: list[dict[str, Any]] = []
@@ -80,8 +80,8 @@ def make(spec: Any, n: int, seed: int = 0) -> tuple[Any, Any]:
     import polars as pl
 
     from benchmarks import mig, thin
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.recipes.inputs import GivenInputs, Queries, category_column
-    from datasel_assets.samplers import ArrayVectors
 
     rng = np.random.default_rng(seed)
     needs = spec.requires()

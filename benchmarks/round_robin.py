@@ -63,7 +63,7 @@ def _floor(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:
 
 
 def _floor_with_input(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:
-    from datasel_assets.samplers import ArrayVectors
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.samplers.best_per_query import block_rows
 
     step = block_rows(pool.shape[1], len(queries))
@@ -74,7 +74,8 @@ def _floor_with_input(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int
 
 
 def _datasel(pool: np.ndarray, queries: np.ndarray, k: int) -> list[int]:
-    from datasel_assets.samplers import ArrayVectors, Candidates
+    from datasel_assets.arrays.vectors import ArrayVectors
+    from datasel_assets.samplers import Candidates
     from datasel_assets.samplers.round_robin import Params, sample
 
     ids = np.load(pool.filename.with_name("row_ids.npy"), mmap_mode="r")[: len(pool)]

@@ -22,10 +22,11 @@ import polars as pl
 
 from benchmarks.harness import Row, measured, report
 from benchmarks.projects import REPOSITORY, shared_data
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.models.encoder import Encoder
 from datasel_assets.registry.base import load_folder
 from datasel_assets.representations import compress, fit_basis, moments, needs_fit, prepare
-from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates
+from datasel_assets.samplers import SAMPLERS, Candidates
 from datasel_assets.specs.compress import CompressSpec
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.representation import RepresentationSpec

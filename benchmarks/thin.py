@@ -77,7 +77,8 @@ def _sequential(x: np.ndarray, k: int, limit: float) -> tuple[list[int], int]:
 
 
 def _datasel(x: np.ndarray, k: int, limit: float) -> tuple[list[int], int]:
-    from datasel_assets.samplers import ArrayVectors, Candidates
+    from datasel_assets.arrays.vectors import ArrayVectors
+    from datasel_assets.samplers import Candidates
     from datasel_assets.samplers.thin import Params, sample
 
     ids = np.char.mod("%032x", np.arange(len(x)))

@@ -90,7 +90,7 @@ def bare(n: int, model: str, packed: bool, together: bool) -> dict[str, Any]:
     from datasel_assets.arrays.token_batches import plan_padded
     from datasel_assets.models.causal_lm import CausalLM
     from datasel_assets.models.causal_loading import load_causal_model
-    from datasel_assets.models.hooked import right_pad
+    from datasel_assets.models.forward_hooks import right_pad
     from datasel_assets.models.packed_linear import pack_linears
     from datasel_assets.specs.causal import CausalSpec
 

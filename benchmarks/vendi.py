@@ -41,8 +41,8 @@ def run(implementation: str, n: int) -> dict[str, Any]:
 
 
 def _datasel(X: np.ndarray) -> Callable[[], float | None]:
+    from datasel_assets.arrays.vectors import ArrayVectors
     from datasel_assets.diagnostics.vendi import vendi
-    from datasel_assets.samplers.vectors import ArrayVectors
 
     return lambda: vendi(ArrayVectors(X))
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from datasel_assets.diagnostics.growth import fit_growth
-from datasel_assets.recipes.schema import RecipeSpec, SelectSpec
+from datasel_assets.specs.recipe import RecipeSpec, SelectSpec
 
 PAGE = Path(__file__).with_name("gallery.md")
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
 from datasel_assets.indicators.blend import KIND as BLEND
-from datasel_assets.indicators.declared import KINDS
+from datasel_assets.indicators.score_kinds import KINDS
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import TOKENS

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasel_assets.arrays.vectors import directed, squared_norms
+
 STORED = 10
 """Neighbours kept per row."""
 
@@ -68,7 +70,7 @@ def update_neighbours(
         is_new: (n,) bool.
         exact_rows: as in :func:`nearest_neighbours`.
     """
-    usable = with_direction(vectors)
+    usable = directed(squared_norms(vectors))
     lost = ((stored.index < 0) & np.isfinite(stored.distance)).any(axis=1)
     # A list that was never full was limited by the size of the pool: any row may belong in it now.
     short = ~np.isfinite(stored.distance).all(axis=1) & usable
@@ -83,15 +85,9 @@ def update_neighbours(
     return _search(vectors, np.flatnonzero(afresh), kept, exact_rows)
 
 
-def with_direction(vectors: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: the row of ``vectors`` (n, d) is finite and not zero."""
-    norms = np.vecdot(vectors, vectors)
-    return np.isfinite(norms) & (norms > 0)
-
-
 def _search(vectors: np.ndarray, rows: np.ndarray, known: Neighbours, exact_rows: int) -> Neighbours:
     """Fill the lists of ``rows`` by a search among all usable rows."""
-    usable = with_direction(vectors)
+    usable = directed(squared_norms(vectors))
     base, queries = np.flatnonzero(usable), rows[usable[rows]]
     index, distance = known.index, known.distance
     recall = known.recall

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
 HELP = "Check every registry file, and whether the datasets and models it names can be found."
 
-FOLDERS = (
-    *("sources", "targets", "evaluations", "representations", "language_models", "scores", "tags", "categories"),
-    "recipes",
-)
-"""Folders of registry files, which ``Registry`` holds under the same names."""
 LOCATED = {"sources": "_cache", "targets": "_cache/_targets", "evaluations": "_cache/_evaluations"}
 """Folders whose files name datasets -> where copies of remote ones are kept, under the warehouse."""
 
@@ -66,6 +61,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _files(settings: Settings, registry: "Registry") -> Iterator[tuple[str, str]]:
     """Give folder and name of every registry file: those that were understood and those that were not."""
+    from datasel_assets.registry.load import FILES, FOLDERS
+
     broken = [tuple(file.rpartition("/")[::2]) for file in registry.errors]
     for folder in FOLDERS:
         understood = {f"{name}.yaml" for name in getattr(registry, folder)}
@@ -73,7 +70,7 @@ def _files(settings: Settings, registry: "Registry") -> Iterator[tuple[str, str]
         there = {name for name in understood if (settings.data / folder / name).is_file()}
         for name in sorted(there | {name for place, name in broken if place == folder}):
             yield folder, name
-    alone = {name for name in ("duplicates.yaml", "proxy_eval.yaml") if (settings.data / name).is_file()}
+    alone = {name for name in FILES if (settings.data / name).is_file()}
     for name in sorted(alone | {name for place, name in broken if not place}):
         yield "", name
 

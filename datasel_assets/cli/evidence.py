@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     known = {asset.key[-1]: asset for asset in assets if asset.on_demand}
     if not known:
         why = "no file in language_models/ says 'causal: {model: local:proxy_lm}': there is no model to train"
-        print(warehouse.registry.errors.get("proxy_eval.yaml", why), file=sys.stderr)
+        errors = warehouse.registry.errors
+        print(errors.get("proxy_eval.yaml") or warehouse.registry.unsettled("proxy") or why, file=sys.stderr)
         return 2
     named = arguments.recipe or list(known)
     unknown = sorted(set(named) - set(known))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from datasel_assets.diagnostics.text import clean
 
 if TYPE_CHECKING:
-    from datasel_assets.recipes.schema import RecipeSpec
+    from datasel_assets.specs.recipe import RecipeSpec
     from datasel_assets.tables.warehouse import Warehouse
 
 Fact = tuple[str, str]

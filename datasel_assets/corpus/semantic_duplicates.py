@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from datasel_assets.arrays.vectors import ArrayVectors, Vectors
 from datasel_assets.corpus.duplicates import DUPLICATES_SCHEMA
-from datasel_assets.samplers.vectors import ArrayVectors, Vectors
 
 _BLOCK_ROWS = 256
 _TILE_ROWS = 2048

@@ -5,9 +5,9 @@ Belongs here: measures of rows that somebody aims at. Does not belong here: dive
 
 import numpy as np
 
+from datasel_assets.arrays.vectors import BLOCK_ROWS, Vectors
 from datasel_assets.diagnostics.measures import Measure
 from datasel_assets.indicators.blend import percentile_rank
-from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors
 
 QUALITY = Measure("quality", "quality", "high", "mean percentile rank in the pool of the first blend, 0 .. 1", "aims")
 

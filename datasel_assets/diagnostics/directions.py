@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
+from datasel_assets.arrays.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
 
 
 def rows_with_direction(vectors: Vectors) -> np.ndarray:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.diagnostics.directions import unit_blocks
-from datasel_assets.samplers.vectors import Vectors
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.diagnostics.aims import QUALITY, known_mean
 from datasel_assets.diagnostics.subset import subset_diagnostics
 from datasel_assets.samplers.candidates import Tags
-from datasel_assets.samplers.vectors import Vectors
 
 Figures = Mapping[str, float | None]
 

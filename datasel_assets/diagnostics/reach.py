@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.diagnostics.directions import rows_with_direction, unit
-from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 
 MAX_ROWS = 20_000
 _CHOSEN = 4096

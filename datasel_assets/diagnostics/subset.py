@@ -7,6 +7,7 @@ import numpy as np
 
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.arrays.jensen_shannon import jensen_shannon
+from datasel_assets.arrays.vectors import SubsetVectors, Vectors
 from datasel_assets.diagnostics.directions import rows_with_direction, unit
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.hill import evenness, hill
@@ -19,7 +20,6 @@ from datasel_assets.diagnostics.reach import reach
 from datasel_assets.diagnostics.vendi import spectrum
 from datasel_assets.diagnostics.wasserstein import sliced_wasserstein
 from datasel_assets.samplers.candidates import Tags
-from datasel_assets.samplers.vectors import SubsetVectors, Vectors
 
 _CHOSEN, _OTHERS, _SPLIT = 1, 2, 3  # added to the seed, so that the samples are independent of each other
 

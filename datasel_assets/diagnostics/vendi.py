@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.diagnostics.directions import unit_blocks
 from datasel_assets.diagnostics.hill import hill
-from datasel_assets.samplers.vectors import Vectors
 
 
 def vendi(vectors: Vectors, q: float = 1.0) -> float:

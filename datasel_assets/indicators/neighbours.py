@@ -7,7 +7,7 @@ import inspect
 
 import numpy as np
 
-from datasel_assets.arrays.nearest_neighbours import with_direction
+from datasel_assets.arrays.vectors import directed, squared_norms
 from datasel_assets.indicators.base import indicator
 
 
@@ -61,7 +61,7 @@ def row_variance(vectors: np.ndarray) -> np.ndarray:
     free to choose, so each is turned until its coordinates have a positive third moment: the value is then the same
     for any rotation of the vectors. NaN for zero rows and for a pool of fewer than three rows.
     """
-    usable = with_direction(vectors)
+    usable = directed(squared_norms(vectors))
     result = np.full(len(vectors), np.nan)
     rows = vectors[usable].astype(np.float64)
     k = min(rows.shape[1], len(rows) - 1, 64)

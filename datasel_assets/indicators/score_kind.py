@@ -1,7 +1,7 @@
 """What a kind of score is that is written as files, one file one column: an object per kind.
 
 Belongs here: what every kind says of itself, what its arithmetic gets and hands back. Does not: any kind (one file each
-beside this one), which there are (``declared``), the files (``registry``), the tables (``tables.scores``).
+beside this one), which there are (``score_kinds``), the files (``registry``), the tables (``tables.scores``).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from datasel_assets.indicators.token_table import TokenStats
-from datasel_assets.indicators.tokens import CONDITIONED
+from datasel_assets.specs.language_model import CONDITIONED
 
 TURN = {
     "turn": pl.Int32,

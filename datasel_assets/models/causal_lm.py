@@ -24,7 +24,7 @@ from datasel_assets.models.contexts import Conversation, Form, Requests, conditi
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.hooked import find_blocks
+from datasel_assets.models.forward_hooks import find_blocks
 from datasel_assets.models.loading import max_positions, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.resolve import resolve_model

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasel_assets.models.hooked import UnsupportedModelError, probe_rows, right_pad
+from datasel_assets.models.forward_hooks import UnsupportedModelError, probe_rows, right_pad
 from datasel_assets.models.loading import _quiet, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.resolve import ModelIntegrityError, ResolvedModel

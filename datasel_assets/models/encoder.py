@@ -1,7 +1,8 @@
 """Conversations to vectors: one encoder for encoder-only and decoder-only models on CPU or GPU.
 
 Belongs here: the batches, the threads, memory, counting, putting results back in order. Not: which engine runs the
-model (``engine_choice``) and how (``hooked``, ``packed_bert``, ``packed_int8``), how text is read (``tokenize``).
+model (``engine_choice``) and how (``forward_hooks``, ``packed_bert``, ``packed_int8``), how text is read
+(``tokenize``).
 """
 
 import gc
@@ -21,7 +22,7 @@ from datasel_assets.models.device import pick_device
 from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.encoded import Encoded, EncodeStats
 from datasel_assets.models.engine_choice import dtype_to_load, pick_engine
-from datasel_assets.models.hooked import find_blocks
+from datasel_assets.models.forward_hooks import find_blocks
 from datasel_assets.models.loading import load_base_model, max_positions, text_config
 from datasel_assets.models.render import Message
 from datasel_assets.models.resolve import resolve_model

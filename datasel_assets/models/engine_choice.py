@@ -1,7 +1,8 @@
 """Which engine runs an encoder: int8 products, the packed engine or the hooked one.
 
 Belongs here: what is tried in which order, and the check of each engine against the layers that the model itself
-reports. Does not: how an engine runs a model (``packed_int8``, ``packed_bert``, ``hooked``), batches (``encoder``).
+reports. Does not: how an engine runs a model (``packed_int8``, ``packed_bert``, ``forward_hooks``), batches
+(``encoder``).
 """
 
 import logging
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasel_assets.models.device import pick_dtype
-from datasel_assets.models.hooked import (
+from datasel_assets.models.forward_hooks import (
     HookedEngine,
     UnsupportedModelError,
     check_layers,

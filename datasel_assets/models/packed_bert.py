@@ -4,7 +4,7 @@ Every product runs over real tokens only, query, key and value share one product
 into the products, and attention works on groups of rows of equal length, which need no mask. Same mathematics as
 ``transformers``' BertModel; the engine is compared with it when the model is loaded.
 
-Not here: other architectures and devices, which take :mod:`datasel_assets.models.hooked`.
+Not here: other architectures and devices, which take :mod:`datasel_assets.models.forward_hooks`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ class _Block:
 
 
 class PackedBertEngine:
-    """Pooled hidden states of a BERT-like model; see :class:`datasel_assets.models.hooked.HookedEngine`."""
+    """Pooled hidden states of a BERT-like model; see :class:`datasel_assets.models.forward_hooks.HookedEngine`."""
 
     name = "packed"
     plan = staticmethod(plan_packed)

@@ -11,8 +11,8 @@ import polars as pl
 
 from datasel_assets.indicators.token_lists import RECORDS, record_columns, turns_column
 from datasel_assets.indicators.token_table import TokenStats
-from datasel_assets.indicators.tokens import BARE, CHECKPOINT, CHOICES, CONDITIONED, HEADER, PERTURBED, SUBNET
 from datasel_assets.models.contexts import Conversation
+from datasel_assets.specs.language_model import BARE, CHECKPOINT, CHOICES, CONDITIONED, HEADER, PERTURBED, SUBNET
 
 if TYPE_CHECKING:
     from datasel_assets.models.causal_lm import CausalLM

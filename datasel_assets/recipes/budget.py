@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasel_assets.recipes.schema import BudgetSpec, SourceLimits
+from datasel_assets.specs.recipe import BudgetSpec, SourceLimits
 
 
 @dataclass(frozen=True, eq=False)

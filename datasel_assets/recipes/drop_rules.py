@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from datasel_assets.recipes.schema import DropRule
+from datasel_assets.specs.recipe import DropRule
 
 COPIES = {
     "duplicate": ("duplicate_of", "duplicate"),

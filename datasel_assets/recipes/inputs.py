@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from datasel_assets.recipes.schema import OWN_GROUPS, SelectSpec
+from datasel_assets.arrays.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
 from datasel_assets.recipes.scores import to_maximise
-from datasel_assets.samplers import Candidates, Tags, Vectors
-from datasel_assets.samplers.vectors import BLOCK_ROWS, directed, squared_norms
+from datasel_assets.samplers import Candidates, Tags
+from datasel_assets.specs.recipe import OWN_GROUPS, SelectSpec
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,10 +17,10 @@ from datasel_assets.recipes.budget import Filled, Limits, fill, resolve
 from datasel_assets.recipes.drop_rules import mark_dropped
 from datasel_assets.recipes.inputs import GivenInputs, Inputs, candidates_of, missing_inputs
 from datasel_assets.recipes.narrow import narrow
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.scores import with_blends
 from datasel_assets.recipes.sticky import Kept, hold_on, kept, positions
 from datasel_assets.samplers import SAMPLERS, Candidates, Sample, keeps_prefix, ranks_all
+from datasel_assets.specs.recipe import RecipeSpec
 
 RANKED_ENTRIES = 5_000_000
 """Rows x queries up to which rows beyond the budget are ranked too, so that the ledger can tell their rank."""

@@ -12,9 +12,9 @@ import polars as pl
 
 from datasel_assets.recipes.budget import Filled, Limits
 from datasel_assets.recipes.drop_rules import COPIES
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.samplers import Sample
 from datasel_assets.samplers.wording import wording_of
+from datasel_assets.specs.recipe import RecipeSpec
 
 SELECTED_SCHEMA = pl.Schema(
     {

@@ -11,8 +11,8 @@ import polars as pl
 
 from datasel_assets.recipes.drop_rules import told
 from datasel_assets.recipes.inputs import Inputs, candidates_of, missing_inputs
-from datasel_assets.recipes.schema import NarrowSpec, SelectSpec, StageSpec, VoteSpec
 from datasel_assets.samplers import SAMPLERS
+from datasel_assets.specs.recipe import NarrowSpec, SelectSpec, StageSpec, VoteSpec
 
 
 def narrow(

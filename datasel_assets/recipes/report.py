@@ -11,7 +11,7 @@ import yaml
 
 from datasel_assets.diagnostics.report import html_report
 from datasel_assets.recipes.interpreter import Selection
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.specs.recipe import RecipeSpec
 
 SHOWN_ROWS = 8
 """Rows of each table of examples."""

@@ -12,7 +12,7 @@ import polars as pl
 
 from datasel_assets.indicators.blend import KIND as BLEND
 from datasel_assets.indicators.blend import blend, percentile_rank
-from datasel_assets.recipes.schema import RecipeSpec, SelectSpec
+from datasel_assets.specs.recipe import RecipeSpec, SelectSpec
 
 
 def with_blends(spec: RecipeSpec, pool: pl.DataFrame, keep: Mapping[str, str]) -> pl.DataFrame:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from datasel_assets.indicators.declared import score_name
-from datasel_assets.indicators.declared import targets_of as targets_of_score
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.indicators.score_kinds import score_name
+from datasel_assets.indicators.score_kinds import targets_of as targets_of_score
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import ScoreSpec
 
 

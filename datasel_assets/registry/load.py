@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.registry.base import load_file, load_folder
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULES
@@ -20,6 +19,7 @@ from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.specs.source import SourceSpec
 from datasel_assets.specs.tags import TagsSpec

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.score import score_keep
 from datasel_assets.specs.blend import BlendSpec
@@ -18,6 +17,7 @@ from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.specs.score import ScoreSpec
 from datasel_assets.specs.source import SourceSpec

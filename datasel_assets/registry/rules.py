@@ -12,13 +12,13 @@ looks into after they were checked themselves.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError
 
-from datasel_assets.indicators.declared import kind_of
 from datasel_assets.indicators.score_kind import Need
-from datasel_assets.recipes.schema import OWN_GROUPS, RecipeSpec
+from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import RESERVED, score_order
 from datasel_assets.schema import suggestion
+from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
 from datasel_assets.specs.score import ScoreSpec
 
 Problems = Mapping[str, str]

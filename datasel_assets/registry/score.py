@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.declared import KINDS, kind_of, score_name
+from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import computable

@@ -8,7 +8,6 @@ from typing import Any
 from datasel_assets.samplers.base import Sample, SamplerModule
 from datasel_assets.samplers.candidates import Candidates, Tags
 from datasel_assets.samplers.names import SAMPLERS
-from datasel_assets.samplers.vectors import ArrayVectors, SubsetVectors, Vectors
 
 
 def requires(name: str, params: Any) -> frozenset[str]:
@@ -42,13 +41,10 @@ def score_column(name: str, params: Any) -> str | None:
 
 __all__ = [
     "SAMPLERS",
-    "ArrayVectors",
     "Candidates",
     "Sample",
     "SamplerModule",
-    "SubsetVectors",
     "Tags",
-    "Vectors",
     "keeps_prefix",
     "ranks_all",
     "requires",

@@ -1,7 +1,7 @@
 """The sampler contract: what every sampler is given, keeps to and returns.
 
 Belongs here: the contract and ``Sample``, its result. Does not: the pool that is chosen from (``candidates``,
-``vectors``), any selection rule (one file each), scores, files, Dagster.
+``arrays.vectors``), any selection rule (one file each), scores, files, Dagster.
 
 The contract, for every sampler of this folder (``datasel_assets_tests/samplers/test_contract.py`` checks each line):
 

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.clusters.kmeans import assign, fit_clusters
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, usable_rows
 from datasel_assets.samplers.quotas import take_turns
-from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.schema import StrictModel
 
 REQUIRES: frozenset[str] = frozenset({"scores", "vectors"})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasel_assets.samplers.vectors import Vectors, directed, squared_norms
+from datasel_assets.arrays.vectors import Vectors, directed, squared_norms
 
 SPARE_ENTRIES = 1 << 21
 """Entries that may wait, beyond twice the lists' depth, before they are cut back; 12 bytes each."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors, directed, squared_norms
+from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors, directed, squared_norms
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import model_validator
 
 from datasel_assets.arrays.hash_sample import hash_keys
+from datasel_assets.arrays.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, positions_of, usable_rows
-from datasel_assets.samplers.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
 from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
-from datasel_assets.samplers.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 

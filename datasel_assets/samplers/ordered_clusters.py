@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from datasel_assets.arrays.vectors import SubsetVectors
 from datasel_assets.clusters.density import density_clusters
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.samplers.greedy.objectives.similarity import unit_rows
 from datasel_assets.samplers.quotas import group_weights, take_turns
-from datasel_assets.samplers.vectors import SubsetVectors
 from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 

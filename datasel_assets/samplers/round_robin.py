@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from datasel_assets.arrays.vectors import SubsetVectors, Vectors
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.best_per_query import TopLists, nearest_query, top_lists
 from datasel_assets.samplers.candidates import Candidates, need
-from datasel_assets.samplers.vectors import SubsetVectors, Vectors
 from datasel_assets.samplers.wording import Wording
 from datasel_assets.schema import StrictModel
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasel_assets.samplers.vectors import Vectors
+from datasel_assets.arrays.vectors import Vectors
 
 BLOCK_ROWS = 512
 TILE_ROWS = 2048

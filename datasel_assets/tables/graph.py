@@ -22,12 +22,12 @@ from datasel_assets.tables.contamination.item_neighbours import EVALUATION_NEIGH
 from datasel_assets.tables.contamination.review import CONTAMINATION_REVIEW
 from datasel_assets.tables.contamination.threshold import EVALUATION_THRESHOLD
 from datasel_assets.tables.corpus.conversations import CORPUS, corpus_table
-from datasel_assets.tables.corpus.exact_duplicates import DUPLICATES, duplicates_table
-from datasel_assets.tables.corpus.minhash import MINHASH
-from datasel_assets.tables.corpus.near_duplicates import NEAR_DUPLICATES, duplicate_tables
 from datasel_assets.tables.corpus.raw_corpus import RAW_CORPUS, raw_corpus_table
-from datasel_assets.tables.corpus.semantic_duplicates import SEMANTIC_DUPLICATES
 from datasel_assets.tables.corpus.targets import TARGETS, target_table
+from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplicates_table
+from datasel_assets.tables.duplicates.minhash import MINHASH
+from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
+from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
 from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics

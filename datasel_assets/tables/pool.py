@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.recipes.inputs import category_column
-from datasel_assets.samplers.vectors import ArrayVectors
 from datasel_assets.storage.lake import MissingTableError
 from datasel_assets.storage.sorted_ids import positions
 from datasel_assets.storage.vectors import vector_block
-from datasel_assets.tables.scores.names import score_column, score_key, score_tables
+from datasel_assets.tables.score_names import score_column, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
 
 MAPPED_BYTES = 2 << 30

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datasel_assets.cli.check import FOLDERS
 from datasel_assets.models import resolve
-from datasel_assets.registry.load import load_registry
+from datasel_assets.registry.load import FILES, FOLDERS, load_registry
 from datasel_assets.settings import DEFAULT_DATA
 from datasel_assets_tests.pools import write_yaml
 
@@ -23,7 +22,8 @@ def files(data: Path) -> set[str]:
 def test_the_shipped_files_are_all_right(datasel):
     answer = datasel(DEFAULT_DATA, "check")
     shipped = {file for folder in FOLDERS for file in files(DEFAULT_DATA) if file.startswith(f"{folder}/")}
-    shipped = {file for file in shipped if file.endswith(".yaml")} | {"proxy_eval.yaml"}
+    alone = {name for name in FILES if (DEFAULT_DATA / name).is_file()}
+    shipped = {file for file in shipped if file.endswith(".yaml")} | alone
     assert set(lines(answer.out)) == shipped
     assert answer.out.splitlines()[-1] == f"all {len(shipped)} files can be used"
     assert (answer.status, answer.err) == (0, "")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.corpus import semantic_duplicates
 from datasel_assets.corpus.semantic_duplicates import deita_filter, semdedup
-from datasel_assets.samplers.vectors import ArrayVectors
 
 ANGLES = np.deg2rad(np.arange(6) * 10.0)
 CHAIN = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)

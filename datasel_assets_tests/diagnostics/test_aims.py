@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.aims import known_mean, known_ranks, nearest_example, target_measure
-from datasel_assets.samplers.vectors import ArrayVectors
 
 
 def test_of_several_examples_the_nearest_counts():

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.task2vec import diversity_coefficient, task2vec
-from datasel_assets.samplers.vectors import ArrayVectors
 
 
 def unit(n: int, d: int, seed: int = 0) -> np.ndarray:

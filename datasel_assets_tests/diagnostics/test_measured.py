@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.measured import Measured, PoolFacts, measured
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.subset import subset_diagnostics
-from datasel_assets.samplers.vectors import ArrayVectors
 
 IDS = np.array(["a", "b", "c", "d"])
 CHOSEN = {"one": np.array(["d", "a"]), "two": np.array(["c"]), "same": np.array(["a", "d"])}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.reach import reach
-from datasel_assets.samplers.vectors import ArrayVectors
 
 
 def points(n: int, d: int = 5, seed: int = 0) -> np.ndarray:

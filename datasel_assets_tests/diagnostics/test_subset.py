@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from datasel_assets.arrays.jensen_shannon import jensen_shannon
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.hill import hill
 from datasel_assets.diagnostics.lexical import lexical_diversity
@@ -16,7 +17,6 @@ from datasel_assets.diagnostics.reach import reach
 from datasel_assets.diagnostics.subset import Limits, subset_diagnostics
 from datasel_assets.diagnostics.vendi import vendi
 from datasel_assets.samplers.candidates import Tags
-from datasel_assets.samplers.vectors import ArrayVectors
 
 N, B = 400, 60
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.vendi import spectrum, vendi
-from datasel_assets.samplers.vectors import ArrayVectors
 
 ORDERS = [0.1, 0.5, 1, 2, 5, math.inf]
 

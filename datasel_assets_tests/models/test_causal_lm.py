@@ -20,7 +20,7 @@ from datasel_assets.indicators.tokens import TOKENS
 from datasel_assets.models import causal_lm
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.device_memory import DeviceMemoryError
-from datasel_assets.models.hooked import UnsupportedModelError
+from datasel_assets.models.forward_hooks import UnsupportedModelError
 from datasel_assets.models.resolve import ModelIntegrityError
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets_tests.models.table_lm import BAD, BOS, COLON, WORDS, ids, log_softmax, save_table_lm

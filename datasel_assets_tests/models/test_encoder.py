@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from datasel_assets.arrays.token_batches import plan_padded
-from datasel_assets.models import hooked
+from datasel_assets.models import forward_hooks
 from datasel_assets.models.device_memory import DeviceMemoryError
 from datasel_assets.models.encoded import Encoded
 from datasel_assets.models.encoder import Encoder
-from datasel_assets.models.hooked import HookedEngine, UnsupportedModelError, find_blocks
+from datasel_assets.models.forward_hooks import HookedEngine, UnsupportedModelError, find_blocks
 from datasel_assets.models.packed_bert import PackedBertEngine
 from datasel_assets.models.resolve import ModelIntegrityError
 from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
@@ -290,7 +290,7 @@ def test_no_language_model_head_is_computed(tiny_model):
 def test_hidden_states_are_gone_once_they_are_pooled(tiny_model, monkeypatch):
     seen: list[weakref.ref[torch.Tensor]] = []
     alive = []
-    pool = hooked.pool
+    pool = forward_hooks.pool
 
     def watching(hidden, weights, *, padded):
         alive.append(sum(reference() is not None for reference in seen))
@@ -298,7 +298,7 @@ def test_hidden_states_are_gone_once_they_are_pooled(tiny_model, monkeypatch):
         return pool(hidden, weights, padded=padded)
 
     with Encoder(spec(tiny_model("llama")), device="cpu") as encoder:
-        monkeypatch.setattr(hooked, "pool", watching)
+        monkeypatch.setattr(forward_hooks, "pool", watching)
         encoder.encode(rows(TEXTS))
     assert len(alive) == BLOCKS + 1
     assert max(alive) <= 1, "at most the input of the running block"
@@ -437,7 +437,7 @@ def test_a_model_with_shared_layers_is_refused(tmp_path, tiny_model):
 
 
 def test_a_model_that_reports_other_layers_than_its_blocks_receive_is_refused(tiny_model, monkeypatch):
-    monkeypatch.setattr(hooked, "find_blocks", lambda model: list(find_blocks(model))[::-1])
+    monkeypatch.setattr(forward_hooks, "find_blocks", lambda model: list(find_blocks(model))[::-1])
     with pytest.raises(UnsupportedModelError, match="differs from the model's own hidden state"):
         Encoder(spec(tiny_model("llama")), device="cpu")
 

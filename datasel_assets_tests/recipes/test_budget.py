@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.recipes.budget import Limits, fill, resolve
-from datasel_assets.recipes.schema import BudgetSpec
+from datasel_assets.specs.recipe import BudgetSpec
 
 SOURCES = ("a", "b", "c")
 FREE = np.iinfo(np.int64).max

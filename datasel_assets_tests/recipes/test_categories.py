@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 import yaml
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.recipes.inputs import GivenInputs
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
-from datasel_assets.samplers import ArrayVectors, best_of_clusters
+from datasel_assets.samplers import best_of_clusters
+from datasel_assets.specs.recipe import RecipeSpec
 
 GALLERY = Path(__file__).resolve().parents[2] / "data" / "gallery"
 SHARES = {"Math": 0.5, "Coding": 0.3, "Extraction": 0.2}

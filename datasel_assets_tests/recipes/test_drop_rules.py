@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from datasel_assets.recipes.drop_rules import mark_dropped
-from datasel_assets.recipes.schema import DropRule
+from datasel_assets.specs.recipe import DropRule
 
 
 def pool(**columns) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks.recipe_cost import make
 from datasel_assets.recipes.interpreter import run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets_tests.conftest import REPOSITORY
 
 GALLERY = runpy.run_path(str(REPOSITORY / "docs" / "gallery.py"))

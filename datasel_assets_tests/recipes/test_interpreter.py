@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.recipes import interpreter
 from datasel_assets.recipes.inputs import GivenInputs, Queries
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.ledger import DECISIONS_SCHEMA, SELECTED_SCHEMA
-from datasel_assets.recipes.schema import RecipeSpec
-from datasel_assets.samplers import SAMPLERS, ArrayVectors, Tags
+from datasel_assets.samplers import SAMPLERS, Tags
+from datasel_assets.specs.recipe import RecipeSpec
 
 DIM, QUERIES = 6, 4
 SELECTS = {

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.recipes.inputs import GivenInputs, Queries
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
-from datasel_assets.samplers import ArrayVectors
+from datasel_assets.specs.recipe import RecipeSpec
 
 FIRST_HALF = {"sampler": "topk", "by": "n_chars", "keep": "low", "take": {"fraction": 0.5}}
 LAST_THREE = {"sampler": "topk", "by": "n_chars", "keep": "high", "take": {"rows": 3}}

@@ -7,8 +7,8 @@ import pytest
 
 from datasel_assets.recipes import report
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import CHANGES_SCHEMA
+from datasel_assets.specs.recipe import RecipeSpec
 
 SPEC = RecipeSpec.model_validate(
     {

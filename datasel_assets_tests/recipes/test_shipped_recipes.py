@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from datasel_assets.recipes.interpreter import run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.specs.recipe import RecipeSpec
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 FILES = sorted([*(DATA / "recipes").glob("*.yaml"), *(DATA / "gallery").glob("*.yaml")])

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import changes, hold_on
 from datasel_assets.samplers import Sample
+from datasel_assets.specs.recipe import RecipeSpec
 
 
 def pool(scores: list[float | None]) -> pl.DataFrame:

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.verify import outcomes, refuse_flawed
+from datasel_assets.specs.recipe import RecipeSpec
 
 POOL = pl.DataFrame(
     {

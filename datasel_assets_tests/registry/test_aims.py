@@ -1,9 +1,9 @@
 """What a recipe selects for."""
 
-from datasel_assets.indicators.text.dsir import DsirSpec
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.registry.aims import targets_of
 from datasel_assets.specs.blend import BlendSpec
+from datasel_assets.specs.recipe import RecipeSpec
+from datasel_assets.specs.score import DsirSpec
 
 SCORES = {
     "near_code": DsirSpec(how="dsir", target="code"),

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from datasel_assets.samplers import ArrayVectors, Candidates
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates
 from datasel_assets.samplers.candidates import Tags
 from datasel_assets.samplers.greedy.objectives.similarity import Dense
 

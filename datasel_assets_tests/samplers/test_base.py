@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, SamplerModule, Tags
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import SAMPLERS, Candidates, SamplerModule, Tags
 from datasel_assets.schema import StrictModel
 
 PARTS = {

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from datasel_assets.samplers import ArrayVectors, Candidates
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates
 from datasel_assets.samplers import best_of_clusters as laser
 from datasel_assets.samplers.best_of_clusters import Params, fine_clusters, principal, representatives, sample
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import ArrayVectors, SubsetVectors, best_per_query
+from datasel_assets.arrays.vectors import ArrayVectors, SubsetVectors
+from datasel_assets.samplers import best_per_query
 from datasel_assets.samplers.best_per_query import nearest_query, top_lists
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from datasel_assets.samplers import ArrayVectors, Candidates
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates
 from datasel_assets.samplers.candidates import Tags, usable_rows
 
 

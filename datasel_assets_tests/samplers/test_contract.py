@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.sparse import csr_array
 
-from datasel_assets.samplers import SAMPLERS, ArrayVectors, Candidates, keeps_prefix, requires
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import SAMPLERS, Candidates, keeps_prefix, requires
 from datasel_assets.samplers.base import Sample
 from datasel_assets.samplers.candidates import Tags
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import ArrayVectors, Candidates, kcenter
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates, kcenter
 from datasel_assets.samplers.kcenter import Params, sample
 
 

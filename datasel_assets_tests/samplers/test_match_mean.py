@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from datasel_assets.samplers import ArrayVectors, Candidates, match_mean, requires
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates, match_mean, requires
 from datasel_assets.samplers.match_mean import Params, sample
 
 

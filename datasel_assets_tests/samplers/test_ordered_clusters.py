@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.cluster import HDBSCAN
 
-from datasel_assets.samplers import ArrayVectors, Candidates, Sample, ordered_clusters
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates, Sample, ordered_clusters
 from datasel_assets_tests.clusters.test_density import blobs
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import ArrayVectors, Candidates, round_robin
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates, round_robin
 from datasel_assets.samplers.best_per_query import TopLists
 from datasel_assets.samplers.round_robin import Params, sample
 

@@ -3,16 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import (
-    ArrayVectors,
-    Candidates,
-    longest,
-    random,
-    ranks_all,
-    requires,
-    score_column,
-    stratify,
-)
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates, longest, random, ranks_all, requires, score_column, stratify
 from datasel_assets.samplers.quotas import group_weights, repetitions, take_turns, targets
 from datasel_assets.samplers.stratify import Params, sample
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasel_assets.samplers import ArrayVectors, Candidates, Tags, ranks_all, requires, thin_similarity
+from datasel_assets.arrays.vectors import ArrayVectors
+from datasel_assets.samplers import Candidates, Tags, ranks_all, requires, thin_similarity
 from datasel_assets.samplers.thin import Params, sample
 
 ANGLES = np.deg2rad(np.arange(6) * 10.0)

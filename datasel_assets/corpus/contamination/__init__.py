@@ -4,13 +4,7 @@ Tiers, the strongest first: ``exact`` (the whole item stands in the row), ``ngra
 n-grams does), ``embedding`` (a neighbour above a calibrated cosine; a list for review and no verdict).
 """
 
-from datasel_assets.corpus.contamination.index import (
-    CONTAMINATION_SCHEMA,
-    EvaluationIndex,
-    OverlapRules,
-    find_overlaps,
-    row_texts,
-)
+from datasel_assets.corpus.contamination.index import CONTAMINATION_SCHEMA, EvaluationIndex, find_overlaps, row_texts
 from datasel_assets.corpus.contamination.items import (
     EvaluationItem,
     ItemsRead,
@@ -31,6 +25,7 @@ from datasel_assets.corpus.contamination.report import (
     labelled_recall,
 )
 from datasel_assets.corpus.contamination.words import normalised_words
+from datasel_assets.specs.evaluation import OverlapRules
 
 __all__ = [
     "CONTAMINATION_SCHEMA",

@@ -1,1 +1,1 @@
-"""Files to conversations: raw files, corpus, targets, and rows that are there more than once."""
+"""Files to conversations: raw files, corpus, targets."""

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from datasel_assets.indicators.token_lists import RECORDS, TURNS, coverage
-from datasel_assets.indicators.tokens import CHOICES, SUBNET
 from datasel_assets.models.proxy_folder import kept_checkpoints
 from datasel_assets.models.shape import model_shape
 from datasel_assets.models.token_passes import token_columns
 from datasel_assets.specs.causal import CausalSpec
-from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.language_model import CHOICES, SUBNET, LanguageModelSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import StaleTableError
 from datasel_assets.storage.lines import arrow_schema

@@ -3,7 +3,7 @@
 Belongs here: which tables a file means. Does not belong here: the kinds (``indicators.declared``), the tables.
 """
 
-from datasel_assets.indicators.declared import kind_of
+from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables

@@ -19,10 +19,10 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.pool import read_pool, read_vectors
+from datasel_assets.tables.score_names import NEIGHBOURS as FAMILY
+from datasel_assets.tables.score_names import POOL_FAMILIES
 from datasel_assets.tables.scores.extremes import extreme_rows
 from datasel_assets.tables.scores.families import column_texts
-from datasel_assets.tables.scores.names import NEIGHBOURS as FAMILY
-from datasel_assets.tables.scores.names import POOL_FAMILIES
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import centroid_distances

@@ -14,15 +14,16 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.diagnostics import plots
-from datasel_assets.indicators.declared import KINDS, kind_of
-from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind, ScoreSpec
+from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
+from datasel_assets.indicators.score_kinds import KINDS, kind_of
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.score import ScoreSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.pool import read_pool, read_vectors
+from datasel_assets.tables.score_names import score_deps, score_inputs, score_key
 from datasel_assets.tables.scores.extremes import extreme_rows
-from datasel_assets.tables.scores.names import score_deps, score_inputs, score_key
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import centroid_distances

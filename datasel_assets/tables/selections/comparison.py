@@ -27,7 +27,7 @@ from datasel_assets.storage.atomic import write_text
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.inputs import input_versions
-from datasel_assets.tables.scores.names import score_deps, score_inputs
+from datasel_assets.tables.score_names import score_deps, score_inputs
 from datasel_assets.tables.selections.comparison_figures import (
     aim_measures,
     comparison_pool,

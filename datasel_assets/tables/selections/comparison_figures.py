@@ -15,7 +15,7 @@ from datasel_assets.diagnostics.measured import Figures, Measured, PoolFacts, me
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.pool import read_pool
-from datasel_assets.tables.scores.names import score_key
+from datasel_assets.tables.score_names import score_key
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs, target_key
 from datasel_assets.tables.warehouse import Warehouse
 

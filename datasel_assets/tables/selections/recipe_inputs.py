@@ -11,18 +11,19 @@ import polars as pl
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
+from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.recipes.drop_rules import FAILED
 from datasel_assets.recipes.inputs import Queries
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.registry.registry import Registry
-from datasel_assets.samplers import Tags, Vectors
+from datasel_assets.samplers import Tags
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage import shards
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.contamination.contamination import blocked_rows
 from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.pool import read_pool, read_vectors
-from datasel_assets.tables.scores.names import score_deps
+from datasel_assets.tables.score_names import score_deps
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_tags
 from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.base import parse
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs, candidate_pool, previous_rows, stored
 from datasel_assets.tables.warehouse import Warehouse
 

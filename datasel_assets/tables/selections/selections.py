@@ -14,15 +14,15 @@ from datasel_assets.diagnostics.pictures import selection_pictures
 from datasel_assets.recipes import report, verify
 from datasel_assets.recipes.inputs import category_column
 from datasel_assets.recipes.interpreter import Selection, run_recipe
-from datasel_assets.recipes.schema import RecipeSpec
 from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, TableInfo
 from datasel_assets.storage.release import Release, write_release
 from datasel_assets.tables.corpus.raw_corpus import licences
 from datasel_assets.tables.inputs import input_versions
-from datasel_assets.tables.scores.names import score_deps, score_inputs
+from datasel_assets.tables.score_names import score_deps, score_inputs
 from datasel_assets.tables.selections.recipe_inputs import (
     PoolInputs,
     candidate_pool,

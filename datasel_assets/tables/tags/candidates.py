@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from datasel_assets.corpus import phrases, tag_lists
 from datasel_assets.models.shape import model_shape
-from datasel_assets.models.tagger import TaggerSpec
+from datasel_assets.specs.tagger import TaggerSpec
 from datasel_assets.specs.tags import TagsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.row_table import RowTable, Wanted, Work

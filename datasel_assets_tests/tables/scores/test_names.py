@@ -5,7 +5,7 @@ import pytest
 
 from datasel_assets.settings import Settings
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables.scores.names import score_column, score_deps, score_inputs, score_key, score_tables
+from datasel_assets.tables.score_names import score_column, score_deps, score_inputs, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import write_yaml
 

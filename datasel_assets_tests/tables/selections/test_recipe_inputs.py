@@ -5,7 +5,7 @@ from functools import wraps
 import polars as pl
 import pytest
 
-from datasel_assets.recipes.schema import RecipeSpec
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.selections.recipe_inputs import (
     candidate_pool,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from datasel_assets.samplers.vectors import Vectors
+from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.schema import StrictModel
 
 ONE = 2.0**24

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from datasel_assets.recipes.schema.values import Count, PositiveShare, Share
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.specs.recipe.values import Count, PositiveShare, Share
 
 BUDGET_KINDS = ("rows", "fraction", "tokens", "response_tokens")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datasel_assets.samplers import ArrayVectors, SubsetVectors, Vectors
+from datasel_assets.arrays.vectors import ArrayVectors, SubsetVectors, Vectors
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from datasel_assets.tables.corpus.conversations import CORPUS
-from datasel_assets.tables.corpus.minhash import TEXT
+from datasel_assets.tables.duplicates.minhash import TEXT
 from datasel_assets.tables.shown import Rows, sample_table
 from datasel_assets.tables.table import Check
 from datasel_assets.tables.warehouse import Warehouse

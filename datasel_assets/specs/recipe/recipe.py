@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from datasel_assets.recipes.schema.budget import BudgetSpec
-from datasel_assets.recipes.schema.drop import DropRule
-from datasel_assets.recipes.schema.narrow import NarrowSpec, VoteSpec
-from datasel_assets.recipes.schema.select import OWN_GROUPS, SelectSpec
-from datasel_assets.recipes.schema.values import Share, score_name
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.blend import BlendSpec
+from datasel_assets.specs.recipe.budget import BudgetSpec
+from datasel_assets.specs.recipe.drop import DropRule
+from datasel_assets.specs.recipe.narrow import NarrowSpec, VoteSpec
+from datasel_assets.specs.recipe.select import OWN_GROUPS, SelectSpec
+from datasel_assets.specs.recipe.values import Share, score_name
 
 Format = Literal["messages", "alpaca", "sharegpt"]
 

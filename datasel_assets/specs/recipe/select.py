@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import model_serializer, model_validator
 
-from datasel_assets.recipes.schema.values import score_name
 from datasel_assets.samplers import SAMPLERS, requires, score_column
 from datasel_assets.samplers.stratify import split_params
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.specs.recipe.values import score_name
 
 OWN_GROUPS = ("source", "cluster")
 """Groups that every pool has; others are files in ``categories/``."""

@@ -19,12 +19,12 @@ from datasel_assets.storage.fingerprint import digest, digest_of_json
 from datasel_assets.storage.gather import gather
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.corpus.conversations import CORPUS
-from datasel_assets.tables.corpus.exact_duplicates import DUPLICATES
-from datasel_assets.tables.corpus.listed_pairs import CHECKS, shown_pairs, stay_checks
-from datasel_assets.tables.corpus.minhash import MINHASH, TEXT, minhash_table, pool_signatures
-from datasel_assets.tables.corpus.semantic_duplicates import semantic_duplicates_table
+from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES
+from datasel_assets.tables.duplicates.listed_pairs import CHECKS, shown_pairs, stay_checks
+from datasel_assets.tables.duplicates.minhash import MINHASH, TEXT, minhash_table, pool_signatures
+from datasel_assets.tables.duplicates.semantic_duplicates import semantic_duplicates_table
 from datasel_assets.tables.pool import read_pool
-from datasel_assets.tables.scores.names import score_deps, score_inputs
+from datasel_assets.tables.score_names import score_deps, score_inputs
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 

@@ -9,7 +9,7 @@ _REBIAS = np.float32(2.0**112)
 _KEEP = np.int32(-0x70000001)  # every bit but the three that sign extension smears under the sign
 
 
-def half_to_float(source: np.ndarray, out: np.ndarray) -> np.ndarray:
+def float16_to_float32(source: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Widen ``source`` into ``out`` exactly and return ``out``.
 
     A half has 1 + 5 + 10 bits (sign, exponent with bias 15, fraction), a float 1 + 8 + 23 (bias 127). Moving the bits

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from datasel_assets.recipes.schema import Needs, RecipeSpec
+from datasel_assets.specs.recipe import Needs, RecipeSpec
 
 PLAIN = {"paper": "baseline", "select": {"sampler": "random"}, "budget": {"fraction": 0.035}}
 AIMED = {"sampler": "round_robin", "representation": "crds_w", "target": "arithmetic"}

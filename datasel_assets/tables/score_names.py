@@ -5,7 +5,7 @@ Belongs here: names to keys. Does not: which names there are (``registry.score``
 
 from collections.abc import Iterable
 
-from datasel_assets.indicators.declared import KINDS
+from datasel_assets.indicators.score_kinds import KINDS
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.warehouse import Warehouse
 

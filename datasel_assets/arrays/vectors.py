@@ -1,7 +1,7 @@
 """Vectors of rows that are read in blocks, so that the pool need not fit in memory as float32.
 
 Belongs here: the protocol ``Vectors``, its in-memory implementations, and which rows have a direction. Not here: what
-is computed from vectors (``topk`` and the samplers), files.
+is computed from vectors, files.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from datasel_assets.samplers.half import half_to_float
+from datasel_assets.arrays.float16 import float16_to_float32
 
 BLOCK_ROWS = 4096
 """Rows per block where a sampler has no reason to prefer another number."""
@@ -134,7 +134,7 @@ def directed(norms: np.ndarray) -> np.ndarray:
 
 def _widen(source: np.ndarray, out: np.ndarray) -> np.ndarray:
     if source.dtype == np.float16:
-        return half_to_float(source, out)
+        return float16_to_float32(source, out)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, hence not usable
         np.copyto(out, source, casting="same_kind")
     return out

@@ -8,8 +8,8 @@ import pytest
 
 from datasel_assets.indicators.base import Keep
 from datasel_assets.indicators.blend import BlendError
-from datasel_assets.indicators.declared import KINDS, kind_of, score_name, targets_of
 from datasel_assets.indicators.score_kind import Given, PoolScore, ScoreKind
+from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name, targets_of
 
 EXAMPLES = {
     "blend": {"how": "sum", "inputs": [{"score": "text.words", "weight": 2}, {"score": "n_chars", "keep": "low"}]},

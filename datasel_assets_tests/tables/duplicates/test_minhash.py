@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasel_assets.corpus.minhash import MinHashSpec, signatures
+from datasel_assets.corpus.minhash import signatures
+from datasel_assets.specs.minhash import MinHashSpec
 from datasel_assets.tables import make, open_warehouse
-from datasel_assets.tables.corpus import minhash
+from datasel_assets.tables.duplicates import minhash
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import add_source, rows, small_pool, write_yaml

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from datasel_assets.recipes.schema.select import SelectSpec
-from datasel_assets.recipes.schema.values import Count, PositiveShare
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.recipe.select import SelectSpec
+from datasel_assets.specs.recipe.values import Count, PositiveShare
 
 
 class TakeSpec(StrictModel, frozen=True):

@@ -1,11 +1,11 @@
-"""Reasons to keep a row out of the selection. Not here: which rows a reason fits (``screen``)."""
+"""Reasons to keep a row out of the selection. Not here: which rows a reason fits (``recipes.drop_rules``)."""
 
 from typing import Literal, get_args
 
 from pydantic import model_validator
 
-from datasel_assets.recipes.schema.values import ScoreColumn, ScoreName, Share
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.specs.recipe.values import ScoreColumn, ScoreName, Share
 
 BOUNDS = ("below", "above", "below_quantile", "above_quantile")
 

@@ -10,8 +10,8 @@ from datasel_assets.specs.duplicates import SemanticSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.corpus.conversations import CORPUS
-from datasel_assets.tables.corpus.exact_duplicates import DUPLICATES
-from datasel_assets.tables.corpus.listed_pairs import CHECKS, shown_pairs, stay_checks
+from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES
+from datasel_assets.tables.duplicates.listed_pairs import CHECKS, shown_pairs, stay_checks
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Built, Kind, Step, Table

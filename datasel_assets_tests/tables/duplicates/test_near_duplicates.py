@@ -9,7 +9,7 @@ import pytest
 
 from datasel_assets.registry.base import RegistryError, parse
 from datasel_assets.specs.duplicates import DuplicatesSpec
-from datasel_assets.tables.corpus.near_duplicates import duplicate_tables
+from datasel_assets.tables.duplicates.near_duplicates import duplicate_tables
 from datasel_assets.tables.graph import all_tables, refuse_circles
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, changed_copy, copy_of

@@ -1,0 +1,1 @@
+"""Tables of rows that repeat others: exact, near and semantic duplicates."""

@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print a line for each file; return 1 where one cannot be used."""
     from datasel_assets.models.resolve import find_model
     from datasel_assets.registry.load import load_registry
+    from datasel_assets.storage.given_vectors import files_of
     from datasel_assets.storage.readers import locate
 
     registry = load_registry(settings.data)
@@ -48,6 +49,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 notes.append(
                     f"{len(found)} {'address' if len(found) == 1 else 'addresses'}" if found else "written out"
                 )
+            if folder == "representations" and (brought := registry.representations[stem].brought):
+                vectors = files_of(str(brought.table), brought.key, settings.data)
+                notes.append(f"{len(vectors)} {'file' if len(vectors) == 1 else 'files'} of vectors")
             for model, revision in _models(registry, folder, stem):
                 notes.append(f"{model} ({find(model, revision, base=settings.data)})")
         except (ValueError, OSError) as error:

@@ -1,6 +1,9 @@
 """Single rows of a large table, by their positions.
 
 Belongs here: reading a few rows without the others. Does not belong here: which rows are wanted.
+
+A filter in a lazy scan does not do: what it returns keeps the texts of all rows in memory, because the rows that are
+kept point into the same buffers.
 """
 
 from collections.abc import Sequence

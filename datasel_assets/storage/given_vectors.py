@@ -5,11 +5,11 @@ a key means (``tables.vectors.given``).
 """
 
 import glob
-import hashlib
 import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasel_assets.raw_rows import SourceError
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.readers.digests import Digests
+from datasel_assets.storage.sorted_ids import positions
 
 BATCH_ROWS = 8192
 
@@ -35,7 +38,7 @@ class GivenVectors:
     keys: pl.Series
     vectors: np.ndarray
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """Return the power of two that brings the largest finite number of all vectors to between 512 and 1024.
 
@@ -49,12 +52,10 @@ class GivenVectors:
 
     def of(self, wanted: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors (m, d) of ``wanted`` keys, and which keys (m,) have none; theirs are all zero."""
-        place = np.asarray(self.keys.search_sorted(wanted.fill_null("")), np.int64).ravel()
-        place[place == len(self.keys)] = 0
-        known = self.keys.gather(place).eq_missing(wanted) if len(self.keys) else pl.Series([False] * len(wanted))
-        missing = ~known.to_numpy()
+        places = positions(wanted, self.keys)
+        missing = places < 0
         vectors = np.zeros((len(wanted), self.vectors.shape[1]), np.float32)
-        vectors[~missing] = self.vectors[place[~missing]]
+        vectors[~missing] = self.vectors[places[~missing]]
         return vectors, missing
 
 
@@ -79,14 +80,17 @@ def files_of(table: str, key: str, base: Path) -> list[Path]:
     return found
 
 
-def identity(files: list[Path]) -> str:
-    """Return a hash of the content of files."""
-    state = hashlib.blake2b(digest_size=16)
-    for path in files:
-        with path.open("rb") as handle:
-            while block := handle.read(1 << 22):
-                state.update(block)
-    return state.hexdigest()
+def identity(files: list[Path], memory: Path) -> str:
+    """Return a hash of the content of files; one that was not touched since the last time is not read again.
+
+    Args:
+        files: from :func:`files_of`.
+        memory: file in which hashes are remembered.
+    """
+    digests = Digests(memory)
+    found = [digests.of(path, path.stat()) for path in files]
+    digests.save()
+    return digest(found)
 
 
 def read_vectors(table: str, column: str, key: str, base: Path, scratch: Path) -> GivenVectors:
@@ -105,13 +109,12 @@ def read_vectors(table: str, column: str, key: str, base: Path, scratch: Path) -
     files = files_of(table, key, base)
     if files[0].suffix == ".npy":
         return _sorted(*_of_numpy(files[0], files[1]), files[0])
-    batches = _of_lance(Path(base / table), column, key) if ".lance" in table else _of_parquet(files, column, key)
     keys: list[pl.Series] = []
     # The file has no name: it is gone when the array is, also after a crash.
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=scratch) as spool:
         width = 0
-        for found, vectors in batches:
+        for found, vectors in _batches(files, table, column, key, base):
             if width and vectors.shape[1] != width:
                 raise SourceError(f"{table}: vectors of {width} and of {vectors.shape[1]} numbers")
             width = vectors.shape[1]
@@ -134,8 +137,15 @@ def width_of(table: str, column: str, key: str, base: Path) -> int:
     files = files_of(table, key, base)
     if files[0].suffix == ".npy":
         return _of_numpy(files[0], files[1])[1].shape[1]
-    batches = _of_lance(Path(base / table), column, key) if ".lance" in table else _of_parquet(files, column, key)
-    return next((vectors.shape[1] for _, vectors in batches), 0)
+    return next((vectors.shape[1] for _, vectors in _batches(files, table, column, key, base)), 0)
+
+
+def _batches(
+    files: list[Path], table: str, column: str, key: str, base: Path
+) -> Iterator[tuple[pl.Series, np.ndarray]]:
+    if Path(table).suffix == ".lance":
+        return _of_lance(base / table, column, key)
+    return _of_parquet(files, column, key)
 
 
 def _sorted(keys: pl.Series, vectors: np.ndarray, path: Path) -> GivenVectors:

@@ -27,8 +27,8 @@ from datasel_assets.storage.parts import (
     Part,
     Publication,
     as_text,
+    parts_of,
     read_manifest,
-    read_parts,
     remove_parts,
 )
 
@@ -150,7 +150,8 @@ class Lake:
     def info(self, key: Key) -> TableInfo | None:
         """Return the footer of a table or set of arrays, or None when it was never published."""
         path = self._folder(key)
-        footer, parts = read_manifest(path), read_parts(path)
+        footer = read_manifest(path)
+        parts = parts_of(path, footer)
         if footer is None:
             path, footer, parts = self._single(key)
         if path is None:

@@ -7,6 +7,7 @@ Does not belong here: where tables lie and how they are read (``lake``).
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ class Publication:
             with suppress(OSError):
                 self._writer.close()
             self._temporary.unlink(missing_ok=True)
-        for path in self._own:
+        # Another process may have published the same content meanwhile.
+        for path in {*self._own} - {part.path for part in parts_of(self._folder, read_manifest(self._folder))}:
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self._folder.rmdir()  # where it holds nothing
@@ -196,14 +198,13 @@ class Publication:
         remove_parts(self._folder)
 
     def _publish_parts(self, footer: Mapping[str, Any]) -> None:
-        manifest = self._folder / MANIFEST
-        before = {part.path for part in read_parts(self._folder)} if manifest.is_file() else set()
+        before = {part.path for part in parts_of(self._folder, read_manifest(self._folder))}
         listed = [
             {"file": p.path.name, "rows": p.rows, "bytes": p.path.stat().st_size, "ids": p.ids, "made_of": p.made_of}
             for p in self._parts
         ]
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_json(manifest, {**footer, "parts": listed})
+        write_json(self._folder / MANIFEST, {**footer, "parts": listed})
         self._own = []
         self._single.unlink(missing_ok=True)
         # A reader that opened the manifest a moment ago still finds the parts of the version before.
@@ -221,9 +222,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def read_parts(folder: Path) -> list[Part]:
-    """Return the parts that the manifest of a folder names, in order."""
-    manifest = read_manifest(folder)
+def parts_of(folder: Path, manifest: Mapping[str, Any] | None) -> list[Part]:
+    """Return the parts that the manifest of a folder names, in order; without one there are none."""
     listed = manifest["parts"] if manifest else []
     return [Part(folder / p["file"], p["rows"], p["ids"], p["made_of"]) for p in listed]
 
@@ -241,9 +241,7 @@ def remove_parts(folder: Path) -> None:
     """Remove a table in parts; the manifest goes first, so that nobody sees half of it."""
     if folder.is_dir():
         (folder / MANIFEST).unlink(missing_ok=True)
-        for path in folder.glob("*.parquet"):
-            path.unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def as_text(footer: Mapping[str, Any]) -> str:

@@ -11,13 +11,15 @@ import polars as pl
 def positions(wanted: pl.Series, ids: pl.Series) -> np.ndarray:
     """Return where each of the ``wanted`` stands among sorted, distinct ``ids``: int64 (n,), -1 where it does not.
 
+    A missing id (null) stands nowhere.
+
     >>> positions(pl.Series(["b", "x"]), pl.Series(["a", "b", "c"]))
     array([ 1, -1])
     """
     if ids.is_empty():
         return np.full(len(wanted), -1, np.int64)
     places = _places(wanted, ids)
-    return places.set(ids.gather(places) != wanted, -1).to_numpy()
+    return places.set(ids.gather(places).ne_missing(wanted), -1).to_numpy()
 
 
 def among(wanted: pl.Series, ids: pl.Series) -> pl.Series:

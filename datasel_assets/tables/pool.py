@@ -4,7 +4,6 @@ Belongs here: joining tables by row id. Does not belong here: where a score lies
 chosen.
 """
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,13 +13,11 @@ import polars as pl
 from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.recipes.inputs import category_column
 from datasel_assets.storage.lake import MissingTableError
+from datasel_assets.storage.scratch import scratch_array
 from datasel_assets.storage.sorted_ids import positions
 from datasel_assets.storage.vectors import vector_block
 from datasel_assets.tables.score_names import score_column, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
-
-MAPPED_BYTES = 2 << 30
-"""Vectors larger than this are kept in a temporary file and paged in by the kernel."""
 
 LIGHT_COLUMNS = ("row_id", "source", "n_turns", "n_chars", "n_tokens", "n_response_tokens")
 
@@ -30,7 +27,7 @@ class PoolVectors:
     """Vectors of one representation, aligned with the rows of a pool.
 
     Attributes:
-        vectors: n rows of float16, in memory or, above ``MAPPED_BYTES``, in a nameless temporary file.
+        vectors: n rows of float16, in memory or, above ``scratch.MAPPED_BYTES``, in a nameless temporary file.
         missing: (n,) True where a pool row has no vector or a zero vector.
     """
 
@@ -111,7 +108,8 @@ def read_vectors(warehouse: Warehouse, representation: str, pool: pl.DataFrame) 
     keys = [key for key in keys if lake.info(key)]
     if not keys:
         raise MissingTableError(f"no source has vectors of {representation}: materialise its representations first")
-    matrix = _matrix(warehouse, pool.height, int(lake.require(keys[0]).meta["dim"]))
+    shape = (pool.height, int(lake.require(keys[0]).meta["dim"]))
+    matrix = scratch_array(warehouse.settings.warehouse, shape, np.float16)
     missing = np.ones(pool.height, dtype=bool)
     order = pool["row_id"].arg_sort()
     ids = pool["row_id"].gather(order)
@@ -125,11 +123,3 @@ def read_vectors(warehouse: Warehouse, representation: str, pool: pl.DataFrame) 
             matrix[rows] = vector_block(batch.column(1), np.float16)[usable]
             missing[rows] = False
     return PoolVectors(ArrayVectors(matrix), missing)
-
-
-def _matrix(warehouse: Warehouse, n: int, dim: int) -> np.ndarray:
-    if 2 * n * dim <= MAPPED_BYTES:
-        return np.zeros((n, dim), dtype=np.float16)
-    # The file has no name: it is gone when the array is, also after a crash.
-    with tempfile.TemporaryFile(dir=warehouse.settings.warehouse) as file:
-        return np.memmap(file, dtype=np.float16, mode="w+", shape=(n, dim))

@@ -27,11 +27,11 @@ from datasel_assets.storage.rows import Computed, Plan, merged, plan_rows, store
 from datasel_assets.storage.shards import FAILED, failures
 from datasel_assets.storage.sorted_ids import among, positions
 from datasel_assets.tables.row_units import TooManyFailuresError, added, carry_out
-from datasel_assets.tables.table import Built, Check, Step, Table, Update
+from datasel_assets.tables.table import Built, Check, Step, Table, Update, key_of
 from datasel_assets.tables.warehouse import Warehouse
 
 FAILED_SHARE = 0.05
-"""A table of which more rows (and more than one) could not be computed is not published."""
+"""How many rows of a table may fail, where the table says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ class RowTable:
             process for the same arguments. At the top of a module.
         unit_rows: a killed step loses at most this many rows of work.
         lines: a second table that ``compute`` fills too, published just before this one.
+        failed_share: the table is not published when a larger share of its rows (and more than one) failed; 0: none
+            may fail, for the few rows of a table that somebody wrote by hand.
         facts: what the page shows besides, from the published table.
         verify: outcomes of the checks.
     """
@@ -94,6 +96,7 @@ class RowTable:
     load: Callable[..., Any] | None = None
     unit_rows: int = 8192
     lines: Lines | None = None
+    failed_share: float = FAILED_SHARE
     facts: Callable[[Step, Update], Mapping[str, Any]] = lambda step, update: {}
     verify: Callable[[Step, Update], Mapping[str, Check]] = lambda step, update: {}
 
@@ -102,22 +105,18 @@ class RowTable:
 
         def expect(warehouse: Warehouse, source: str | None) -> Expected:
             wanted = self.wants(warehouse, source)
-            info = warehouse.lake.info(self._of(self.rows_of, source))
+            info = warehouse.lake.info(key_of(self.rows_of, source))
             inputs = {"rows": info.meta["ids"] if info else "missing", **wanted.inputs}
             if self.lines is not None:
                 # Without its lines the table is not whole.
-                inputs["turns"] = "yes" if warehouse.lake.info(self._of(self.lines.key, source)) else "no"
-            return Expected(self._of(key, source), wanted.fingerprint, inputs)
+                inputs["turns"] = "yes" if warehouse.lake.info(key_of(self.lines.key, source)) else "no"
+            return Expected(key_of(key, source), wanted.fingerprint, inputs)
 
         def build(step: Step) -> Built:
             update = update_rows(step, self)
             return Built.of(update, self.facts(step, update), self.verify(step, update))
 
         return Table(key=key, expect=expect, build=build, **description)
-
-    @staticmethod
-    def _of(key: Key, source: str | None) -> Key:
-        return (*key, source) if source else key
 
 
 @dataclass(frozen=True)
@@ -137,18 +136,18 @@ def update_rows(step: Step, table: RowTable, mapper: ShardMapper | None = None) 
 
     Raises:
         ValueError: the upstream ids repeat, or ``compute`` returned other rows or columns than it was asked for.
-        TooManyFailuresError: more rows failed than ``FAILED_SHARE`` allows; the stored table stays as it was.
+        TooManyFailuresError: more rows failed than the table allows; the stored table stays as it was.
     """
     lake, expected = step.warehouse.lake, step.expected
-    upstream = lake.require(table._of(table.rows_of, step.source))
+    upstream = lake.require(key_of(table.rows_of, step.source))
     work, wanted = table.work(step), table.wants(step.warehouse, step.source)
     columns = work.schema.names[1:]
     versions = wanted.versions or dict.fromkeys(columns, expected.fingerprint)
-    lines = table.lines and table.lines.at(table._of(table.lines.key, step.source))
+    lines = table.lines and table.lines.at(key_of(table.lines.key, step.source))
     info = lake.info(expected.key)
     stored = stored_ids(lake, info)
     kept = _kept(lake, info, versions, lines, upstream)
-    may_fail = max(1, int(FAILED_SHARE * upstream.rows))
+    may_fail = max(1, int(table.failed_share * upstream.rows)) if table.failed_share else 0
     parts = [
         _PartWork(part, plan, _units(step, table, work, versions, part, plan, lines, may_fail))
         for part in upstream.parts

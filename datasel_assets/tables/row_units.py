@@ -7,7 +7,6 @@ Belongs here: what a worker does, and that one bad row costs one row. Does not b
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +140,17 @@ def read_rows(
     return rows.drop(FAILED), failed
 
 
-@lru_cache(maxsize=1)
+_held: dict[tuple[str, str, str, str], Any] = {}
+"""What the running table has loaded: one thing at most, because it may be a model."""
+
+
 def _loaded(load: str, data: str, device: str, arguments: str) -> Any:
-    """Load what a table needs once per process; the next table frees it."""
-    return function_at(load)(open_warehouse(data, device), **json.loads(arguments))
+    """Load what a table needs once per process; what another one needed is let go before, not after."""
+    wanted = (load, data, device, arguments)
+    if wanted not in _held:
+        _held.clear()
+        _held[wanted] = function_at(load)(open_warehouse(data, device), **json.loads(arguments))
+    return _held[wanted]
 
 
 def _compute(

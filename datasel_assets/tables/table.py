@@ -130,6 +130,11 @@ class Kind:
     state: tuple[str, ...] = ()
 
 
+def key_of(key: Key, source: str | None) -> Key:
+    """Return the key of the table of one source; of a table that has no sources its own."""
+    return (*key, source) if source else key
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """One table in all, or one per source.
@@ -188,8 +193,7 @@ class Table:
 
     def table_key(self, source: str | None) -> Key:
         """Return the key of its table in the lake; says nothing about whether it exists."""
-        key = self.stored_as or self.key
-        return (*key, source) if source else key
+        return key_of(self.stored_as or self.key, source)
 
     def is_current(self, warehouse: Warehouse, source: str | None) -> bool:
         """Tell whether the table is what it would be if it were made now."""

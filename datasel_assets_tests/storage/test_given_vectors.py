@@ -1,5 +1,6 @@
 """Vectors that users bring, by key: Parquet, NumPy and Lance read alike, and what is wrong is named."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from datasel_assets.raw_rows import SourceError
-from datasel_assets.storage.given_vectors import read_vectors
+from datasel_assets.storage.given_vectors import files_of, identity, read_vectors
+from datasel_assets.storage.readers import digests
 
 KEYS = ["c", "a", "b"]
 VECTORS = np.array([[3.0, 30.0], [1.0, 10.0], [2.0, 20.0]], np.float32)
@@ -63,6 +65,21 @@ def test_a_pattern_of_files_is_one_table(tmp_path: Path):
     parquet(tmp_path, KEYS[:1], VECTORS[:1].tolist(), name="v-0.parquet")
     parquet(tmp_path, KEYS[1:], VECTORS[1:].tolist(), name="v-1.parquet")
     assert len(read(tmp_path, "v-*.parquet").keys) == 3
+
+
+def test_a_table_that_was_not_touched_is_not_read_again_to_tell_whether_it_changed(tmp_path: Path, monkeypatch):
+    def told() -> str:
+        return identity(files_of(name, "key", tmp_path), tmp_path / "memory.json")
+
+    name = parquet(tmp_path)
+    path = tmp_path / name
+    os.utime(path, (0, 0))
+    first = told()
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "_hash", lambda file: pytest.fail("it was read again"))
+        assert told() == first
+    parquet(tmp_path, vectors=(VECTORS + 1).tolist())
+    assert told() != first
 
 
 def test_one_power_of_two_scales_all_vectors(tmp_path: Path):

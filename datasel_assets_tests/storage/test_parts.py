@@ -86,6 +86,17 @@ def test_a_stream_that_breaks_leaves_the_table_as_it_was(lake: Lake):
     assert not list(lake.root.rglob("*.tmp"))
 
 
+def test_a_writer_that_breaks_leaves_the_parts_that_another_one_published_meanwhile(lake: Lake):
+    def broken():
+        yield rows(9)
+        write(lake, rows(9))  # another process makes the same table, and is first
+        raise ValueError("torn")
+
+    with pytest.raises(ValueError, match="torn"):
+        lake.write(Expected(KEY, "f"), broken(), schema=SCHEMA)
+    assert lake.scan(KEY).collect()["n"].to_list() == list(range(9))
+
+
 def test_between_the_two_publications_of_a_growing_table_the_new_one_counts(lake: Lake):
     write(lake, rows(3), fingerprint="old")
     single = lake.path(KEY).read_bytes()

@@ -28,3 +28,7 @@ def test_nothing_is_among_no_ids(wanted: list[str]):
     asked, none = pl.Series("id", wanted, dtype=pl.String), pl.Series("id", [], dtype=pl.String)
     assert positions(asked, none).tolist() == [-1] * len(wanted)
     assert among(asked, none).to_list() == [False] * len(wanted)
+
+
+def test_a_missing_id_stands_nowhere():
+    assert positions(pl.Series(["a", None]), pl.Series(["a", "b"])).tolist() == [0, -1]

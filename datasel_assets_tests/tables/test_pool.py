@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from datasel_assets.settings import Settings
+from datasel_assets.storage import scratch
 from datasel_assets.storage.lake import Expected, MissingTableError
 from datasel_assets.storage.vectors import vector_type
-from datasel_assets.tables import pool as pools
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import write_yaml
@@ -98,7 +98,7 @@ def test_a_row_of_a_source_without_vectors_is_missing(warehouse: Warehouse):
 def test_vectors_that_do_not_fit_into_memory_lie_in_a_file(vectors: Warehouse, monkeypatch: pytest.MonkeyPatch):
     pool = read_pool(vectors)
     in_memory = read_vectors(vectors, "r", pool)
-    monkeypatch.setattr(pools, "MAPPED_BYTES", 0)
+    monkeypatch.setattr(scratch, "MAPPED_BYTES", 0)
     on_disk = read_vectors(vectors, "r", pool)
     rows = np.arange(pool.height)
     np.testing.assert_array_equal(on_disk.vectors.take(rows), in_memory.vectors.take(rows))

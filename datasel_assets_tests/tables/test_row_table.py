@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.storage.lake import Lake
+from datasel_assets.tables import row_units
 from datasel_assets.tables.making import make
 from datasel_assets.tables.row_table import FAILED_SHARE
 from datasel_assets.tables.row_units import TooManyFailuresError, WholeTableError
@@ -328,6 +329,24 @@ def test_too_many_failures_fail_the_table_and_replace_nothing(toy: Toy, monkeypa
     with pytest.raises(TooManyFailuresError, match=r"6 of 100 rows.*ValueError: odd"):
         toy.update(MANY, {"x": "2", "y": "2"})
     assert toy.bytes() == before
+
+
+def test_a_table_whose_rows_were_written_by_hand_may_allow_no_failure_at_all(toy: Toy, monkeypatch):
+    ask(monkeypatch, failing={"007": ValueError("odd")})
+    with pytest.raises(TooManyFailuresError, match=r"1 of 100 rows.*ValueError: odd"):
+        toy.update(MANY, V1, failed_share=0)
+    assert toy.lake.info(KEY) is None
+
+
+def test_what_was_loaded_for_another_table_is_let_go_before_the_next_is_loaded(toy: Toy, monkeypatch):
+    held: list[int] = []
+    load = toys.load
+    monkeypatch.setattr(
+        toys, "load", lambda *args, **kwargs: held.append(len(row_units._held)) or load(*args, **kwargs)
+    )
+    toy.update(["a"], {"x": f"of {toy.warehouse.settings.data}"})
+    toy.update(["a"], {"x": f"of {toy.warehouse.settings.data} again"})
+    assert held == [0, 0]
 
 
 def test_failures_of_several_units_count_together(toy: Toy, monkeypatch):

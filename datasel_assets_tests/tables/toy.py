@@ -14,7 +14,7 @@ from datasel_assets.storage.lake import Expected, Lake
 from datasel_assets.storage.lines import Lines, arrow_schema
 from datasel_assets.storage.rows import columns_fingerprint
 from datasel_assets.tables.making import LOG
-from datasel_assets.tables.row_table import RowTable, Wanted, Work
+from datasel_assets.tables.row_table import FAILED_SHARE, RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -102,6 +102,7 @@ class Toy:
         lines: Lines | None = None,
         unit_rows: int = 100,
         schema: pa.Schema | None = None,
+        failed_share: float = FAILED_SHARE,
         compute: Callable[..., Any] = compute,
     ) -> Table:
         """Return the table; ``whole``: all columns come and go together with this fingerprint."""
@@ -117,6 +118,7 @@ class Toy:
             load=load,
             unit_rows=unit_rows,
             lines=lines,
+            failed_share=failed_share,
         ).table(kind=TOYS, key=("toys",), description="", group="toys", reads=[("corpus",)])
 
     def above(self, versions: Mapping[str, str]) -> Table:

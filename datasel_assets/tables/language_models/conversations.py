@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.models.proxy_rows import Pool
-from datasel_assets.storage.places import rows_at
+from datasel_assets.storage.gather import gather
 from datasel_assets.tables.warehouse import Warehouse
 
 
@@ -24,4 +24,4 @@ def pool_conversations(warehouse: Warehouse) -> Pool:
 
 
 def _messages(files: list[Path], places: np.ndarray) -> pl.Series:
-    return pl.DataFrame(pl.from_arrow(rows_at(files, places, ["messages"])))["messages"]
+    return gather(files, ["messages"], places)["messages"]

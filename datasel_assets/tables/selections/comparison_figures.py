@@ -17,6 +17,7 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.score_names import score_key
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs, target_key
+from datasel_assets.tables.vectors.given import UNMATCHED
 from datasel_assets.tables.warehouse import Warehouse
 
 
@@ -71,7 +72,8 @@ def pool_facts(warehouse: Warehouse, pool: pl.DataFrame) -> PoolFacts:
     if clustered:
         vectors, missing = inputs.vectors(clustered)
         for target in registry.aims:
-            if warehouse.lake.info(target_key(registry, clustered, target)):  # one that failed must not stop the rest
+            known = warehouse.lake.info(target_key(registry, clustered, target))
+            if known and not known.meta.get(UNMATCHED):  # one that failed or lacks vectors must not stop the rest
                 examples = np.asarray(inputs.queries(clustered, target).vectors)
                 near[target_measure(target).name] = nearest_example(vectors, missing, examples)
     scores = [pool[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in known_quality(warehouse)]

@@ -13,10 +13,10 @@ from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key, Lake
 from datasel_assets.storage.vectors import vector_array, vector_block, vector_type
-from datasel_assets.tables.row_table import RowTable, Wanted, Work
+from datasel_assets.tables.row_table import FAILED_SHARE, RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import table_link
-from datasel_assets.tables.table import Check, Kind, Step, Table, Update
+from datasel_assets.tables.table import Check, Kind, Step, Table, Update, key_of
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def _table(kind: Kind, key: Key, rows_of: Key, variants: Sequence[EncoderSpec], 
         compute=encode,
         load=load_encoder,
         unit_rows=UNIT_ROWS,
+        failed_share=FAILED_SHARE if kind is EMBEDDINGS else 0,
         facts=partial(_facts, rows_of, spec),
         verify=_verify,
     ).table(
@@ -157,7 +158,7 @@ def _table(kind: Kind, key: Key, rows_of: Key, variants: Sequence[EncoderSpec], 
 def _wants(key: Key, variants: Sequence[EncoderSpec], warehouse: Warehouse, source: str | None) -> Wanted:
     fingerprint = encoder_fingerprint(warehouse, variants[0])
     shape = warehouse.shape(variants[0])
-    stored = warehouse.lake.info((*key, source) if source else key)
+    stored = warehouse.lake.info(key_of(key, source))
     wanted = sorted({layer for spec in variants for layer in shape.layers(spec)})
     if stored and stored.fingerprint == fingerprint and set(wanted) <= set(stored.meta["layers"]):
         wanted = stored.meta["layers"]

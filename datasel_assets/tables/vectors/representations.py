@@ -21,7 +21,7 @@ from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
 from datasel_assets.tables.vectors.embeddings import EncoderLayers
-from datasel_assets.tables.vectors.given import GivenLayers
+from datasel_assets.tables.vectors.given import UNMATCHED, GivenLayers
 from datasel_assets.tables.warehouse import Warehouse
 
 MOMENTS = Kind("representation_moments", per="source")
@@ -75,7 +75,19 @@ def read_basis(warehouse: Warehouse, name: str, spec: RepresentationSpec) -> mat
 def target_vectors(
     warehouse: Warehouse, name: str, spec: RepresentationSpec, target: str
 ) -> tuple[list[str], np.ndarray]:
-    """Return (row ids, (queries, dim) vectors) of a target in a representation; the fit never saw them."""
+    """Return (row ids, (queries, dim) vectors) of a target in a representation; the fit never saw them.
+
+    Raises:
+        ValueError: an example has no vector, because the user brought none.
+    """
+    key = layers_of(spec).target_key(target)
+    info = warehouse.lake.require(key)
+    if unmatched := info.meta.get(UNMATCHED):
+        assert spec.source is not None
+        raise ValueError(
+            f"{unmatched} of the {info.rows} examples of target {target!r} have no vector in {spec.source.table}, from "
+            f"which representation {name!r} takes its vectors: add theirs under their {spec.source.match}"
+        )
     return query_vectors(warehouse, name, spec, layers_of(spec).target_key(target))
 
 

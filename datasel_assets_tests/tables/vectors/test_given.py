@@ -9,6 +9,7 @@ import pytest
 from datasel_assets.registry.load import load_registry
 from datasel_assets.tables import Warehouse, make, open_warehouse
 from datasel_assets.tables.row_units import WholeTableError
+from datasel_assets.tables.selections.comparison_figures import comparison_pool, pool_facts
 from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets_tests.pools import small_pool, write_yaml
 
@@ -80,6 +81,21 @@ def test_a_row_without_a_vector_has_no_direction(data: Path):
         make(warehouse, "representations/mine", source, upstream=True)
     found = warehouse.lake.scan(("representations", "mine", table["source"][0])).collect()
     assert int(found["is_zero"].sum()) == 2
+
+
+def test_a_target_without_vectors_stops_the_recipe_that_selects_toward_it_and_nothing_else(data: Path):
+    warehouse = ingested(data)
+    table = bring(warehouse)
+    known = pl.concat(warehouse.lake.scan(("corpus", s)).select("content_hash") for s in SOURCES).collect()
+    pool_only = table.rename({"content_hash": "id"}).join(known.rename({"content_hash": "id"}), on="id", how="semi")
+    pool_only.write_parquet(data / "mine.parquet")
+    key = layers_of(warehouse.registry.representations["mine"]).target_key("adding")
+    assert all(check.passed for check in make(warehouse, "/".join(key)).built.checks.values())
+    with pytest.raises(ValueError, match=r"3 of the 3 examples of target 'adding' have no vector in mine\.parquet"):
+        make(warehouse, "selections/mine", upstream=True)
+    for source in SOURCES:
+        make(warehouse, "clusters/mine", source, upstream=True)
+    assert pool_facts(warehouse, comparison_pool(warehouse)).near == {}, "no figure of that target, and no error"
 
 
 def test_a_vector_that_is_not_finite_fails_its_row_alone(data: Path):

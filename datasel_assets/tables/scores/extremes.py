@@ -13,18 +13,20 @@ from datasel_assets.tables.warehouse import Warehouse
 EXCERPT_CHARS = 60
 
 
-def extreme_rows(warehouse: Warehouse, table: pl.DataFrame, keep: Mapping[str, str], source: str | None = None) -> Rows:
-    """Return a table with the lowest, the median and the highest row of each column, so that a number has a face.
+def extreme_rows(
+    warehouse: Warehouse, table: pl.DataFrame | pl.LazyFrame, keep: Mapping[str, str], source: str | None = None
+) -> Rows:
+    """Return a table with the lowest, the median and the highest row of each column: texts say what a number means.
 
     Args:
         warehouse: the opened data folder; texts are read from its corpus.
-        table: ``row_id`` and the columns.
+        table: ``row_id`` and the columns; of a lazy one, one column at a time is read.
         keep: column -> which of its values are kept.
         source: of the rows; None for those of the pool.
     """
-    picked = []
+    picked, table = [], table.lazy()
     for column, kept in keep.items():
-        known = table.select("row_id", score=pl.col(column)).drop_nulls().drop_nans().sort("score", "row_id")
+        known = table.select("row_id", score=pl.col(column)).drop_nulls().drop_nans().collect().sort("score", "row_id")
         places = {"lowest": 0, "median": known.height // 2, "highest": known.height - 1} if known.height else {}
         picked += [(column, kept, name, *known.row(place)) for name, place in places.items()]
     frame = pl.DataFrame(picked, schema=["score_name", "keep", "place", "row_id", "value"], orient="row")

@@ -4,7 +4,7 @@ Belongs here: versions and meanings of their columns, their checks, what their p
 Does not belong here: any family (a file each), and scores of one column (``declared``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,26 +69,50 @@ def within_bounds(scores: pl.DataFrame, indicators: Mapping[str, Indicator]) -> 
 
 def score_checks(step: Step, update: Update, indicators: Mapping[str, Indicator]) -> dict[str, Check]:
     """Return the checks of a published family table."""
-    table = step.warehouse.lake.scan(step.expected.key).collect()
-    outside = _outside(table, indicators)
+    info = step.warehouse.lake.require(step.expected.key)
+    outside = _outside(step.warehouse.lake.scan(step.expected.key), indicators)
     return {
-        "covers_corpus": Check(table.height == update.new + update.reused, {"rows": table.height}),
+        "covers_corpus": Check(info.rows == update.new + update.reused, {"rows": info.rows}),
         "within_bounds": Check(not outside, {"columns": len(indicators), **outside}),
     }
 
 
 def score_facts(step: Step, indicators: Mapping[str, Indicator]) -> dict[str, Any]:
     """Return what the page of a family shows: distributions, and rows that say what a number means."""
-    table = step.warehouse.lake.scan(step.expected.key).collect()
+    table = step.warehouse.lake.scan(step.expected.key)
     keep = {column: indicator.keep for indicator in indicators.values() for column in indicator.columns}
-    values = {column: table[column].to_numpy() for column in keep}
+    missing = table.select(pl.col(column).fill_null(np.nan).is_nan().mean() for column in keep).collect(
+        engine="streaming"
+    )
+    shares = [share or 0.0 for share in missing.row(0)]
     title = f"{step.expected.key[1]} scores of {step.source}"
     return {
-        "plot: distributions": picture(plots.score_grid(values, title), title),
-        "missing_share": round(float(np.mean([np.isnan(v).mean() for v in values.values()])) if table.height else 0, 4),
+        "plot: distributions": picture(plots.score_grid(ReadWhenAsked(table, list(keep)), title), title),
+        "missing_share": round(float(np.mean(shares)), 4),
         "rows": extreme_rows(step.warehouse, table, keep, step.source),
         "corpus": table_link("corpus"),
     }
+
+
+class ReadWhenAsked(Mapping[str, np.ndarray]):
+    """The columns of a stored table, each read when it is asked for.
+
+    A table of a million rows and a hundred scores need not lie in memory to be drawn column by column.
+    """
+
+    def __init__(self, table: pl.LazyFrame, columns: Sequence[str]) -> None:
+        self._table, self._columns = table, columns
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        if column not in self._columns:
+            raise KeyError(column)
+        return self._table.select(column).collect()[column].to_numpy()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
 
 
 def turn_table(key: Key, indicators: Mapping[str, Indicator]) -> Lines:
@@ -108,16 +132,15 @@ def turn_facts(step: Step) -> dict[str, Any]:
     return {"turns_scored": info.rows, "turns": FilePath(info.path)}
 
 
-def _outside(scores: pl.DataFrame, indicators: Mapping[str, Indicator]) -> dict[str, int]:
+def _outside(scores: pl.DataFrame | pl.LazyFrame, indicators: Mapping[str, Indicator]) -> dict[str, int]:
     """Return the columns with values out of bounds (up to float32 rounding), and how many."""
-    found = {}
+    scores = scores.lazy()
+    there, counts = set(scores.collect_schema().names()), {}
     for indicator in indicators.values():
         low, high = indicator.bounds
         slack = 1e-4 * max(1.0, abs(low or 0.0), abs(high or 0.0))
         low, high = -np.inf if low is None else low - slack, np.inf if high is None else high + slack
-        for column in set(indicator.columns) & set(scores.columns):
-            values = scores[column].drop_nulls().drop_nans()
-            wrong = values.len() - int(values.is_between(low, high).sum())
-            if wrong:
-                found[column] = wrong
-    return found
+        for value in map(pl.col, filter(there.__contains__, indicator.columns)):
+            counts[value.meta.output_name()] = (value.is_not_nan() & ~value.is_between(low, high)).sum()
+    found = scores.select(**counts).collect(engine="streaming").row(0, named=True) if counts else {}
+    return {column: rows for column, rows in found.items() if rows}

@@ -3,7 +3,8 @@
 Rows are conversations of a pool (development datasets needed), model all-MiniLM-L6-v2, at most 256 tokens, mean of
 the last layer. Each implementation runs in a process of its own, warmed up on 64 rows; implementations take turns
 ``--repeats`` times and the fastest turn counts, because other load on the machine only ever adds time. ``objective``
-is the mean cosine to the float32 vectors of sentence-transformers. ``floor`` multiplies as many tokens through
+is the mean cosine to the float32 vectors of sentence-transformers. ``--other`` names an interpreter with its compiled
+back-ends (see ``encode_backends``), which then take turns with the rest. ``floor`` multiplies as many tokens through
 matrices of the model's shapes in bfloat16 and does nothing else; ``of_floor`` is the share of its speed.
 """
 
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,28 @@ def sentence_transformers(n: int, pool: str, out: str) -> dict[str, Any]:
     return asdict(cost)
 
 
+def compiled(n: int, pool: str, python: str, folder: str) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Prepare the compiled back-ends of sentence-transformers in ``folder``; return what encodes, by name."""
+    import json
+
+    from benchmarks.encode_backends import BACKENDS
+    from datasel_assets.models.render import plain
+    from datasel_assets.models.resolve import resolve_model
+    from datasel_assets.specs.encoder import DEFAULT_MODEL
+
+    texts, exported = str(Path(folder, "texts.json")), str(Path(folder, "exported"))
+    Path(texts).write_text(json.dumps([plain(messages) for messages in conversations(n, pool)]), encoding="utf-8")
+    common = {"folder": exported, "texts": texts, "max_tokens": MAX_TOKENS, "python": python}
+    isolated("benchmarks.encode_backends:export", model=str(resolve_model(DEFAULT_MODEL).path), **common)
+
+    def encode(name: str) -> dict[str, Any]:
+        out = str(Path(folder, f"{name}.npy"))
+        cost = isolated("benchmarks.encode_backends:encode", name=name, out=out, **common)
+        return {**cost, "dtype": "int8" if name.endswith("int8") else "float32"}
+
+    return {name: partial(encode, name) for name in BACKENDS}
+
+
 def floor(tokens: int) -> dict[str, Any]:
     """Multiply ``tokens`` rows through the matrices of the model, each thread alone or all together, whichever wins."""
     import torch
@@ -141,6 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--pool", default="alpaca_52k", choices=sorted(POOLS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--other", metavar="PYTHON", help="an interpreter with sentence-transformers[onnx,openvino]")
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
     n, pool = arguments.n, arguments.pool
@@ -162,6 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             ),
             "floor": lambda: isolated("benchmarks.encode:floor", tokens=best["datasel"]["tokens"]),
         }
+        others = compiled(n, pool, arguments.other, folder) if arguments.other else {}
+        runs |= others
         for _ in range(arguments.repeats):
             for name, run in runs.items():
                 result = run()
@@ -173,6 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "datasel float32": _cosine(np.load(files["float32"]), reference),
             "datasel int8": _cosine(np.load(files["int8"]), reference),
             "sentence-transformers": 1.0,
+            **{name: _cosine(np.load(Path(folder, f"{name}.npy")), reference) for name in others},
         }
     tokens = best["datasel"]["tokens"]
     floor_rate = best["floor"]["tokens"] / best["floor"]["wall_s"]

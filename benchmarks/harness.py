@@ -105,10 +105,13 @@ def high_water_mb() -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def isolated(function: str, *, limit_s: float | None = None, **arguments: Any) -> dict[str, Any]:
+def isolated(
+    function: str, *, limit_s: float | None = None, python: str = sys.executable, **arguments: Any
+) -> dict[str, Any]:
     """Call ``package.module:function(**arguments)`` in a fresh process and return its JSON-able dict.
 
-    A fresh process gives every implementation the same cold caches and its own peak memory.
+    A fresh process gives every implementation the same cold caches and its own peak memory. ``python`` is another
+    interpreter for opponents whose packages do not go together with ours.
 
     Raises:
         subprocess.TimeoutExpired: it ran for ``limit_s`` seconds, and was stopped.
@@ -122,7 +125,7 @@ def isolated(function: str, *, limit_s: float | None = None, **arguments: Any) -
     )
     argument = json.dumps({"module": module, "name": name, "arguments": arguments})
     done = subprocess.run(
-        [sys.executable, "-c", code, argument],
+        [python, "-c", code, argument],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

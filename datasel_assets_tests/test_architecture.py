@@ -64,7 +64,6 @@ CLOCKS = {"time", "datetime"}
 
 ASKED_LATE = {
     ("tables/inputs.py", "tables/graph.py"): "which kinds of tables there are is asked by tables that are among them",
-    ("tables/making.py", "tables/graph.py"): "a table that is named by a string is looked for among all",
     ("tables/selections/recipe_inputs.py", "tables/graph.py"): "what a recipe reads is made by the tables there are",
 }
 """Imports inside a function that close a circle, each with the reason why it is not opened."""

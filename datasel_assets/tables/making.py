@@ -17,6 +17,7 @@ from typing import Any
 
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.planning import upstream_of
 from datasel_assets.tables.shown import from_json, to_json
 from datasel_assets.tables.table import Built, Check, Step, Table
@@ -62,8 +63,6 @@ def make(
         KeyError: there is no table of this name.
         ValueError: a source is missing or superfluous.
     """
-    from datasel_assets.tables.graph import all_tables
-
     if isinstance(table, str):
         table = named(warehouse, table)
     if table.per_source != (source is not None):
@@ -81,8 +80,6 @@ def named(warehouse: Warehouse, name: str) -> Table:
     Raises:
         KeyError: there is none; names those that come near.
     """
-    from datasel_assets.tables.graph import all_tables
-
     tables = {table.name: table for table in all_tables(warehouse.registry)}
     if name not in tables:
         near = ", ".join(sorted(other for other in tables if other.split("/")[0] == name.split("/")[0])) or "none"

@@ -203,6 +203,9 @@ class _Batch:
             "n_response_tokens": response_tokens,
             "content_hash": contents,
             "extra": extras,
+            "tools": [None] * len(self.kept),
+            "untrained": [None] * len(self.kept),
+            "images": [None] * len(self.kept),
         }
         arrays = [v if isinstance(v := columns[f.name], pa.Array) else pa.array(v, f.type) for f in CORPUS_SCHEMA]
         refused = zip(*self.refused, strict=True) if self.refused else ([], [], [])

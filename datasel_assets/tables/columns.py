@@ -14,6 +14,9 @@ DESCRIPTIONS = {
     "n_response_tokens": "Tokens of the assistant messages.",
     "content_hash": "Hash of the normalised conversation; equal for exact duplicates.",
     "extra": "Fields of the original record that have no column, as JSON.",
+    "tools": "Definitions of the tools that may be called, a list as JSON; null where there is none.",
+    "untrained": "Indices of the assistant messages that are marked as not to be trained on; null where all are.",
+    "images": "Paths or addresses of the pictures, one for each <image> of the messages; null where there is none.",
     # quarantine
     "raw": "The row as it was read, cut at 10,000 characters.",
     "reason": "Why, in words.",

@@ -74,6 +74,9 @@ def test_a_conversation_fills_every_column():
             "n_response_tokens": 4,
             "content_hash": content,
             "extra": '{"label": true}',
+            "tools": None,
+            "untrained": None,
+            "images": None,
         }
     ]
 

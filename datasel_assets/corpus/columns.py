@@ -20,6 +20,8 @@ VERDICTS = ("label", "kto_tag", "is_desirable", "desirable")
 """Columns in which unpaired preference data (KTO) says whether an answer is good."""
 WORDS = ("rank", "label", "feedback", "quality")
 BAD = {"bad", "undesirable", "rejected", "thumbs_down", "thumbs down"}
+BEARING = {"label", "rank", "weight", "reasoning", "reasoning_content", "thinking", "image", "videos", "audios"}
+"""Names that no field has and that usually bear on training."""
 OTHERS = "(other columns)"
 MOST_NAMES = 1_000
 """Columns that are counted by name; a source whose keys are data has no end of them."""
@@ -42,8 +44,8 @@ class RecordColumns:
         self._columns = detection.columns
         self._module = FORMATS[detection.format]
         self._given = given
-        self._plans: dict[tuple[str, ...], tuple[_Candidates, ...]] = {}
-        self._judged = detection.format != "text"
+        self._plans: dict[tuple[str, ...], tuple[tuple[_Candidates, ...], bool]] = {}
+        self._judged = () if detection.format == "text" else (*VERDICTS, *WORDS)
 
     def of(self, record: Mapping[str, Any]) -> Mapping[str, str]:
         """Columns of one record: those of the source, and another known one where its own holds nothing.
@@ -54,15 +56,14 @@ class RecordColumns:
         names = tuple(record)
         plan = self._plans.get(names)
         if plan is None:
-            plan = self._plan(names)
+            plan = self._plan(names), any(name in record for name in self._judged)
             if len(self._plans) < MOST_PLANS:
                 self._plans[names] = plan
-        if self._judged:
+        others, judged = plan
+        if judged:
             require_desirable(record)
-        if not plan:
-            return self._columns
         columns = self._columns
-        for candidates in plan:
+        for candidates in others:
             if (other := self._other(record, candidates)) is not None:
                 columns = {**columns, candidates.field: other}
         return columns
@@ -114,27 +115,22 @@ def require_desirable(record: Mapping[str, Any]) -> None:
             raise RowError(f"{UNDESIRABLE}: column {name!r} says so")
 
 
-def count_unmapped(counts: Counter[str], extra: Mapping[str, Any]) -> None:
-    """Count the fields of one row that hold something and that nothing was taken from; those of turns as ``turn.x``."""
-    names = [name for name, value in extra.items() if name != "message_fields" and not is_missing(value)]
-    of_turns = extra.get("message_fields")
-    if isinstance(of_turns, Mapping):
+def held_names(extra: Mapping[str, Any]) -> list[str]:
+    """The fields of one row that hold something and that nothing was taken from; those of turns as ``turn.x``."""
+    names = [name for name, value in extra.items() if not is_missing(value)]
+    if "message_fields" in names and isinstance(of_turns := extra["message_fields"], Mapping):
+        names.remove("message_fields")
         names += dict.fromkeys(f"turn.{name}" for rest in of_turns.values() for name in rest)
-    for name in names:
-        counts[name if name in counts or len(counts) < MOST_NAMES else OTHERS] += 1
+    return names
+
+
+def add_counts(counts: Counter[str], names: list[str]) -> None:
+    """Count names, the first MOST_NAMES different ones by themselves."""
+    for name, rows in Counter(names).items():
+        counts[name if name in counts or len(counts) < MOST_NAMES else OTHERS] += rows
 
 
 def known_names(format: str) -> set[str]:
     """Names of columns that a format looks for, in lower case, and names that usually bear on training."""
     names = {name.lower() for known in FORMATS[format].FIELDS.values() for name in known}
-    return names | {
-        "label",
-        "rank",
-        "weight",
-        "reasoning",
-        "reasoning_content",
-        "thinking",
-        "image",
-        "videos",
-        "audios",
-    }
+    return names | BEARING

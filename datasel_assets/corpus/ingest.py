@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datasel_assets.corpus.columns import RecordColumns, count_unmapped, known_names
+from datasel_assets.corpus.columns import RecordColumns, add_counts, held_names, known_names
 from datasel_assets.corpus.detect import Detection, detect_format
 from datasel_assets.corpus.identity import content_hash, row_id
 from datasel_assets.corpus.ordinals import Ordinals
@@ -171,16 +171,16 @@ def _batches(
             summary.detection = detect_format(sample, format, columns)
         if reader is None and summary.detection is not None:
             reader = _Reader(summary.detection, columns, options)
-        if (reason := batch.add(row, reader, ordinals, summary.unmapped)) is None:
+        if (reason := batch.add(row, reader, ordinals)) is None:
             summary.kept += 1
         else:
             summary.quarantined += 1
             summary.reasons[reason.split(":", 1)[0]] += 1
         if batch.rows >= batch_rows or batch.chars >= BATCH_CHARS:
-            yield batch.finish()
+            yield batch.finish(summary)
             batch = _Batch(options)
     if batch.rows:
-        yield batch.finish()
+        yield batch.finish(summary)
 
 
 def _with_fields(row: RawRow) -> RawRow:
@@ -222,11 +222,12 @@ class _Batch:
         self.chars = 0
         self.kept: list[tuple[int, str, str, str]] = []  # position, row id, content hash, extra
         self.conversations: list[Conversation] = []
+        self.unmapped: list[str] = []  # names of fields, once for each row
         self.prompts: list[str] = []
         self.responses: list[str] = []
         self.refused: list[tuple[int, str, str]] = []  # position, raw, reason
 
-    def add(self, row: RawRow, reader: _Reader | None, ordinals: Ordinals, unmapped: Counter[str]) -> str | None:
+    def add(self, row: RawRow, reader: _Reader | None, ordinals: Ordinals) -> str | None:
         """Put the row on one of the two sides; the reason when it was refused."""
         self.rows += 1
         reason = row.reason or "unreadable: the reader gave no reason"
@@ -236,13 +237,13 @@ class _Batch:
                 extra = as_json(conversation.extra)
                 self._keep(row.position, conversation, extra, ordinals)
                 if conversation.extra:
-                    count_unmapped(unmapped, conversation.extra)
+                    self.unmapped += held_names(conversation.extra)
                 return None
             except RowError as error:
                 reason = str(error)
             except RecursionError:
                 reason = "nested too deeply: the record cannot be walked through"
-            except Exception as error:  # noqa: BLE001 (one odd record must not cost the source)
+            except Exception as error:  # one odd record must not cost the source
                 reason = f"unexpected {type(error).__name__}: {error!s:.200}"
         raw = row.raw if row.raw is not None else shown(row.record)
         self.chars += len(raw := raw[:RAW_CHARS])
@@ -258,8 +259,9 @@ class _Batch:
         self.responses.append(messages[final][1])
         self.chars += 2 * sum(len(text) for _, text in messages) + len(extra) + len(conversation.tools or "")
 
-    def finish(self) -> IngestBatch:
-        """The rows as Arrow tables."""
+    def finish(self, summary: IngestSummary) -> IngestBatch:
+        """The rows as Arrow tables; what was unmapped is added to the summary."""
+        add_counts(summary.unmapped, self.unmapped)
         tokens, response_tokens = self._tokens()
         positions, ids, contents, extras = zip(*self.kept, strict=True) if self.kept else ([], [], [], [])
         columns = {

@@ -6,14 +6,13 @@ Belongs here: telling kinds apart. Not here: which kinds a field accepts (``form
 
 import math
 from collections.abc import Mapping, Set
-from datetime import date, time, timedelta
 from decimal import Decimal
 
 from datasel_assets.formats.assemble import definitions
 from datasel_assets.formats.marks import is_transcript
 from datasel_assets.formats.turn_content import address_of
 from datasel_assets.formats.turn_lists import is_pairs, style_of, style_of_list
-from datasel_assets.formats.values import parsed_json
+from datasel_assets.formats.values import MOMENTS, parsed_json
 
 TEXT = {"text", "transcript"}
 WRITTEN = {*TEXT, "number", "date", "strings", "values", "pairs", "lists", "object", "tools", "instances", "pictures"}
@@ -41,7 +40,7 @@ def kind_of(value: object) -> str | None:
         return None if value is None else "flag"
     if isinstance(value, int | float | Decimal):
         return "number" if math.isfinite(value) else None
-    if isinstance(value, date | time | timedelta):
+    if isinstance(value, MOMENTS):
         return "date"
     if style := style_of(value):
         return f"turn:{style}"

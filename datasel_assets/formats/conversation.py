@@ -48,7 +48,10 @@ class Conversation:
     @property
     def final(self) -> int:
         """Index of the final assistant message; ``checked`` guarantees that there is one."""
-        return next(i for i in range(len(self.messages) - 1, -1, -1) if self.messages[i][0] == "assistant")
+        final = len(self.messages) - 1
+        while self.messages[final][0] != "assistant":
+            final -= 1
+        return final
 
 
 def checked(conversation: Conversation, max_turns: int, strip_suffix: str | None = None) -> Conversation:
@@ -66,29 +69,32 @@ def checked(conversation: Conversation, max_turns: int, strip_suffix: str | None
     if len(conversation.messages) > max_turns:
         raise RowError(f"too many turns: {len(conversation.messages):,}, the limit is limits.turns = {max_turns:,}")
     messages, final = [], -1
-    for index, (role, content) in enumerate(conversation.messages):
+    changed = False
+    for index, message in enumerate(conversation.messages):
+        role, content = message
         if role == "assistant":
             final = index
             if strip_suffix:
                 content = content.removesuffix(strip_suffix)
-        messages.append((role, content if content.isascii() else to_nfc(content)))
+        if not content.isascii():
+            content = to_nfc(content)
+        if content is not message[1]:
+            changed = True
+            message = (role, content)
+        messages.append(message)
     if final < 0:
         raise RowError("no assistant message: nothing to train on")
     if is_blank(messages[final][1]):
         raise RowError("empty response: the final assistant message has no text")
-    for index, (role, content) in enumerate(messages[:final]):
+    for index in range(final):
+        role, content = messages[index]
         if role != "tool" and is_blank(content):
             what = "empty response" if role == "assistant" else "empty prompt"
             raise RowError(f"{what}: message {index} ({role}) has no text")
     tools = conversation.tools
-    return replace_messages(conversation, messages, tools if tools is None or tools.isascii() else to_nfc(tools))
-
-
-def replace_messages(conversation: Conversation, messages: list[Message], tools: str | None) -> Conversation:
-    """The conversation with other texts; the same object where nothing changed, which most rows are."""
-    if messages == conversation.messages and tools == conversation.tools:
-        return conversation
-    return replace(conversation, messages=messages, tools=tools)
+    if tools is not None and not tools.isascii():
+        return replace(conversation, messages=messages, tools=to_nfc(tools))
+    return replace(conversation, messages=messages) if changed else conversation
 
 
 def to_nfc(text: str) -> str:
@@ -161,7 +167,7 @@ def exchange(prompt: str, response: str, system: str = "", history: list[Message
     """
     if is_blank(prompt):
         raise RowError("empty prompt: there is a response but nothing that asks for it")
-    messages = [("system", system)] if not is_blank(system) else []
+    messages = [("system", system)] if system and not is_blank(system) else []
     messages += history or []
     if marks.is_transcript(prompt) and (turns := _turns_before_an_answer(prompt)):
         return [*messages, *turns, ("assistant", response.removeprefix(" "))]

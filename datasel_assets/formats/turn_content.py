@@ -4,9 +4,9 @@ Belongs here: keys and content parts of a turn object. Not here: how turns are e
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from datasel_assets.formats.conversation import RowError
 from datasel_assets.formats.turn_lists import ROLE_NAMES, STYLES, style_of
@@ -33,18 +33,17 @@ class Image:
     kind: str
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One turn; ``rest`` holds the keys that nothing was taken from."""
 
     role: str
     content: str
-    rest: dict[str, Any] = field(default_factory=dict)
-    images: list[Image] = field(default_factory=list)
+    rest: dict[str, Any] | None = None
+    images: Sequence[Image] = ()
     trained: bool = True
 
 
-def has_null_calls(turns: Any) -> bool:
+def _has_null_calls(turns: Sequence[Any]) -> bool:
     """Whether a turn spells out that it has no calls, as all turns of an Arrow struct do that is aligned with others.
 
     Null arguments of calls are then keys of other calls; elsewhere a null argument is one.
@@ -52,19 +51,19 @@ def has_null_calls(turns: Any) -> bool:
     return any(isinstance(turn, Mapping) and key in turn and turn[key] is None for turn in turns for key in CALLS)
 
 
-def read_turn(turn: object, index: int, aligned: bool = False) -> Turn:
+def read_turn(turn: object, index: int, turns: Sequence[Any] = ()) -> Turn:
     """Read one turn.
 
     Args:
         turn: object with a speaker.
         index: of its message, for errors.
-        aligned: null keys in its calls come from other calls and are left out.
+        turns: all turns of the list that it is from.
 
     Raises:
         RowError: no speaker, an unknown role, or content that cannot be kept without loss.
     """
     style = style_of(turn)
-    if style is None or not isinstance(turn, Mapping):
+    if style is None or not isinstance(turn, dict | Mapping):
         raise RowError(f"not a turn: message {index} has no speaker under role, from or speaker")
     speaker_key, text_key = STYLES[style]
     speaker = turn[speaker_key].strip().lower()
@@ -80,8 +79,9 @@ def read_turn(turn: object, index: int, aligned: bool = False) -> Turn:
         value = turn.get(text_key)
     used = {speaker_key, STYLES[style][1], text_key}
     text, thoughts, images = _content(value, role, index)
-    calls = [_call(turn[key], aligned) for key in CALLS if turn.get(key)]
-    used.update(key for key in CALLS if turn.get(key))
+    calling = [key for key in CALLS if turn.get(key)]
+    calls = [_call(turn[key], _has_null_calls(turns)) for key in calling]
+    used.update(calling)
     if role == "assistant":
         for key in REASONING:
             if (said := _reasoning(turn.get(key))) is not None:

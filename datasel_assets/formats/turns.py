@@ -9,7 +9,7 @@ from typing import Any
 
 from datasel_assets.formats.assemble import assemble
 from datasel_assets.formats.conversation import Conversation, Message, RowError, text_of, unmapped
-from datasel_assets.formats.turn_content import Image, has_null_calls, read_turn
+from datasel_assets.formats.turn_content import Image, read_turn
 from datasel_assets.formats.turn_lists import turn_list
 from datasel_assets.formats.values import is_blank, is_missing
 
@@ -24,17 +24,17 @@ class _Turns:
         self.untrained: list[int] = []
 
     def add(self, turns: Sequence[Any]) -> None:
-        aligned = has_null_calls(turns)
         for turn in turns:
             index = len(self.messages)
-            read = read_turn(turn, index, aligned)
+            read = read_turn(turn, index, turns)
             if read.role == "system" and is_blank(read.content):
                 continue  # an empty system message is none, so that copies with and without it are equal
             if read.rest:
                 self.fields[index] = read.rest
             if not read.trained and read.role == "assistant":
                 self.untrained.append(index)
-            self.images += [(index, image) for image in read.images]
+            if read.images:
+                self.images += [(index, image) for image in read.images]
             self.messages.append((read.role, read.content))
 
 

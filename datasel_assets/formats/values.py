@@ -19,6 +19,9 @@ MOST_DIGITS = 4_000
 PLAIN_FLOATS = 1e21
 """Whole floats below this are written without an exponent."""
 
+MOMENTS = (date, time, timedelta)
+"""Types of dates, times and durations; a datetime is a date."""
+
 _INVISIBLE = re.compile(
     r"[\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f"
     r"\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]*"
@@ -32,7 +35,7 @@ class NotTextError(ValueError):
 
 def is_blank(text: str) -> bool:
     """Whether a text has no visible character: zero-width and control characters are none."""
-    return _INVISIBLE.fullmatch(text) is not None
+    return not "!" <= text[:1] <= "~" and _INVISIBLE.fullmatch(text) is not None  # most texts begin with ASCII
 
 
 def is_missing(value: object) -> bool:

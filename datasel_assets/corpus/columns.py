@@ -40,12 +40,13 @@ class _Candidates:
 class RecordColumns:
     """field -> column of each record of one source."""
 
-    def __init__(self, detection: Detection, given: Mapping[str, str]) -> None:
+    def __init__(self, detection: Detection, given: Mapping[str, str], judged: bool = True) -> None:
+        """``judged`` refuses records that are marked as bad; items of an evaluation are compared however marked."""
         self._columns = detection.columns
         self._module = FORMATS[detection.format]
         self._given = given
         self._plans: dict[tuple[str, ...], tuple[tuple[_Candidates, ...], bool]] = {}
-        self._judged = () if detection.format == "text" else (*VERDICTS, *WORDS)
+        self._judged = (*VERDICTS, *WORDS) if judged and detection.format != "text" else ()
 
     def of(self, record: Mapping[str, Any]) -> Mapping[str, str]:
         """Columns of one record: those of the source, and another known one where its own holds nothing.
@@ -117,7 +118,9 @@ def require_desirable(record: Mapping[str, Any]) -> None:
 
 def held_names(extra: Mapping[str, Any]) -> list[str]:
     """The fields of one row that hold something and that nothing was taken from; those of turns as ``turn.x``."""
-    names = [name for name, value in extra.items() if not is_missing(value)]
+    names = [
+        name for name, value in extra.items() if not is_missing(value) and not (value is True and name in VERDICTS)
+    ]
     if "message_fields" in names and isinstance(of_turns := extra["message_fields"], Mapping):
         names.remove("message_fields")
         names += dict.fromkeys(f"turn.{name}" for rest in of_turns.values() for name in rest)

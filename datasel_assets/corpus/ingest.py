@@ -81,6 +81,8 @@ class IngestSummary:
     def known_unmapped(self) -> dict[str, int]:
         """Unmapped columns that go by a name which usually means something to a trainer, the commonest first."""
         known = known_names(self.detection.format) if self.detection else set()
+        if self.joined:
+            known.discard("rank")  # it has said which answers were taken
         found = {name: n for name, n in self.unmapped.items() if name.lower().removeprefix("turn.") in known}
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 

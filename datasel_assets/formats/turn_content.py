@@ -151,7 +151,7 @@ def _content(value: object, role: str, index: int) -> tuple[str, list[str], list
     if isinstance(value, Mapping) and isinstance(value.get("parts"), list):
         value = value["parts"]
     if isinstance(value, Mapping) or not isinstance(value, list):
-        return _value(value, index), [], []
+        return _value(value, role, index), [], []
     texts, thoughts, images = [], [], []
     for part in value:
         kind = part.get("type") if isinstance(part, Mapping) else None
@@ -191,9 +191,10 @@ def _result(value: object, index: int) -> str:
         raise RowError(f"wrong type: message {index} holds {error} where text is needed") from error
 
 
-def _value(value: object, index: int) -> str:
+def _value(value: object, role: str, index: int) -> str:
+    """A turn says text; what a tool says may be any value."""
     try:
-        if isinstance(value, Mapping):
+        if role != "tool" and not isinstance(value, bytes | None):
             raise NotTextError(type_name(value))
         return written(value)
     except NotTextError as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datasel_assets.corpus.detect import Detection, accepts
+from datasel_assets.corpus.detect import ANSWER_FIELDS, Detection, accepts
 from datasel_assets.corpus.kinds import kind_of
 from datasel_assets.corpus.threads import UNDESIRABLE
 from datasel_assets.formats import FORMATS
@@ -90,7 +90,7 @@ class RecordColumns:
         holding = [
             column
             for column in candidates.others
-            if not is_missing(record[column]) and accepts(self._module, candidates.field, kind_of(record[column]))
+            if not is_missing(record[column]) and self._takes(candidates.field, record[column])
         ]
         if len(holding) > 1:
             raise RowError(
@@ -98,6 +98,12 @@ class RecordColumns:
                 f"record; name one under 'columns'"
             )
         return holding[0] if holding else None
+
+    def _takes(self, field: str, value: object) -> bool:
+        """Whether a value is read as a field; what is part of a prompt is, and refused by its name if need be."""
+        if field in self._module.VALUES and field not in ANSWER_FIELDS:
+            return True
+        return accepts(self._module, field, kind_of(value))
 
 
 def require_desirable(record: Mapping[str, Any]) -> None:

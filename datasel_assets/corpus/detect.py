@@ -17,6 +17,9 @@ from datasel_assets.formats import FORMATS
 ENOUGH = 0.5
 """Share of sampled records that must have every required column; the first format that reaches it wins."""
 
+ANSWER_FIELDS = {"response", "answer"}
+"""Fields that one value must stand in: several are not an answer."""
+
 
 class FormatError(ValueError):
     """No schema fits; the message names the columns and what to write in the registry file."""
@@ -142,7 +145,7 @@ def _column_of(
 def accepts(module: ModuleType, field: str, kind: str | None, by_value: bool = True) -> bool:
     """Whether a field of a format takes values of a kind, by text alone or also where it takes other values."""
     if by_value and field in module.VALUES:
-        return fits(kind, ANSWERS if field in ("response", "answer") else WRITTEN)
+        return fits(kind, ANSWERS if field in ANSWER_FIELDS else WRITTEN)
     return fits(kind, module.KINDS.get(field, TEXT))
 
 

@@ -38,7 +38,9 @@ def kind_of(value: object) -> str | None:
         return _kind_of_text(value)
     if value is None or isinstance(value, bool):
         return None if value is None else "flag"
-    if isinstance(value, int | float | Decimal):
+    if isinstance(value, int):
+        return "number"
+    if isinstance(value, float | Decimal):
         return "number" if math.isfinite(value) else None
     if isinstance(value, MOMENTS):
         return "date"
@@ -66,7 +68,7 @@ def _kind_of_nested(value: Mapping | list) -> str:
     if style := _style(value):
         return f"turns:{style}"
     if isinstance(value, Mapping):
-        return "object"
+        return "tools" if ("function" in value or "parameters" in value) and definitions(value) else "object"
     first = next((item for item in value if item is not None), None)
     if isinstance(first, Mapping):
         return _kind_of_objects(value, first)

@@ -119,7 +119,7 @@ def type_name(value: object) -> str:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, int):
-        if value.bit_length() > MOST_DIGITS * 3:
+        if value.bit_length() > MOST_DIGITS * 10 // 3:
             raise NotTextError(f"a number of more than {MOST_DIGITS:,} digits")
         return str(value)
     if isinstance(value, float):

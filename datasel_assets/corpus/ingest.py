@@ -296,20 +296,18 @@ class _Batch:
         if self.options.count_tokens is None or not self.kept:
             nothing = pa.nulls(len(self.kept), pa.int32())
             return nothing, nothing
-        texts: list[str] = []
-        trained: list[bool] = []
-        starts: list[int] = []
-        for conversation in self.conversations:
-            starts.append(len(texts))
-            texts += [text for _, text in conversation.messages]
-            trained += [role == "assistant" for role, _ in conversation.messages]
-            for index in conversation.untrained:
-                trained[starts[-1] + index] = False
-            if conversation.tools is not None:
-                texts.append(conversation.tools)
-                trained.append(False)
+        flat = [message for c in self.conversations for message in c.messages]
+        tools = [(row, c.tools) for row, c in enumerate(self.conversations) if c.tools is not None]
+        texts = [text for _, text in flat] + [text for _, text in tools]
         counts = np.asarray(self.options.count_tokens(texts), dtype=np.int32)
         if len(counts) != len(texts):
             raise ValueError(f"count_tokens returned {len(counts)} counts for {len(texts)} texts")
-        answers = counts * np.asarray(trained, dtype=bool)
-        return pa.array(np.add.reduceat(counts, starts)), pa.array(np.add.reduceat(answers, starts))
+        starts = np.cumsum([0, *(len(c.messages) for c in self.conversations[:-1])])
+        trained = np.fromiter((role == "assistant" for role, _ in flat), dtype=bool, count=len(flat))
+        for row, conversation in enumerate(self.conversations):
+            for index in conversation.untrained:
+                trained[starts[row] + index] = False
+        of_messages, of_tools = counts[: len(flat)], counts[len(flat) :]
+        tokens = np.add.reduceat(of_messages, starts)
+        tokens[[row for row, _ in tools]] += of_tools
+        return pa.array(tokens), pa.array(np.add.reduceat(of_messages * trained, starts))

@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datasel_assets.formats.conversation import Conversation, Message, RowError, unmapped
-from datasel_assets.formats.turn_content import IMAGE, Image, address_of
+from datasel_assets.formats.conversation import Conversation, Message, RowError, text_of, unmapped
+from datasel_assets.formats.turn_content import IMAGE, Image, address_of, with_reasoning
 from datasel_assets.formats.values import NotTextError, as_json, is_missing, parsed_json, type_name, without_nulls
 
-FIELDS = {"tools": ("tools", "functions"), "images": ("images",)}
+FIELDS = {"tools": ("tools", "functions"), "images": ("images",), "reasoning": ("reasoning_content", "thinking")}
 """Fields that every schema but plain text has, beside its own."""
 KINDS = {"tools": {"tools"}, "images": {"strings", "pictures"}}
 
@@ -40,6 +40,8 @@ def assemble(
     """
     extra = unmapped(record, columns) if extra is None else extra
     tools = _tools(record, columns["tools"]) if "tools" in columns else None
+    if "reasoning" in columns and (said := text_of(record, columns["reasoning"])):
+        messages = _with_thought(messages, said)
     placed = [(index, image.address) for index, image in images if image.address is not None]
     if "images" in columns or len(placed) < len(images):
         messages, placed = _placed(messages, images, _pictures(record, columns.get("images")))
@@ -49,6 +51,14 @@ def assemble(
     if tools is None and not placed and not untrained:
         return Conversation(messages, extra)
     return Conversation(messages, extra, tools, tuple(untrained), tuple(address for _, address in placed))
+
+
+def _with_thought(messages: list[Message], said: str) -> list[Message]:
+    """Messages with what stands beside them as thought put before the final answer."""
+    final = max((i for i, (role, _) in enumerate(messages) if role == "assistant"), default=None)
+    if final is None:
+        return messages
+    return [*messages[:final], ("assistant", with_reasoning(messages[final][1], [said])), *messages[final + 1 :]]
 
 
 def definitions(value: object) -> list[Any] | None:
@@ -84,6 +94,8 @@ def _pictures(record: Mapping[str, Any], column: str | None) -> list[str]:
     value = record.get(column) if column is not None else None
     if is_missing(value):
         return []
+    if isinstance(value, str | bytes):
+        value = parsed_json(value) or value
     addresses = [address_of(picture) for picture in (value if isinstance(value, list) else [value])]
     if None in addresses:
         raise RowError(f"not text: column {column!r} holds pictures without path or address; store them as files")

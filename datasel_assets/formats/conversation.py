@@ -169,17 +169,9 @@ def exchange(prompt: str, response: str, system: str = "", history: list[Message
         raise RowError("empty prompt: there is a response but nothing that asks for it")
     messages = [("system", system)] if system and not is_blank(system) else []
     messages += history or []
-    if marks.is_transcript(prompt) and (turns := _turns_before_an_answer(prompt)):
+    if "Human:" in prompt and (turns := marks.split_before_answer(prompt)):
         return [*messages, *turns, ("assistant", response.removeprefix(" "))]
     return [*messages, ("user", prompt), ("assistant", response)]
-
-
-def _turns_before_an_answer(prompt: str) -> list[Message] | None:
-    """The turns of a prompt with speaker marks; None where it does not end where an answer begins."""
-    turns = marks.split(prompt) or []
-    if turns and turns[-1][0] == "assistant" and is_blank(turns[-1][1]):
-        turns.pop()
-    return turns if turns and turns[-1][0] == "user" else None
 
 
 def unmapped(record: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def read_turn(turn: object, index: int, turns: Sequence[Any] = ()) -> Turn:
     used.update(masks)
     rest = {key: value for key, value in turn.items() if value is not None and key not in used}
     said = "\n".join(part for part in (text, *calls) if part)
-    return Turn(role, _with_reasoning(said, thoughts), rest, images, trained)
+    return Turn(role, with_reasoning(said, thoughts), rest, images, trained)
 
 
 def _call(value: object, aligned: bool) -> str:
@@ -105,7 +105,7 @@ def _call(value: object, aligned: bool) -> str:
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _with_reasoning(text: str, thoughts: list[str]) -> str:
+def with_reasoning(text: str, thoughts: list[str]) -> str:
     """The answer after what was thought before it, once, in the marks that chat templates of reasoning models use."""
     new = [said for said in dict.fromkeys(thoughts) if not is_blank(said) and said.strip() not in text]
     if not new or is_blank(text):  # thoughts without an answer are an empty answer

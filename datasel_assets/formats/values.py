@@ -144,6 +144,8 @@ def _scalar(value: Any) -> str:
             raise NotTextError("bytes that are not UTF-8") from error
     if isinstance(value, UUID):
         return str(value)
+    if type(value).__name__ in ("datetime64", "timedelta64"):  # of numpy, whose item() is a bare number
+        return str(value)
     item = getattr(value, "item", None)  # numbers of numpy
     if callable(item) and type(plain := item()) is not type(value):
         return written(plain)

@@ -156,6 +156,31 @@ def test_reasoning_without_an_answer_is_an_empty_answer():
     assert refused({"messages": [turn("user", "Q"), turn(content="", reasoning="Hm.")]}).startswith("empty response")
 
 
+@pytest.mark.parametrize("column", ["reasoning_content", "thinking"])
+def test_reasoning_beside_an_answer_stands_before_it(column: str):
+    record = {"prompt": "Q", "completion": "A", column: "Hm."}
+    assert convert(record).messages == [PAIR[0], ("assistant", "<think>\nHm.\n</think>\n\nA")]
+    assert convert({"question": "Q", "answer": "A", "why": "Hm."}, reasoning="why").messages[1][1].startswith("<think>")
+    assert convert({"prompt": "Q", "completion": "A", "reasoning": "on"}).messages == PAIR
+
+
+@pytest.mark.parametrize(
+    ("prompt", "turns"),
+    [
+        ("Human: q\n\nAssistant:", [("user", "q")]),
+        ("\n\nHuman: q\n\nAssistant: a\n\nHuman: r", [("user", "q"), ("assistant", "a"), ("user", "r")]),
+        ("Be brief.\n\nHuman: q\n\nAssistant: ", [("system", "Be brief."), ("user", "q")]),
+        ("Human: q\n\nAssistant: Sure,", None),
+        ("Human: q", None),
+        ("Write a play.\n\nHuman: q\n\nHuman: r", None),
+        ("What does a line 'Assistant:' mean to a Human: anything?", None),
+    ],
+)
+def test_marks_inside_a_prompt_are_turns_where_an_answer_follows(prompt: str, turns: Turns | None):
+    expected = [("user", prompt)] if turns is None else turns
+    assert convert({"prompt": prompt, "completion": "A"}).messages == [*expected, PAIR[1]]
+
+
 def test_a_reasoning_key_that_is_no_text_stays_beside_the_message():
     assert answered(turn(reasoning={"effort": "low"})).extra == {
         "message_fields": {"1": {"reasoning": {"effort": "low"}}}
@@ -262,9 +287,10 @@ def test_pictures_of_parts_are_marked_in_the_text_in_order():
         ("<image>Which?", ["a.png"], "<image>Which?"),
         ("Which?", [{"path": "a.png", "bytes": None}], "<image>\nWhich?"),
         ([{"type": "image"}, {"type": "text", "text": "Which?"}], ["a.png"], "<image>\nWhich?"),
+        ("Which?", '["a.png"]', "<image>\nWhich?"),
     ],
 )
-def test_pictures_beside_the_turns_have_their_place_in_the_text(question: Any, column: list, text: str):
+def test_pictures_beside_the_turns_have_their_place_in_the_text(question: Any, column: object, text: str):
     found = convert({"messages": [turn("user", question), turn()], "images": column})
     assert (found.messages[0][1], found.images, found.extra) == (text, ("a.png",), {})
 

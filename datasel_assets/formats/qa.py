@@ -69,8 +69,7 @@ def choices_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[tu
         labels, texts = [key for key in value if value[key] is not None], [v for v in value.values() if v is not None]
     else:
         labels, texts = LETTERS, value
-    fits = isinstance(texts, list) and len(texts) <= len(labels) and not any(_is_nested(text) for text in texts)
-    if not fits:
+    if not isinstance(texts, list) or len(texts) > len(labels) or any(_is_nested(text) for text in texts):
         raise RowError(
             f"wrong type: choices must be a list of at most {len(LETTERS)} texts or numbers, or an object with one "
             f"for each label; column {columns['choices']!r} holds {type_name(value)}"

@@ -54,7 +54,8 @@ def style_of_list(value: object) -> str | None:
         return style
     if _by_role(value) or _role_pairs(value):
         return "messages"
-    return style_of(_of_json_texts(value)[0]) if _of_json_texts(value) else None
+    texts = _of_json_texts(value)
+    return style_of(texts[0]) if texts else None
 
 
 def is_pairs(value: object) -> bool:

@@ -57,3 +57,33 @@ def test_a_source_without_rows_says_so(tmp_path: Path):
     with pytest.raises(SourceError, match="no usable rows"):
         made(tmp_path)
     assert open_warehouse(tmp_path).lake.tables("corpus") == []
+
+
+def test_answers_that_are_marked_as_bad_are_set_aside_and_do_not_fail_the_source(tmp_path: Path):
+    good = [{"prompt": f"Question {i}?", "completion": f"Answer {i}.", "label": True} for i in range(3)]
+    add_source(tmp_path, "sums", [*good, *[{**row, "label": False} for row in good]])
+    built = made(tmp_path)
+    assert (built.info.rows, built.metadata["rows_quarantined"]) == (3, 3)
+    assert built.checks["quarantine_share"].passed
+    assert built.checks["rows_accounted"].passed
+
+
+def test_columns_that_no_conversation_was_given_are_on_the_page_and_in_what_a_run_says(tmp_path: Path):
+    add_source(
+        tmp_path, "sums", [*rows("sums", 3), {**rows("sums", 1, start=9)[0], "reasoning": "Because.", "note": "x"}]
+    )
+    built = made(tmp_path)
+    assert built.metadata["columns_unmapped"].rows == [["reasoning", 1], ["note", 1]]
+    assert built.metadata["known_columns_unmapped"] == "reasoning (1 rows)"
+    assert built.info.meta["unmapped"] == {"reasoning": 1}
+
+
+def test_messages_of_one_table_are_accounted_for_as_threads(tmp_path: Path):
+    messages = [
+        {"message_id": "a", "parent_id": None, "role": "prompter", "text": "Why?"},
+        {"message_id": "b", "parent_id": "a", "role": "assistant", "text": "So."},
+    ]
+    add_source(tmp_path, "sums", messages)
+    built = made(tmp_path)
+    assert built.metadata["messages_joined"] == 1
+    assert built.checks["rows_accounted"].details == {"rows_in": 2, "kept": 1, "quarantined": 0, "joined": 1}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasel_assets.corpus.detect import ANSWER_FIELDS, Detection, accepts
-from datasel_assets.corpus.kinds import kind_of
+from datasel_assets.corpus.kinds import is_turns, kind_of
 from datasel_assets.corpus.threads import UNDESIRABLE
 from datasel_assets.formats import FORMATS
 from datasel_assets.formats.conversation import RowError
@@ -103,7 +103,10 @@ class RecordColumns:
         """Whether a value is read as a field; what is part of a prompt is, and refused by its name if need be."""
         if field in self._module.VALUES and field not in ANSWER_FIELDS:
             return True
-        return accepts(self._module, field, kind_of(value))
+        kind = kind_of(value)
+        if is_turns(kind) and any(map(is_turns, self._module.KINDS.get(field, ()))):
+            return True  # one converter reads every style of turns
+        return accepts(self._module, field, kind)
 
 
 def require_desirable(record: Mapping[str, Any]) -> None:

@@ -29,6 +29,11 @@ def fits(kind: str | None, kinds: Set[str]) -> bool:
     return text == "text" and ("text" in kinds or spelt in kinds)
 
 
+def is_turns(kind: str | None) -> bool:
+    """Whether a kind is a list of turns of any style."""
+    return kind is not None and kind.removeprefix("text:").startswith("turns:")
+
+
 def kind_of(value: object) -> str | None:
     """Kind of a value as the ``KINDS`` of the formats name it; None for what tells nothing: null, empty lists, NaN.
 
@@ -67,6 +72,8 @@ def _kind_of_text(value: str | bytes) -> str:
 def _kind_of_nested(value: Mapping | list) -> str:
     if style := _style(value):
         return f"turns:{style}"
+    if isinstance(value, Mapping) and "bytes" in value and "path" in value:
+        return "pictures"
     if isinstance(value, Mapping):
         return "tools" if ("function" in value or "parameters" in value) and definitions(value) else "object"
     first = next((item for item in value if item is not None), None)

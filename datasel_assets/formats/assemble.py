@@ -12,7 +12,11 @@ from datasel_assets.formats.conversation import Conversation, Message, RowError,
 from datasel_assets.formats.turn_content import IMAGE, Image, address_of, with_reasoning
 from datasel_assets.formats.values import NotTextError, as_json, is_missing, parsed_json, type_name, without_nulls
 
-FIELDS = {"tools": ("tools", "functions"), "images": ("images",), "reasoning": ("reasoning_content", "thinking")}
+FIELDS = {
+    "tools": ("tools", "functions"),
+    "images": ("images", "image"),
+    "reasoning": ("reasoning_content", "thinking"),
+}
 """Fields that every schema but plain text has, beside its own."""
 KINDS = {"tools": {"tools"}, "images": {"strings", "pictures"}}
 

@@ -67,6 +67,14 @@ def test_late_tools_and_pictures_are_used():
     assert run.summary.unmapped == {}
 
 
+def test_a_list_of_turns_of_another_style_under_another_name_is_used():
+    turns = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+    records: list[dict] = [{"messages": turns}] * SAMPLE_ROWS
+    for late in ([{"from": "human", "value": "R"}, {"from": "gpt", "value": "B"}], [["user", "R"], ["assistant", "B"]]):
+        kept, _, _ = read([*records, {"conversations": late}])
+        assert last(kept) == [("user", "R"), ("assistant", "B")]
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

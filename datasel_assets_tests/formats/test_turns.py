@@ -295,6 +295,12 @@ def test_pictures_beside_the_turns_have_their_place_in_the_text(question: Any, c
     assert (found.messages[0][1], found.images, found.extra) == (text, ("a.png",), {})
 
 
+def test_one_picture_may_stand_in_a_column_of_its_own():
+    picture = {"bytes": b"x", "path": "a.png"}
+    found = convert({"messages": [turn("user", "<image>Q"), turn()], "image": picture})
+    assert (found.images, found.extra) == (("a.png",), {})
+
+
 def test_pictures_that_cannot_be_kept_are_refused():
     def record(*images: object) -> dict:
         return {"messages": [turn("user", "<image><image>Q"), turn()], "images": list(images)}

@@ -1,9 +1,13 @@
 """A corpus says which of its rows are new, and is refused as a whole with its quarantine."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from datasel_assets.cli.run import _print_unmapped
+from datasel_assets.settings import Settings
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.readers import SourceError
 from datasel_assets.tables import make, open_warehouse
@@ -73,9 +77,14 @@ def test_columns_that_no_conversation_was_given_are_on_the_page_and_in_what_a_ru
         tmp_path, "sums", [*rows("sums", 3), {**rows("sums", 1, start=9)[0], "reasoning": "Because.", "note": "x"}]
     )
     built = made(tmp_path)
-    assert built.metadata["columns_unmapped"].rows == [["reasoning", 1], ["note", 1]]
+    assert dict(built.metadata["columns_unmapped"].cells) == {"reasoning": 1, "note": 1}
     assert built.metadata["known_columns_unmapped"] == "reasoning (1 rows)"
     assert built.info.meta["unmapped"] == {"reasoning": 1}
+    said = io.StringIO()
+    _print_unmapped(Console(file=said, width=200), Settings.at(tmp_path))
+    assert said.getvalue() == (
+        "not used sums: no conversation was given reasoning (1 rows); say under 'columns' where they belong\n"
+    )
 
 
 def test_messages_of_one_table_are_accounted_for_as_threads(tmp_path: Path):

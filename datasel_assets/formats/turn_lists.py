@@ -50,6 +50,7 @@ def style_of_list(value: object) -> str | None:
         value = _rows_of_columns(value)
     if not isinstance(value, list) or not value:
         return None
+    value = _of_bytes(value)
     if style := style_of(value[0]):
         return style
     if _by_role(value) or _role_pairs(value):
@@ -84,7 +85,8 @@ def turn_list(value: Any, column: str | None) -> Sequence[Any]:
         return value
     first = value[0]
     if isinstance(first, Mapping):
-        return value if style_of(first) else _by_role(value) or value
+        plain = _of_bytes(value)
+        return plain if style_of(plain[0]) else _by_role(plain) or value
     if isinstance(first, str | bytes):
         if texts := _of_json_texts(value):
             return texts
@@ -124,6 +126,22 @@ def _rows_of_columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if len(lengths) > 1 or -1 in lengths:
         raise RowError("not a turn: an object of lists must have one list for each key, all of the same length")
     return [dict(zip(lists, items, strict=True)) for items in zip(*lists.values(), strict=True)]
+
+
+def _of_bytes(value: list) -> list:
+    """Turns with text in place of bytes, as some writers of Parquet store texts."""
+    if not isinstance(value[0], Mapping) or not any(isinstance(item, bytes) for item in value[0].values()):
+        return value
+    return [
+        {key: _decoded(item) for key, item in turn.items()} if isinstance(turn, Mapping) else turn for turn in value
+    ]
+
+
+def _decoded(value: object) -> object:
+    try:
+        return value.decode("utf-8") if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
 
 
 def _by_role(value: list) -> list[dict[str, str]] | None:

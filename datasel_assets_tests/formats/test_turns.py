@@ -43,6 +43,7 @@ ENCODINGS = {
     "json in a cell": lambda turns: {"messages": json.dumps(objects(turns), ensure_ascii=False)},
     "sharegpt json in a cell": lambda turns: {"conversations": json.dumps(sharegpt(turns))},
     "bytes of json": lambda turns: {"messages": json.dumps(objects(turns)).encode()},
+    "turns of bytes": lambda turns: {"messages": [{k: v.encode() for k, v in turn.items()} for turn in objects(turns)]},
     "list of json texts": lambda turns: {"messages": [json.dumps(turn) for turn in objects(turns)]},
     "object of lists": lambda turns: {
         "conversations": {"from": [t["from"] for t in sharegpt(turns)], "value": [text for _, text in turns]}

@@ -22,8 +22,13 @@ CORPUS_SCHEMA = pa.schema(
         ("n_response_tokens", pa.int32()),
         ("content_hash", pa.string()),
         ("extra", pa.string()),
+        ("tools", pa.string()),
+        ("untrained", pa.list_(pa.int32())),
+        ("images", pa.list_(pa.string())),
     ]
 )
+"""``tools`` is JSON text of a list of definitions, ``untrained`` holds indices of assistant messages that are marked as
+not to be trained on, ``images`` paths or addresses; each is null where there is none."""
 
 QUARANTINE_SCHEMA = pa.schema([("position", pa.int64()), ("raw", pa.string()), ("reason", pa.string())])
 

@@ -86,7 +86,8 @@ class SourceSpec(Located, frozen=True):
 
     Attributes:
         licence: licence of the data, which releases carry on.
-        max_quarantined_share: the run fails, and nothing is replaced, when more of the rows are quarantined.
+        max_quarantined_share: the run fails, and nothing is replaced, when more of the rows cannot be used; rows that
+            the data itself marks as bad or as not to be trained on do not count.
     """
 
     uri: Uri

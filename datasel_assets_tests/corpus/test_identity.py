@@ -32,6 +32,20 @@ def test_the_content_hash_does_not_change_between_releases():
     assert row_id("alpaca", "0" * 32, 0) == "a5ea4c083f61491eb5cf567cdb286c81"
 
 
+def test_what_stands_beside_the_messages_makes_a_difference_only_where_it_is_there():
+    base = [("user", "Q"), ("assistant", "A"), ("user", "R"), ("assistant", "B")]
+    assert content_hash(base, None, (), ()) == content_hash(base)
+    others = [
+        content_hash(base),
+        content_hash(base, tools='[{"name": "f"}]'),
+        content_hash(base, untrained=(1,)),
+        content_hash(base, images=("a.png",)),
+        content_hash(base, images=("a.png", "b.png")),
+    ]
+    assert len(set(others)) == 5
+    assert content_hash(base, '[{"a": 1, "name": "f"}]') == content_hash(base, '[{"name": "f",  "a": 1}]')
+
+
 def test_whitespace_and_composition_do_not_make_a_difference_but_case_role_and_borders_do():
     base = content_hash([("user", "Café au lait"), ("assistant", "b")])
     assert base == content_hash([("user", " Cafe\u0301  au\n\u00a0lait\t"), ("assistant", "b")])

@@ -49,6 +49,7 @@ def corpus(source: str, ids: list[str]) -> pa.Table:
         "n_response_tokens": [3] * len(ids),
         "content_hash": ids,
         "extra": ["{}"] * len(ids),
+        **dict.fromkeys(("tools", "untrained", "images"), [None] * len(ids)),
     }
     return pa.table(frame, schema=CORPUS_SCHEMA)
 

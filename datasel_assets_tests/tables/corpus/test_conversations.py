@@ -1,9 +1,13 @@
 """A corpus says which of its rows are new, and is refused as a whole with its quarantine."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from datasel_assets.cli.run import _print_unmapped
+from datasel_assets.settings import Settings
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.readers import SourceError
 from datasel_assets.tables import make, open_warehouse
@@ -57,3 +61,38 @@ def test_a_source_without_rows_says_so(tmp_path: Path):
     with pytest.raises(SourceError, match="no usable rows"):
         made(tmp_path)
     assert open_warehouse(tmp_path).lake.tables("corpus") == []
+
+
+def test_answers_that_are_marked_as_bad_are_set_aside_and_do_not_fail_the_source(tmp_path: Path):
+    good = [{"prompt": f"Question {i}?", "completion": f"Answer {i}.", "label": True} for i in range(3)]
+    add_source(tmp_path, "sums", [*good, *[{**row, "label": False} for row in good]])
+    built = made(tmp_path)
+    assert (built.info.rows, built.metadata["rows_quarantined"]) == (3, 3)
+    assert built.checks["quarantine_share"].passed
+    assert built.checks["rows_accounted"].passed
+
+
+def test_columns_that_no_conversation_was_given_are_on_the_page_and_in_what_a_run_says(tmp_path: Path):
+    add_source(
+        tmp_path, "sums", [*rows("sums", 3), {**rows("sums", 1, start=9)[0], "reasoning": "Because.", "note": "x"}]
+    )
+    built = made(tmp_path)
+    assert dict(built.metadata["columns_unmapped"].cells) == {"reasoning": 1, "note": 1}
+    assert built.metadata["known_columns_unmapped"] == "reasoning (1 rows)"
+    assert built.info.meta["unmapped"] == {"reasoning": 1}
+    said = io.StringIO()
+    _print_unmapped(Console(file=said, width=200), Settings.at(tmp_path))
+    assert said.getvalue() == (
+        "not used sums: no conversation was given reasoning (1 rows); say under 'columns' where they belong\n"
+    )
+
+
+def test_messages_of_one_table_are_accounted_for_as_threads(tmp_path: Path):
+    messages = [
+        {"message_id": "a", "parent_id": None, "role": "prompter", "text": "Why?"},
+        {"message_id": "b", "parent_id": "a", "role": "assistant", "text": "So."},
+    ]
+    add_source(tmp_path, "sums", messages)
+    built = made(tmp_path)
+    assert built.metadata["messages_joined"] == 1
+    assert built.checks["rows_accounted"].details == {"rows_in": 2, "kept": 1, "quarantined": 0, "joined": 1}

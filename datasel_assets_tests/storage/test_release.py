@@ -333,7 +333,16 @@ class TestRefusals:
 
 
 class TestFailingWrites:
-    @pytest.mark.parametrize("step", ["_write_parquet", "_write_array", "_write_about", "publish", "point_latest"])
+    @pytest.mark.parametrize(
+        "step",
+        [
+            "data_files._write_parquet",
+            "data_files._write_array",
+            "write._write_about",
+            "write.publish",
+            "write.point_latest",
+        ],
+    )
     def test_a_full_disk_at_any_step_leaves_the_old_release_and_no_half_one(self, tmp_path, monkeypatch, step):
         old = release(tmp_path)
         before = contents(tmp_path)
@@ -342,7 +351,7 @@ class TestFailingWrites:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(f"datasel_assets.storage.release.write.{step}", full)
+            patch.setattr(f"datasel_assets.storage.release.{step}", full)
             with pytest.raises(StorageFullError, match="no space left while writing a release"):
                 release(tmp_path, selected().head(2))
         left = contents(tmp_path)

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasel_assets.cli import check, compare, evidence, explain, init, prune, rethreshold, run, ui
+from datasel_assets.cli import add, check, compare, evidence, explain, init, prune, rethreshold, run, ui
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
 
-COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, check)
+COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, add, check)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

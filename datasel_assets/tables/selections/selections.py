@@ -4,8 +4,10 @@ Belongs here: what a selection is made from, and publishing it. Does not belong 
 them (``recipes``), reading the pool (``recipe_inputs``).
 """
 
+import shlex
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +18,7 @@ from datasel_assets.recipes.inputs import category_column
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.registry import Registry
+from datasel_assets.settings import DEFAULT_DATA, Settings
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, TableInfo
@@ -151,10 +154,20 @@ def _release(step: Step, name: str, spec: RecipeSpec, selection: Selection, pict
         inputs=step.expected.inputs,
         sources=sources,
         versions={package: metadata.version(package) for package in PACKAGES},
-        reproduce="make run",
+        reproduce=command_again(warehouse.settings),
         pool_rows=selection.decisions.height,
         report_html=report.release_report(name, spec, selection, best, dropped, pictures).encode(),
     )
+
+
+def command_again(settings: Settings) -> str:
+    """Return what the user types to make a release again; cards are published, so a home folder is not named."""
+    if settings.data == DEFAULT_DATA:
+        return "make run"
+    data = settings.data
+    if data.is_relative_to(Path.home()):
+        return f"datasel --data ~/{shlex.quote(str(data.relative_to(Path.home())))} run"
+    return f"datasel --data {shlex.quote(str(data))} run"
 
 
 def _pictures(warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame, selection: Selection) -> Pictures:

@@ -1,10 +1,14 @@
 """Selections as tables: what changes from one to the next, and other bounds without running anything again."""
 
+from pathlib import Path
+
 import polars as pl
 import yaml
 
+from datasel_assets.settings import DEFAULT_DATA, Settings
 from datasel_assets.storage.release import list_releases, read_manifest
 from datasel_assets.tables.selections.rethreshold import rethreshold
+from datasel_assets.tables.selections.selections import command_again
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
 
@@ -16,6 +20,13 @@ def recipe(project: Project, name: str, **changes) -> None:
 
 def chosen(project: Project, name: str) -> set[str]:
     return set(project.warehouse.lake.scan(("selections", name)).collect()["row_id"])
+
+
+def test_a_card_names_the_data_folder_to_type_and_no_home_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
+    assert command_again(Settings.at(DEFAULT_DATA)) == "make run"
+    assert command_again(Settings.at(tmp_path / "my pool")) == f"datasel --data '{tmp_path}/my pool' run"
+    assert command_again(Settings.at(tmp_path / "home" / "ann" / "pool")) == "datasel --data ~/pool run"
 
 
 def test_rows_that_enter_and_leave_are_listed_and_a_bound_on_churn_limits_them(settled: Project):

@@ -28,6 +28,15 @@ def test_each_command_is_the_module_of_its_name_and_says_what_it_does_in_a_sente
     assert all(f"{module.__name__.rpartition('.')[2]} {module.HELP}" in printed for module in cli.COMMANDS)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_speaks_to_users_and_not_to_who_writes_the_code(environment, capsys, command):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    told = capsys.readouterr().out
+    assert "elong" not in told
+    assert "Not here" not in told
+
+
 def test_help_loads_nothing_that_is_slow_to_load():
     slow = {"dagster", "polars", "numpy", "pydantic", "yaml", "rich", "torch", "pyarrow"}
     code = f"import sys, datasel_assets.cli as c\ntry: c.main(['-h'])\nfinally: print({slow!r} & set(sys.modules))"

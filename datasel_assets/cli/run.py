@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             outcome = run_main(definitions, assets, lambda: open_warehouse(settings), instance, on_run=on_run)
     _print_costs(console, settings, outcome, started)
     print_failures(console, outcome, command_line("run", settings))
+    _print_unmapped(console, settings)
     _print_places(console, settings, started)
     return 1 if outcome.failures or warehouse.registry.errors else 0
 
@@ -77,6 +78,20 @@ def _print_costs(console: "Console", settings: Settings, outcome: "Outcome", sta
     elif not outcome.failures:
         said = f": all {outcome.checked} tables are current, no model was loaded"
         console.print(Text.assemble(("nothing to do", "bold green"), said))
+
+
+def _print_unmapped(console: "Console", settings: Settings) -> None:
+    """Print which columns of sources hold something that no conversation has, though their names are known."""
+    from rich.text import Text
+
+    warehouse = open_warehouse(settings)
+    for source in sorted(warehouse.registry.sources):
+        info = warehouse.lake.info(("corpus", source))
+        columns = info.meta.get("unmapped", {}) if info else {}
+        if columns:
+            said = ", ".join(f"{name} ({rows:,} rows)" for name, rows in columns.items())
+            line = f" {source}: no conversation was given {said}; say under 'columns' where they belong"
+            console.print(Text.assemble(("not used", "yellow"), line), soft_wrap=True)
 
 
 def _print_places(console: "Console", settings: Settings, started: float) -> None:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from datasel_assets.corpus.kinds import ANSWERS, TEXT, WRITTEN, fits, kind_of
+from datasel_assets.corpus.threads import looks_like_single_messages
 from datasel_assets.formats import FORMATS
-from datasel_assets.formats.transcript import is_transcript
-from datasel_assets.formats.turns import style_of
 
-TEXT = {"text", "transcript"}
 ENOUGH = 0.5
 """Share of sampled records that must have every required column; the first format that reaches it wins."""
+
+ANSWER_FIELDS = {"response", "answer"}
+"""Fields that one value must stand in: several are not an answer."""
 
 
 class FormatError(ValueError):
@@ -52,16 +54,23 @@ def detect_format(
     given = dict(columns or {})
     seen = _columns_of(records)
     candidates = {n: m for n, m in FORMATS.items() if format in ("auto", n) and given.keys() <= m.FIELDS.keys()}
-    mapped = {name: _map(module, seen, given) for name, module in candidates.items()}
+    # First by texts alone; a number or a list decides a schema only where no texts do.
+    mapped = {name: _map(module, seen, given, values=False) for name, module in candidates.items()}
+    whole = {name: _map(module, seen, given, values=True) for name, module in candidates.items()}
     if format != "auto":
-        found = mapped.get(format, given)
+        found = whole.get(format, given)
         return Detection(format, found, f"{format}: set in the registry file; {_listed(found)}")
-    shares = {name: _share(records, candidates[name], found) for name, found in mapped.items()}
-    name = next((n for n, share in shares.items() if share >= ENOUGH), max(shares, key=shares.__getitem__, default=""))
-    if name and shares[name] > 0:
-        counted = f"in {round(shares[name] * len(records))} of {len(records)} sampled rows"
-        return Detection(name, mapped[name], f"{name}: {_listed(mapped[name])}, {counted}")
-    for name, found in mapped.items():
+    name, share = _best(records, candidates, mapped, whole)
+    if name == "text" and not given and (column := looks_like_single_messages(records)):
+        raise FormatError(
+            f"the column {column!r} says that the records are single messages and not documents. Put the messages of "
+            "a conversation into one list of {role, content}, or give each message 'message_id' and 'parent_id'; "
+            "format: text takes every record as a document"
+        )
+    if name and share > 0:
+        counted = f"in {round(share * len(records))} of {len(records)} sampled rows"
+        return Detection(name, whole[name], f"{name}: {_listed(whole[name])}, {counted}")
+    for name, found in whole.items():
         if any(field in found for field in candidates[name].REQUIRED[0]):
             return Detection(name, found, f"{name}: {_listed(found)}; no column holds the response")
     names = ", ".join(repr(column) for column in seen) or "none"
@@ -71,23 +80,18 @@ def detect_format(
     )
 
 
-def kind_of(value: object) -> str | None:
-    """Kind of a value as the ``KINDS`` of the formats name it; None for null and empty lists, which tell nothing."""
-    if isinstance(value, str):
-        return "transcript" if is_transcript(value) else "text"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return "number"
-    if style := style_of(value):
-        return f"turn:{style}"
-    if not isinstance(value, list):
-        return None if value is None else "other"
-    if not value:
-        return None
-    if style := style_of(value[0]):
-        return f"turns:{style}"
-    if isinstance(value[0], Mapping):
-        return "instances" if "output" in value[0] else "other"
-    return {str: "strings", list: "lists"}.get(type(value[0]), "other")
+def _best(
+    records: Sequence[Mapping[str, Any]],
+    candidates: Mapping[str, ModuleType],
+    by_text: Mapping[str, dict[str, str]],
+    by_value: Mapping[str, dict[str, str]],
+) -> tuple[str, float]:
+    """(format, share of the records that have its columns): the first that most of them have, documents last."""
+    tries = [(name, by_text) for name in candidates if name != "text"]
+    tries += [(name, by_value) for name in candidates]
+    shares = [(name, _share(records, candidates[name], found[name])) for name, found in tries]
+    enough = next((pair for pair in shares if pair[1] >= ENOUGH), None)
+    return enough or max(shares, key=lambda pair: pair[1], default=("", 0.0))
 
 
 def _columns_of(records: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
@@ -101,22 +105,48 @@ def _columns_of(records: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
     return {column: counts.most_common(1)[0][0] if counts else None for column, counts in kinds.items()}
 
 
-def _map(module: ModuleType, seen: Mapping[str, str | None], given: Mapping[str, str]) -> dict[str, str]:
-    """Field -> column: what the user gave, then the best-named unused column of an accepted kind."""
-    by_lower = {column.lower(): column for column in reversed(list(seen))}
+def _map(module: ModuleType, seen: Mapping[str, str | None], given: Mapping[str, str], values: bool) -> dict[str, str]:
+    """Field -> column: what the user gave, then the best-named unused column of an accepted kind.
+
+    Args:
+        module: one of FORMATS.
+        seen: column -> its commonest kind.
+        given: field -> column as set by the user.
+        values: take columns of other values, too, for fields that no column of an accepted kind was found for.
+    """
+    by_lower = {str(column).lower(): column for column in reversed(list(seen))}
     found = dict(given)
-    for field, names in module.FIELDS.items():
-        if field in found:
-            continue
-        for name in names:
-            column = by_lower.get(name.lower())
-            # Without the rejected side, "chosen" is not a preference pair and may mean anything.
-            if column is None or column in found.values() or (name == "chosen" and "rejected" not in by_lower):
-                continue
-            if seen[column] in module.KINDS.get(field, TEXT):
+    for by_value in (False, True) if values else (False,):
+        for field in module.FIELDS:
+            if field not in found and (column := _column_of(module, field, by_lower, seen, found, by_value)):
                 found[field] = column
-                break
     return found
+
+
+def _column_of(
+    module: ModuleType,
+    field: str,
+    by_lower: Mapping[str, str],
+    seen: Mapping[str, str | None],
+    found: Mapping[str, str],
+    by_value: bool,
+) -> str | None:
+    names = module.VALUES.get(field, ()) if by_value else module.FIELDS[field]
+    for name in names:
+        column = by_lower.get(name.lower())
+        # Without the rejected side, "chosen" is not a preference pair and may mean anything.
+        if column is None or column in found.values() or (name == "chosen" and "rejected" not in by_lower):
+            continue
+        if accepts(module, field, seen[column], by_value):
+            return column
+    return None
+
+
+def accepts(module: ModuleType, field: str, kind: str | None, by_value: bool = True) -> bool:
+    """Whether a field of a format takes values of a kind, by text alone or also where it takes other values."""
+    if by_value and field in module.VALUES:
+        return fits(kind, ANSWERS if field in ANSWER_FIELDS else WRITTEN)
+    return fits(kind, module.KINDS.get(field, TEXT))
 
 
 def _share(records: Sequence[Mapping[str, Any]], module: ModuleType, found: Mapping[str, str]) -> float:

@@ -8,7 +8,8 @@ fit, and what detection needs:
 
 * ``FIELDS``: field -> column names, best first (compared without case);
 * ``REQUIRED``: groups of fields, the prompt side first; one field of each group must have a column;
-* ``KINDS``: field -> kinds of value (see ``corpus.detect.kind_of``) that it accepts; text where it is not listed.
+* ``KINDS``: field -> kinds of value (see ``corpus.kinds.kind_of``) that it accepts; text where it is not listed;
+* ``VALUES``: field -> those of its names under which any value that can be written as text is taken too.
 
 The order is the order of detection: the more a schema says, the earlier it is tried.
 """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from datasel_assets.formats import assemble
 from datasel_assets.formats.conversation import (
     Conversation,
     Message,
@@ -12,6 +13,7 @@ from datasel_assets.formats.conversation import (
     text_of,
     unmapped,
 )
+from datasel_assets.formats.values import is_missing, parsed_json
 
 FIELDS = {
     "instruction": ("instruction", "instructions"),
@@ -20,9 +22,11 @@ FIELDS = {
     "system": ("system", "system_prompt"),
     "history": ("history",),
     "instances": ("instances",),
+    **assemble.FIELDS,
 }
 REQUIRED = (("instruction",), ("response", "instances"))
-KINDS = {"history": {"lists"}, "instances": {"instances"}}
+KINDS = {"history": {"pairs", "lists"}, "instances": {"instances"}, **assemble.KINDS}
+VALUES = {field: FIELDS[field] for field in ("input", "response", "system")}
 
 
 def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
@@ -48,12 +52,16 @@ def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversati
     parts = (text_of(record, columns.get("instruction")), text_of(source, input_column))
     prompt = "\n\n".join(part for part in parts if part)
     history = _history(record.get(columns["history"])) if "history" in columns else []
-    return Conversation(exchange(prompt, response, text_of(record, columns.get("system")), history), extra)
+    messages = exchange(prompt, response, text_of(record, columns.get("system")), history)
+    return assemble.assemble(record, columns, messages, extra)
 
 
 def _history(value: object) -> list[Message]:
+    if is_missing(value):
+        return []
+    pairs = parsed_json(value) if isinstance(value, str | bytes) else value
     messages: list[Message] = []
-    for pair in value if isinstance(value, list) else []:
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
             raise RowError("wrong type: history must hold pairs [question, answer]")
         messages += [("user", pair[0]), ("assistant", pair[1])]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from datasel_assets.formats import assemble
 from datasel_assets.formats.conversation import Conversation
 from datasel_assets.formats.turns import convert_turns
 
@@ -19,13 +20,16 @@ FIELDS = {
         "chosen",
     ),
     "system": ("system", "system_prompt"),
-    "chosen": ("chosen", "completion"),
+    "chosen": ("chosen", "completion", "response"),
+    **assemble.FIELDS,
 }
 REQUIRED = (("messages",),)
 KINDS = {
     "messages": {"turns:messages", "turns:dialogue"},
-    "chosen": {"turn:messages", "turns:messages"},
+    "chosen": {"turn:messages", "turns:messages", "text"},
+    **assemble.KINDS,
 }
+VALUES = {"system": FIELDS["system"]}
 
 
 def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:

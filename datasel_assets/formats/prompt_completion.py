@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datasel_assets.formats.conversation import Conversation, exchange, response_of, text_of, unmapped
+from datasel_assets.formats import assemble
+from datasel_assets.formats.conversation import Conversation, exchange, response_of, text_of
 
 FIELDS = {
     "prompt": ("prompt", "input", "inputs", "text"),
@@ -12,9 +13,11 @@ FIELDS = {
         *("canonical_solution", "code"),
     ),
     "system": ("system", "system_prompt"),
+    **assemble.FIELDS,
 }
 REQUIRED = (("prompt",), ("response",))
-KINDS = {}
+KINDS = {**assemble.KINDS}
+VALUES = {"response": ("completion", "response", "output", "outputs"), "system": FIELDS["system"]}
 
 
 def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
@@ -25,4 +28,4 @@ def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversati
     """
     response = response_of(record, columns.get("response"), FIELDS["response"])
     messages = exchange(text_of(record, columns.get("prompt")), response, text_of(record, columns.get("system")))
-    return Conversation(messages, unmapped(record, columns))
+    return assemble.assemble(record, columns, messages)

@@ -8,6 +8,7 @@ from datasel_assets.formats.conversation import Conversation, response_of, unmap
 FIELDS = {"text": ("text", "content", "document")}
 REQUIRED = (("text",),)
 KINDS = {}
+VALUES = {}
 
 
 def convert(record: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:

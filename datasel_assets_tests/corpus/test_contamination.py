@@ -412,7 +412,7 @@ def test_records_that_cannot_be_compared_are_counted_with_a_reason():
     rows = [
         RawRow(0, {"question": "Why?", "answer": "so"}),
         RawRow(1, {"question": " ", "answer": "so"}),
-        RawRow(2, {"question": 3, "answer": "so"}),
+        RawRow(2, {"question": math.nan, "answer": "so"}),
         RawRow(3, None, "bad json: line 4"),
     ]
     found = evaluation_items("e", rows)

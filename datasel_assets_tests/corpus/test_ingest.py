@@ -87,7 +87,7 @@ def test_without_a_counter_tokens_are_null():
 
 
 def test_a_row_without_a_response_goes_to_quarantine_with_its_position_and_reason():
-    run = ingest(raw([alpaca("Q", "A"), alpaca("R", ""), None, alpaca("S", 5)]), source="s")
+    run = ingest(raw([alpaca("Q", "A"), alpaca("R", ""), None, alpaca("S", [5])]), source="s")
     corpus, quarantine = tables(run)
     assert corpus["position"].to_pylist() == [0]
     assert quarantine.to_pylist() == [
@@ -99,8 +99,8 @@ def test_a_row_without_a_response_goes_to_quarantine_with_its_position_and_reaso
         {"position": 2, "raw": "", "reason": "broken JSON: x"},
         {
             "position": 3,
-            "raw": '{"input": "", "instruction": "S", "output": 5}',
-            "reason": "wrong type: column 'output' holds a number where text is needed",
+            "raw": '{"input": "", "instruction": "S", "output": [5]}',
+            "reason": "wrong type: column 'output' holds a list where text is needed",
         },
     ]
     assert run.summary.quarantined_share == 0.75

@@ -25,7 +25,7 @@ POOLS = {  # file -> (format, rows, rows in quarantine)
     "gsm8k_train.parquet": ("qa", 7_473, 0),
     "llms_from_scratch_preference_1100.parquet": ("alpaca", 1_100, 0),
     "llamafactory_dpo_en_demo.parquet": ("sharegpt", 300, 0),
-    "llamafactory_kto_en_demo.parquet": ("messages", 300, 0),
+    "llamafactory_kto_en_demo.parquet": ("messages", 300, 150),  # half of the answers are marked as bad
     "llamafactory_glaive_toolcall_en.parquet": ("sharegpt", 300, 0),
     "hh_rlhf_harmless_base_test.parquet": ("transcript", 2_312, 4),
     "sgd_dialogues_train60.parquet": ("messages", 7_579, 0),
@@ -84,7 +84,7 @@ def test_a_real_file_is_ingested_with_every_row_accounted_for(
     assert corpus.num_rows == summary.kept == summary.rows_in - summary.quarantined
     assert len(set(corpus["row_id"].to_pylist())) == corpus.num_rows
     assert all(response.strip() for response in corpus["response"].to_pylist())
-    assert set(summary.reasons) <= {"empty response", "missing response"}
+    assert set(summary.reasons) <= {"empty response", "missing response", "marked as undesirable"}
 
 
 @pytest.mark.parametrize(("original", "copy"), marked(SAME))

@@ -1,6 +1,7 @@
 """Every accepted spelling of a conversation, and every way to refuse one."""
 
 import json
+import math
 
 import pytest
 
@@ -141,10 +142,8 @@ def test_openai_tool_calls_become_the_text_of_their_message():
     assert json.loads(conversation.messages[2][1]) == calls
     assert conversation.messages[4][1] == "It is 7."
     assert conversation.messages[5][1] == "And\n" + conversation.messages[2][1]
-    assert conversation.extra == {
-        "tools": [{"name": "f"}],
-        "message_fields": {"1": {"name": "ann"}, "3": {"tool_call_id": "c1"}},
-    }
+    assert json.loads(conversation.tools or "") == [{"name": "f"}]
+    assert conversation.extra == {"message_fields": {"1": {"name": "ann"}, "3": {"tool_call_id": "c1"}}}
 
 
 def test_content_parts_are_joined_and_parts_that_are_no_text_are_refused():
@@ -213,7 +212,7 @@ TURNS = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
         ({"instruction": "Q"}, "alpaca", "missing response: none of the columns chosen, output"),
         ({**ALPACA, "output": ["A"]}, "alpaca", "missing response"),
         ({**ALPACA, "instruction": ""}, "auto", "empty prompt"),
-        ({**ALPACA, "instruction": 3}, "alpaca", "empty prompt"),
+        ({**ALPACA, "instruction": True}, "alpaca", "empty prompt"),
         ({"instruction": "Q", "instances": []}, "alpaca", "missing response"),
         ({**ALPACA, "history": [["q"]]}, "alpaca", "wrong type: history"),
         ({**ALPACA, "output": "A \ud800"}, "auto", "not Unicode"),
@@ -223,10 +222,20 @@ TURNS = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
         ({"messages": [TURNS[1], TURNS[0]]}, "auto", "no user message"),
         ({"messages": [{**TURNS[0], "content": " "}, TURNS[1]]}, "auto", "no user message"),
         ({"messages": [*TURNS, TURNS[0], {**TURNS[1], "content": ""}]}, "auto", "empty response"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": 3}]}, "auto", "wrong type: message 1 holds a number"),
         ({"messages": [*TURNS, {"role": "boss", "content": "x"}]}, "auto", "unknown role: 'boss' in message 2"),
         ({"messages": [TURNS[0], {"content": "A"}]}, "auto", "not a turn: message 1"),
         ({"messages": [TURNS[0], "A"]}, "auto", "not a turn: message 1"),
-        ({"messages": [TURNS[0], {"role": "assistant", "content": 3}]}, "auto", "wrong type: message 1 holds a number"),
+        (
+            {"messages": [TURNS[0], {"role": "assistant", "content": {}}]},
+            "auto",
+            "wrong type: message 1 holds an object",
+        ),
+        (
+            {"messages": [TURNS[0], {"role": "assistant", "content": math.nan}]},
+            "auto",
+            "wrong type: message 1 holds NaN",
+        ),
         ({"messages": []}, "messages", "missing turns"),
         ({"messages": "text"}, "messages", "missing turns"),
         ({"messages": TURNS * 51}, "auto", "too many turns: 102, the limit is limits.turns = 100"),
@@ -246,5 +255,5 @@ def test_a_named_column_of_the_wrong_type_is_named():
     assert refused({"q": "Q", "b": "A"}, prompt="q", response="a") == "missing response: column 'a' is absent"
     assert refused({"q": "Q", "a": None}, prompt="q", response="a") == "missing response: column 'a' is null"
     assert refused({"t": 3}, messages="t").startswith("wrong type: column 't' holds a number where a list of turns")
-    assert refused({"question": "Q", "c": [1], "answer": "A"}, choices="c").startswith("wrong type: choices must be")
+    assert refused({"question": "Q", "c": [[1]], "answer": "A"}, choices="c").startswith("wrong type: choices must be")
     assert refused({"c": "no marks"}, transcript="c").startswith("not a transcript")

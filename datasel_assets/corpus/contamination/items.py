@@ -6,18 +6,22 @@ Belongs here: which fields of a record are the question, the answer and the choi
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from datasel_assets.corpus.columns import RecordColumns
 from datasel_assets.corpus.detect import Detection, detect_format
 from datasel_assets.corpus.ingest import SAMPLE_ROWS
 from datasel_assets.formats import FORMATS
-from datasel_assets.formats.conversation import RowError, text_of, type_name
-from datasel_assets.formats.qa import LETTERS
+from datasel_assets.formats.conversation import RowError, response_of, text_of
+from datasel_assets.formats.qa import choices_of
+from datasel_assets.formats.values import is_blank
 from datasel_assets.raw_rows import RawRow
 from datasel_assets.specs.evaluation import Compare
+
+_Reads = Callable[[Mapping[str, Any], Mapping[str, str]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,19 @@ def evaluation_items(
     refused: Counter[str] = Counter()
     sample = list(islice((row.record for row in rows if row.record is not None), SAMPLE_ROWS))
     detection = detect_format(sample, format, columns) if sample else None
+    reader = RecordColumns(detection, columns or {}, judged=False) if detection else None
     items: list[EvaluationItem] = []
     records = 0
     for row in rows:
         try:
-            if row.record is None or detection is None:
+            if row.record is None or detection is None or reader is None:
                 raise RowError(row.reason or "unreadable: the reader gave no reason")
-            texts = _texts(row.record, detection, compare)
+            texts = _texts(row.record, detection.format, reader.of(row.record), compare)
         except RowError as error:
             refused[str(error).split(":", 1)[0]] += 1
+            continue
+        except Exception as error:  # one odd item must not cost the evaluation
+            refused[f"unexpected {type(error).__name__}"] += 1
             continue
         records += 1
         name = str(row.position if item_column is None else row.record.get(item_column, row.position))
@@ -104,23 +112,22 @@ def halved(text: str) -> str:
     return space.join(words[i] for i in sorted(kept))
 
 
-def _texts(record: Mapping[str, Any], detection: Detection, compare: Compare) -> list[str]:
-    questions, answers = _TURNS[detection.format](record, detection.columns)
-    questions = [text for text in questions if text and not text.isspace()]
+def _texts(record: Mapping[str, Any], format: str, columns: Mapping[str, str], compare: Compare) -> list[str]:
+    questions = [text for text in _QUESTIONS[format](record, columns) if not is_blank(text)]
     if not questions:
         raise RowError("missing question: no field of the record asks anything")
     if compare == "question_answer":
-        answers = [text for text in answers if text and not text.isspace()]
+        answers = [text for text in _ANSWERS[format](record, columns) if not is_blank(text)]
         if not answers:
             raise RowError("missing answer: 'compare: question_answer' needs one")
         return ["\n\n".join([*questions, *answers])]
     if compare == "question_choices":
-        choices = _choices(record, detection.columns)
+        choices = choices_of(record, columns)
         if not choices:
             raise RowError("missing choices: 'compare: question_choices' needs them")
         question = "\n\n".join(questions)
-        lettered = [f"{letter}. {text}" for letter, text in zip(LETTERS, choices, strict=False)]
-        return ["\n".join([question, *lettered]), "\n".join([question, *choices])]
+        lettered = [f"{label}. {text}" for label, text in choices]
+        return ["\n".join([question, *lettered]), "\n".join([question, *(text for _, text in choices)])]
     return questions
 
 
@@ -128,56 +135,70 @@ def _joined(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _alpaca(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    source: Mapping[str, Any] = record
-    input_column, response_column = columns.get("input"), columns.get("response")
+def _instance(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """The record and columns that hold input and output: one level down where there are instances."""
     instances = record.get(columns["instances"]) if "instances" in columns else None
     if isinstance(instances, list) and instances and isinstance(instances[0], Mapping):
-        source, input_column, response_column = instances[0], "input", "output"
-    question = _joined(text_of(record, columns.get("instruction")), text_of(source, input_column))
-    return [question], [text_of(source, response_column)]
+        return instances[0], {"input": "input", "response": "output"}
+    return record, columns
 
 
-def _qa(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    question = _joined(text_of(record, columns.get("context")), text_of(record, columns.get("question")))
-    answer = record.get(columns["answer"]) if "answer" in columns else None
-    return [question], [answer if isinstance(answer, str) else "" if answer is None else f"{answer:g}"]
+def _alpaca_question(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
+    source, inner = _instance(record, columns)
+    return [_joined(text_of(record, columns.get("instruction")), text_of(source, inner.get("input")))]
 
 
-def _prompt_completion(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def _alpaca_answer(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
+    source, inner = _instance(record, columns)
+    return [_answer(source, inner.get("response"))]
+
+
+def _qa_question(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
+    return [_joined(text_of(record, columns.get("context")), text_of(record, columns.get("question")))]
+
+
+def _prompts(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
     prompt = record.get(columns["prompt"]) if "prompt" in columns else None
     if isinstance(prompt, list) and all(isinstance(turn, str) for turn in prompt):
-        return prompt, [text_of(record, columns.get("response"))]
-    return [text_of(record, columns.get("prompt"))], [text_of(record, columns.get("response"))]
+        return prompt
+    return [text_of(record, columns.get("prompt"))]
 
 
-def _text(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    return [text_of(record, columns.get("text"))], []
+def _answer(record: Mapping[str, Any], column: str | None) -> str:
+    """Text of an answer; empty where there is none."""
+    return "" if column is None or record.get(column) is None else response_of(record, column, ())
 
 
-def _conversation(format: str) -> Any:
-    def turns(record: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[list[str], list[str]]:
-        messages = FORMATS[format].convert(record, columns).messages
-        return [text for role, text in messages if role == "user"], [t for role, t in messages if role == "assistant"]
-
-    return turns
+def _field(name: str) -> _Reads:
+    return lambda record, columns: [text_of(record, columns.get(name))]
 
 
-_TURNS = {
-    **{name: _conversation(name) for name in ("sharegpt", "messages", "transcript")},
-    "alpaca": _alpaca,
-    "qa": _qa,
-    "prompt_completion": _prompt_completion,
-    "text": _text,
+def _given(name: str) -> _Reads:
+    return lambda record, columns: [_answer(record, columns.get(name))]
+
+
+def _said_by(role: str, format: str) -> _Reads:
+    def said(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
+        return [text for speaker, text in FORMATS[format].convert(record, columns).messages if speaker == role]
+
+    return said
+
+
+_TURNS = ("sharegpt", "messages", "transcript")
+_QUESTIONS: dict[str, _Reads] = {
+    **{name: _said_by("user", name) for name in _TURNS},
+    "alpaca": _alpaca_question,
+    "qa": _qa_question,
+    "prompt_completion": _prompts,
+    "text": _field("text"),
 }
-"""Format -> function (record, columns) -> (questions, answers)."""
+"""Format -> function (record, columns) -> questions. Answers are read only where they are compared."""
 
-
-def _choices(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[str]:
-    """Choices from a list column, or from the columns A to D."""
-    value: object = [record.get(columns[letter]) for letter in "ABCD" if letter in columns]
-    if "choices" in columns:
-        value = record.get(columns["choices"]) or []
-    if not isinstance(value, list):
-        raise RowError(f"wrong type: choices are {type_name(value)}, and must be a list of texts")
-    return [str(choice) for choice in value if choice is not None]
+_ANSWERS: dict[str, _Reads] = {
+    **{name: _said_by("assistant", name) for name in _TURNS},
+    "alpaca": _alpaca_answer,
+    "qa": _given("answer"),
+    "prompt_completion": _given("response"),
+    "text": lambda record, columns: [],
+}
+"""Format -> function (record, columns) -> answers."""

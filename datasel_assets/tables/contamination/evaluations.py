@@ -15,11 +15,11 @@ from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.readers import Snapshot, SourceError, read_rows, snapshot
-from datasel_assets.tables.shown import sample_table
+from datasel_assets.tables.shown import counts_table, sample_table
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-EVALUATIONS = Kind("evaluations", version="2", state=("_cache/_evaluations/{name}",))
+EVALUATIONS = Kind("evaluations", version="3", state=("_cache/_evaluations/{name}",))
 
 SCHEMA = pa.schema(
     [
@@ -77,6 +77,7 @@ def _build(name: str, spec: EvaluationSpec, step: Step) -> Built:
             "licence": spec.licence or "not stated",
             "records": read.records,
             "records_refused": sum(read.refused.values()),
+            **({"refused_reasons": counts_table(dict(read.refused), "reason", "records")} if read.refused else {}),
             "compare": spec.compare,
             "tiers": ", ".join(spec.tiers),
             "keeps_rows_out_by": ", ".join(spec.blocking) or "none",

@@ -33,6 +33,9 @@ CORPUS = Kind("corpus", version="2", per="source", companions=(QUARANTINE,))
 TOKENIZER = "sentence-transformers/all-MiniLM-L6-v2"
 """Counts tokens of the corpus. One tokenizer for all sources, so that token budgets mean the same everywhere."""
 
+SHOWN_COLUMNS = 30
+"""Unmapped columns that the page of a corpus lists."""
+
 
 def corpus_table() -> Table:
     """Return the table of the conversations of each source."""
@@ -48,10 +51,10 @@ def corpus_table() -> Table:
         expect=_expect,
         build=_build,
         checks={
-            "rows_accounted": "rows read = rows kept + rows quarantined",
+            "rows_accounted": "rows read = rows kept + rows quarantined + messages that became part of another row",
             "unique_ids": "every row id occurs once",
             "schema": "the columns are those of the corpus schema",
-            "quarantine_share": "the share of unreadable rows is below the limit in the source's file",
+            "quarantine_share": "the share of rows that cannot be used is below the limit in the source's file",
         },
         kinds=frozenset({"parquet", "polars"}),
         version=CORPUS.version,
@@ -108,8 +111,13 @@ def _build(step: Step) -> Built:
         _facts(lake, source, summary),
         {
             "rows_accounted": Check(
-                summary.rows_in == summary.kept + summary.quarantined == info.rows + summary.quarantined,
-                {"rows_in": summary.rows_in, "kept": info.rows, "quarantined": summary.quarantined},
+                summary.kept == info.rows and summary.rows_in == info.rows + summary.quarantined + summary.joined,
+                {
+                    "rows_in": summary.rows_in,
+                    "kept": info.rows,
+                    "quarantined": summary.quarantined,
+                    "joined": summary.joined,
+                },
             ),
             "unique_ids": Check(not made.repeated, {"rows": info.rows, "distinct": info.rows - made.repeated}),
             "schema": Check(pa.schema(CORPUS_SCHEMA).names == lake.scan(info.key).collect_schema().names()),
@@ -139,7 +147,10 @@ def _publish(lake: Lake, expected: Expected, batches: Ingest, spec: SourceSpec) 
         before = id_keys(lake, expected.key)
         ids = out.ids()
         version = digest([ids, expected.fingerprint])
-        info = lake.publish(out, expected, version, {"ids": ids, "quarantined": summary.quarantined})
+        meta = {"ids": ids, "quarantined": summary.quarantined}
+        if known := summary.known_unmapped:
+            meta["unmapped"] = known
+        info = lake.publish(out, expected, version, meta)
     return _compared(lake, info, summary, before)
 
 
@@ -155,12 +166,14 @@ def _require_usable(source: str, summary: IngestSummary, allowed: float) -> None
     if summary.quarantined_share > allowed:
         reasons = "; ".join(f"{reason} ({count:,})" for reason, count in summary.top_reasons(5))
         raise SourceError(
-            f"source {source}: {summary.quarantined:,} of {summary.rows_in:,} rows "
+            f"source {source}: {summary.unusable:,} of {summary.rows_in:,} rows "
             f"({summary.quarantined_share:.1%}) cannot be used, more than max_quarantined_share = {allowed:.0%} "
             f"of sources/{source}.yaml allows; nothing was replaced. Reasons: {reasons}"
         )
     if not summary.kept:
-        raise SourceError(f"source {source}: no usable rows ({summary.rows_in:,} read); nothing was replaced")
+        reasons = "; ".join(f"{reason} ({count:,})" for reason, count in summary.top_reasons(5))
+        why = f": {reasons}" if reasons else ""
+        raise SourceError(f"source {source}: no usable rows ({summary.rows_in:,} read){why}; nothing was replaced")
 
 
 def _compared(lake: Lake, info: TableInfo, summary: IngestSummary, before: np.ndarray) -> _Published:
@@ -181,12 +194,25 @@ def _facts(lake: Lake, source: str, summary: IngestSummary) -> dict[str, Any]:
         "columns_detected": summary.detection.evidence if summary.detection else "no rows",
         "rows_in": summary.rows_in,
         "rows_quarantined": summary.quarantined,
+        **_unused(summary),
         **_quarantine(summary, lake.scan((QUARANTINE, source)).head(5).collect()),
         "plot: lengths": picture(plots.token_histogram({source: lengths.to_numpy()}), "tokens per row"),
         "sample": sample_table(examples, ["n_turns", "prompt", "response"]),
         "tokens": int(lengths.sum() or 0),
         "response_tokens": int(answers or 0),
     }
+
+
+def _unused(summary: IngestSummary) -> dict[str, Any]:
+    """Show which columns hold something that no conversation has, and what was put together or set aside."""
+    facts: dict[str, Any] = {}
+    if summary.joined:
+        facts["messages_joined"] = summary.joined
+    if summary.unmapped:
+        facts["columns_unmapped"] = counts_table(dict(summary.unmapped.most_common(SHOWN_COLUMNS)), "column", "rows")
+    if known := summary.known_unmapped:
+        facts["known_columns_unmapped"] = ", ".join(f"{name} ({rows:,} rows)" for name, rows in known.items())
+    return facts
 
 
 def _quarantine(summary: IngestSummary, rows: pl.DataFrame) -> dict[str, Any]:

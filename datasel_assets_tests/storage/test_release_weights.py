@@ -129,7 +129,7 @@ def test_equal_weights_leave_the_rows_as_they_are_and_say_nothing(how):
 
 @pytest.mark.parametrize("weight", [None, float("nan"), float("inf"), -1.0])
 def test_a_weight_that_is_none_is_refused_with_the_row(weight):
-    with pytest.raises(ValueError, match=r"1 rows have no usable weight, r1 among them"):
+    with pytest.raises(ValueError, match=r"rows without a usable weight: 1, r1 among them"):
         carry_weights(frame(1.0, weight), "column", 0)
 
 

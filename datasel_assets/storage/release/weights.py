@@ -38,7 +38,7 @@ def carry_weights(rows: pl.DataFrame, how: Weights, seed: int) -> tuple[pl.DataF
     if not usable.all():
         bad = rows["row_id"].filter(pl.Series(~usable))
         raise ValueError(
-            f"{len(bad):,} rows have no usable weight, {bad[0]} among them: a weight is a number from 0 on"
+            f"rows without a usable weight: {len(bad):,}, {bad[0]} among them; a weight is a number from 0 on"
         )
     differ = bool(len(weights)) and weights.min() < weights.max()
     facts: dict[str, Any] = {

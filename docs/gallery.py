@@ -21,8 +21,8 @@ HEAD = """# Gallery of recipes
 Written by `python docs/gallery.py` from the YAML files and `benchmarks/results/`; do not edit by hand.
 
 Every method is a recipe over a handful of [samplers](yaml.md#samplers). `make run` carries out those of the first
-table. Those of the second are used by copying them, for example `cp data/gallery/qdit.yaml data/recipes/`. Each file
-says at its top where it deviates from its paper, and why. *Needs* is what has to be computed before it.
+table. Those of the second are used by copying them: `datasel add qdit` brings the recipe and every file that it reads.
+Each file says at its top where it deviates from its paper, and why. *Needs* is what has to be computed before it.
 
 *Cost* is that of the selection step alone: CPU seconds of one thread per million rows of pool, 3.5 % of them chosen.
 A plain figure was measured at that size; one after ~ is extrapolated from the largest size measured by the power law

@@ -7,21 +7,24 @@ imports Dagster and whatever else is slow to load inside functions: ``datasel --
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datasel_assets.cli import check, compare, evidence, explain, init, prune, rethreshold, run, ui
+from datasel_assets.cli import add, check, compare, evidence, explain, init, prune, rethreshold, run, ui
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
 
-COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, check)
+COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, add, check)
+
+READ_SOURCES = {"run", "evidence", "rethreshold", "compare", "explain"}
+"""Commands that have nothing to do before there is a source."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; return the exit status: 0, 1 where something failed, 2 where it cannot be carried out."""
     arguments = build_parser().parse_args(argv)
     settings = load_settings(getattr(arguments, "data", None))
-    if arguments.command != "init" and (problem := _no_data_folder(settings)):
+    if arguments.command != "init" and (problem := _no_data_folder(settings, arguments.command)):
         print(problem, file=sys.stderr)
         return 2
     try:
@@ -50,11 +53,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _no_data_folder(settings: Settings) -> str | None:
-    """Say what is wrong where a command would find no sources, or return None."""
+def _no_data_folder(settings: Settings, command: str) -> str | None:
+    """Say what is wrong where a command would find nothing to work on, or return None."""
     remedy = f"name a data folder with --data or {DATA_VARIABLE}, or make one with: {command_line('init FOLDER')}"
     if not settings.data.is_dir():
         return f"{settings.data} is not a folder: {remedy}"
     if not (settings.data / "sources").is_dir():
         return f"{settings.data} has no folder sources/, so it is not a data folder: {remedy}"
+    if command in READ_SOURCES and not any(_registry_files(settings.data / "sources")):
+        return (
+            f"{settings.data / 'sources'} has no source yet: write a file there, such as sources/mine.yaml with the "
+            f"line 'uri: path/to/rows.jsonl', then type: {command_line(command, settings)}"
+        )
     return None
+
+
+def _registry_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that the registry looks at, good or bad."""
+    return (path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.name.startswith("."))

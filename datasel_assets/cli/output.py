@@ -20,13 +20,17 @@ def open_console(file: IO[str] | None = None) -> "Console":
 
 
 def print_failures(console: "Console", outcome: "Outcome", again: str) -> None:
-    """Say what failed, why, what could not be made without it, and that the command ``again`` continues from there."""
+    """Say what failed, why, what could not be made without it, and that the command ``again`` continues from there.
+
+    What failed alike stands together, and the reason is said once.
+    """
     from rich.text import Text
 
-    for failure in outcome.failures:
-        what = f"{failure['source'] or 'whole pool'} ({', '.join(failure['assets'])})"
-        console.print(Text.assemble(("failed", "bold red"), " ", what), soft_wrap=True)
-        console.print(f"  {failure['error']}", soft_wrap=True)
+    for error in dict.fromkeys(failure["error"] for failure in outcome.failures):
+        for failure in (failure for failure in outcome.failures if failure["error"] == error):
+            what = f"{failure['source'] or 'whole pool'} ({', '.join(failure['assets'])})"
+            console.print(Text.assemble(("failed", "bold red"), " ", what), soft_wrap=True)
+        console.print(f"  {error}", soft_wrap=True)
     if outcome.waiting:
         names = dict.fromkeys(asset.name for asset, _ in outcome.waiting)
         console.print(f"  not made, because they need what failed: {', '.join(names)}", soft_wrap=True)

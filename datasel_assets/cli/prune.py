@@ -30,5 +30,5 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     verb = "would delete" if arguments.dry_run else "deleted"
     for name in removed:
         print(f"{verb} {name}")
-    print(f"{verb} {len(removed)} tables" if removed else "nothing to prune")
+    print(f"{verb} {len(removed)} table{'s' * (len(removed) != 1)}" if removed else "nothing to prune")
     return 0

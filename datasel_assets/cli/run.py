@@ -37,6 +37,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         warehouse = open_warehouse(settings)
         for message in warehouse.registry.errors.values():
             console.print(Text.assemble(("left out", "red"), " ", message), soft_wrap=True)
+        if not (warehouse.registry.sources or warehouse.active_sources()):
+            console.print("no source can be read: correct its file and run again", soft_wrap=True)
+            return 1
         with progress_display(console) as shown:
 
             def on_run(state: str, source: str | None, assets: Sequence) -> None:

@@ -84,7 +84,8 @@ def run_main(
                 on_run("start", source, todo)
                 failures = _launch(definitions, instance, todo, source, quiet)
                 on_run("failed" if failures else "done", source, todo)
-                error = "; ".join(f"{name}: {message}" for name, message in failures.items()) or None
+                alike = {why: [name for name in failures if failures[name] == why] for why in failures.values()}
+                error = "; ".join(f"{', '.join(steps)}: {why}" for why, steps in alike.items()) or None
                 names = [asset.name for asset in todo]
                 outcome.runs.append({"source": source, "assets": names, "success": error is None, "error": error})
             # The rest is planned again without what failed, which must not keep its siblings' readers from running.

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from datasel_assets.arrays.weights import whole_copies
 from datasel_assets.models.fine_tune import Arm, FineTuneSpec, training_tokens
 from datasel_assets.models.proxy_rows import Conversation, Pool, ReadAhead
 from datasel_assets.models.proxy_training import Progress
@@ -82,6 +83,8 @@ def try_out(
     spec: ProxyEvalSpec,
     targets: Mapping[str, Sequence[Conversation]],
     progress: Progress,
+    weights: Mapping[str, float] | None = None,
+    most_copies: int | None = None,
 ) -> TriedOut:
     """Train every arm from the same start on as many tokens and measure it on what none has seen.
 
@@ -93,6 +96,9 @@ def try_out(
         spec: arms, repetitions, how they are trained.
         targets: name -> conversations that are held out besides.
         progress: called with (runs done, runs in all).
+        weights: row id -> weight of each selected row; None: all weigh the same. A heavy row is trained on in whole
+            copies (``arrays.weights.whole_copies``), rounded anew with each seed.
+        most_copies: of a row at most; None: as many as it weighs.
 
     Raises:
         ValueError: all selected rows are held out.
@@ -118,7 +124,7 @@ def try_out(
         if arm == START:
             rows = selection[:0]
         elif arm == recipe:
-            rows = selection
+            rows = selection if weights is None else _by_weight(selection, weights, most_copies, seed)
         else:
             drawn = np.random.default_rng(seed).permutation(training)
             ahead = ReadAhead(pool, drawn)
@@ -138,6 +144,16 @@ def try_out(
         seen=int(copies.sum()),
         seconds=seconds,
     )
+
+
+def _by_weight(rows: pl.DataFrame, weights: Mapping[str, float], most: int | None, seed: int) -> pl.DataFrame:
+    """Return rows as often as they weigh; copies have ids of their own, so that each has a place of its own."""
+    ids = rows["row_id"].to_list()
+    copies = whole_copies(ids, np.array([weights[row_id] for row_id in ids]), most, seed)
+    number = pl.concat_str("row_id", pl.lit(" copy "), pl.int_range(pl.len()).over("row_id"))
+    repeated = rows[np.repeat(np.arange(rows.height), copies)]
+    first = pl.int_range(pl.len()).over("row_id") == 0
+    return repeated.with_columns(row_id=pl.when(first).then("row_id").otherwise(number))
 
 
 def arms_of(recipe: str, *, full_pool: bool) -> list[str]:

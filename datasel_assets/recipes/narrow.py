@@ -38,7 +38,7 @@ def narrow(
         eligible = marked["stage"].is_null().to_numpy()
         if isinstance(step, VoteSpec):
             arms = [_passed(arm, pool, eligible, inputs, keep, seed) for arm in step.of]
-            said = [note for arm in arms for note in arm[2]]
+            said = dict.fromkeys(note for arm in arms for note in arm[2])
             votes = np.array([arm[0] for arm in arms]).sum(axis=0)
             passed = votes >= step.at_least
             asked = f", {step.at_least} needed"

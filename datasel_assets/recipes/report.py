@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import polars as pl
 import yaml
 
+from datasel_assets.arrays.weights import effective_rows
 from datasel_assets.diagnostics.report import html_report
 from datasel_assets.recipes.interpreter import Selection
 from datasel_assets.specs.recipe import RecipeSpec
@@ -32,6 +33,12 @@ def tokens(selection: Selection) -> tuple[int, int]:
     """Return the tokens of the selected rows, and those of their responses; what was not counted counts as none."""
     selected = selection.selected
     return int(selected["n_tokens"].sum() or 0), int(selected["n_response_tokens"].sum() or 0)
+
+
+def effective_size(selection: Selection) -> float | None:
+    """Return how many rows of equal weight say as much (``arrays.weights.effective_rows``); None where all weigh so."""
+    weights = selection.selected["weight"].to_numpy()
+    return round(effective_rows(weights), 1) if len(weights) and weights.min() < weights.max() else None
 
 
 def best_rows(selection: Selection) -> pl.DataFrame:
@@ -70,15 +77,17 @@ def release_report(
         pictures: (PNG, caption).
     """
     all_tokens, response_tokens = tokens(selection)
+    size = effective_size(selection)
     return html_report(
         title=name,
-        summary=f"{spec.doc} Method: {spec.paper}",
+        summary=f"{spec.doc} Method: {spec.paper}" if spec.paper else spec.doc,
         recipe=yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True),
         facts={
             "rows selected": selection.selected.height,
             "rows in the pool": selection.decisions.height,
             "tokens": all_tokens,
             "response tokens": response_tokens,
+            **({} if size is None else {"effective sample size": size}),
             "budget": budget_used(selection),
         },
         stages=stages(selection.decisions),

@@ -110,12 +110,14 @@ def hold_on(
     def moved(values: np.ndarray, otherwise: np.ndarray | float) -> np.ndarray:
         return np.where(ranked >= 0, values[ranked], otherwise)
 
+    # A previous row that the sampler did not draw has no weight of its own; the mean makes it one row among the others.
+    mean_weight = 1.0 if sample.weights is None or not len(sample.weights) else float(sample.weights.mean())
     unranked = np.nan if sample.row_scores is None else sample.row_scores[order]
     return Sample(
         order=order,
         scores=moved(sample.scores, unranked).astype(np.float32),
         selected_for=moved(sample.selected_for, -1).astype(np.int32),
-        weights=None if sample.weights is None else moved(sample.weights, 1.0).astype(np.float32),
+        weights=None if sample.weights is None else moved(sample.weights, mean_weight).astype(np.float32),
         row_scores=sample.row_scores,
     )
 

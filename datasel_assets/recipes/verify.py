@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from datasel_assets.recipes.emptied import why_empty
 from datasel_assets.recipes.interpreter import Selection
 
 
@@ -30,7 +31,7 @@ def refuse_flawed(selection: Selection, pool: pl.DataFrame) -> None:
     if leaks := len(_leaks(selection, pool)):
         raise ValueError(f"{leaks} selected rows hold items of an evaluation; nothing was published")
     if selection.selected.is_empty():
-        raise ValueError("no row is left after the drop rules; nothing was published")
+        raise ValueError(f"{why_empty(selection.decisions)}; nothing was published")
 
 
 def outcomes(

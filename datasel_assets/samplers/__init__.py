@@ -33,6 +33,12 @@ def keeps_prefix(params: Any) -> bool:
     return getattr(params, "prefix", True)
 
 
+def gives_weights(params: Any) -> bool:
+    """Say whether the rows come with weights that may differ."""
+    inner = getattr(params, "inner", None)
+    return getattr(params, "weighted", False) or (inner is not None and gives_weights(inner.params))
+
+
 def score_column(name: str, params: Any) -> str | None:
     """Return the column that must stand in ``Candidates.scores``, or None."""
     inner = getattr(params, "inner", None)
@@ -45,6 +51,7 @@ __all__ = [
     "Sample",
     "SamplerModule",
     "Tags",
+    "gives_weights",
     "keeps_prefix",
     "ranks_all",
     "requires",

@@ -22,7 +22,8 @@ A sampler is a module with
 - ``sample(candidates, budget, params, seed) -> Sample``.
 
 ``Params`` may have properties that say more than the module does: ``requires`` and ``ranks_all`` where these depend on
-the parameters, ``may_fall_short`` where fewer rows than the budget may come back although more are usable.
+the parameters, ``weighted`` where the rows come with weights, ``may_fall_short`` where fewer rows than the budget may
+come back although more are usable.
 """
 
 from dataclasses import dataclass

@@ -99,6 +99,11 @@ class Params(StrictModel, frozen=True):
         return bounded or self.quota == "weights" or getattr(self.inner.params, "may_fall_short", False)
 
     @property
+    def weighted(self) -> bool:
+        """Whether the rows come with weights of its own, those of the inner sampler aside."""
+        return self.repeat is not None
+
+    @property
     def ranks_all(self) -> bool:
         """Whether a longer order leaves what was said of its beginning as it was: weights depend on the budget."""
         return self.repeat is None

@@ -138,7 +138,8 @@ def _proxy_evals(registry: Registry) -> list[Table]:
     if not (registry.proxy_eval and registry.proxy):
         return []
     spec, model, targets = registry.proxy_eval, registry.proxy, registry.aims
-    tables = [proxy_eval_table(name, spec, model, targets) for name in sorted(registry.recipes)]
+    recipes = sorted(registry.recipes.items())
+    tables = [proxy_eval_table(name, spec, model, targets, recipe.weights) for name, recipe in recipes]
     return [_while_settled(registry, ["comparison"], table) for table in tables]
 
 

@@ -13,7 +13,7 @@ from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DAGSTER_VARIABLE, DATA_VARIABLE, DEFAULT_DATA, Settings, load_settings
 from datasel_assets_tests.conftest import REPOSITORY
 
-COMMANDS = ("run", "ui", "evidence", "rethreshold", "compare", "prune", "explain", "init", "check")
+COMMANDS = ("run", "ui", "evidence", "rethreshold", "compare", "prune", "explain", "init", "add", "check")
 
 
 def test_each_command_is_the_module_of_its_name_and_says_what_it_does_in_a_sentence(environment, capsys):
@@ -26,6 +26,15 @@ def test_each_command_is_the_module_of_its_name_and_says_what_it_does_in_a_sente
     assert ended.value.code == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert all(f"{module.__name__.rpartition('.')[2]} {module.HELP}" in printed for module in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_speaks_to_users_and_not_to_who_writes_the_code(environment, capsys, command):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    told = capsys.readouterr().out
+    assert "elong" not in told
+    assert "Not here" not in told
 
 
 def test_help_loads_nothing_that_is_slow_to_load():
@@ -71,6 +80,18 @@ def test_a_folder_that_is_no_data_folder_is_refused_with_what_to_do(datasel, tmp
     assert answer.err.startswith(f"{tmp_path} has no folder sources/")
     assert answer.err.endswith("datasel init FOLDER\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["run"], ["compare", "random"], ["explain", "random", "x"], ["evidence"]])
+def test_a_data_folder_without_a_source_is_one_message_that_says_what_to_write(datasel, tmp_path: Path, command):
+    (tmp_path / "data" / "sources").mkdir(parents=True)
+    (tmp_path / "data" / "sources" / "README.md").write_text("no source")
+    answer = datasel(tmp_path / "data", *command)
+    assert answer.status == 2
+    assert answer.err.count("\n") == 1
+    assert "has no source yet: write a file there, such as sources/mine.yaml" in answer.err
+    assert answer.err.endswith(f"datasel --data {tmp_path / 'data'} {command[0]}\n")
+    assert datasel(tmp_path / "data", "check").status == 0
 
 
 def test_an_interrupt_ends_a_command_without_a_traceback(datasel, untouched: Path, monkeypatch):

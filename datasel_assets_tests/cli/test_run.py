@@ -30,3 +30,23 @@ def test_a_run_names_what_it_left_out_what_failed_and_where_things_are(datasel_p
     assert again.status == 0
     assert "nothing to do: all" in again.out
     assert (data / "warehouse" / "_dagster").is_dir()
+
+
+def test_a_folder_whose_only_source_cannot_be_read_is_one_message_and_no_failing_table(datasel, tmp_path: Path):
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "mine.yaml").write_text("{bad")
+    answer = datasel(tmp_path, "run")
+    assert answer.status == 1
+    lines = answer.out.splitlines()
+    assert lines[1].startswith("left out sources/mine.yaml: line 1: not valid YAML")
+    assert lines[2:] == ["no source can be read: correct its file and run again"]
+
+
+def test_tables_of_one_run_that_failed_alike_share_one_message(datasel_process, tmp_path: Path):
+    add_source(tmp_path, "sums", rows("sums", 6))
+    for name in ("a", "b"):
+        drop_all = {"drop": [{"score": "n_chars", "below": 10**6}], "select": {"sampler": "random"}}
+        write_yaml(tmp_path / "recipes" / f"{name}.yaml", {**drop_all, "budget": {"rows": 2}})
+    said = datasel_process(tmp_path, "run").out
+    assert said.count("no row is left of 6: drop rule 1 took the last 6") == 1
+    assert "selections/a, selections/b: ValueError: no row is left of 6" in said

@@ -283,3 +283,48 @@ def test_an_image_in_markdown_carries_its_bytes_and_a_harmless_name():
     markdown = plots.as_markdown(png, "a](x) <b>\n![")
     assert re.fullmatch(r"!\[[^\]\[<>\n]*\]\(data:image/png;base64,[A-Za-z0-9+/=]+\)", markdown)
     assert len(markdown) < 4 / 3 * len(png) + 200
+
+
+def texts_drawn(monkeypatch: pytest.MonkeyPatch, draw) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """Return the texts inside the axes of a picture with the boxes (x0, y0, x1, y1) that they cover, in pixels."""
+    found = []
+
+    def measured(fig, **options) -> bytes:
+        fig.draw_without_rendering()
+        renderer = fig.canvas.get_renderer()
+        (axes,) = fig.axes
+        found.extend((t.get_text(), t.get_window_extent(renderer).extents) for t in axes.texts if t.get_text())
+        return b""
+
+    monkeypatch.setattr(canvas, "to_png", measured)
+    draw()
+    return found
+
+
+def overlapping(texts) -> list[tuple[str, str]]:
+    return [
+        (a, b)
+        for i, (a, (ax0, ay0, ax1, ay1)) in enumerate(texts)
+        for b, (bx0, by0, bx1, by1) in texts[:i]
+        if ax0 < bx1 and bx0 < ax1 and ay0 < by1 and by0 < ay1
+    ]
+
+
+def test_names_and_numbers_of_many_score_columns_stay_apart(monkeypatch):
+    values = np.where(np.arange(400) % 9 == 0, np.nan, np.linspace(-123456, 98765, 400))
+    scores = {f"mean_log_probability_of_response_{i}": values for i in range(12)}
+    texts = texts_drawn(monkeypatch, lambda: plots.score_grid(scores, "scores"))
+    assert len(texts) == 36
+    assert overlapping(texts) == []
+
+
+@pytest.mark.parametrize(
+    ("pool", "chosen"), [(10, 10), (10, 10.2), (10.2, 10), (1, 1), (900, 950), (950, 900), (1, 999)]
+)
+def test_the_medians_of_two_distributions_are_written_apart_and_inside_the_axes(monkeypatch, pool, chosen):
+    spread = np.array([1.0, 999.0])
+    draw = lambda: plots.length_histogram(np.r_[[pool] * 9, spread], np.r_[[chosen] * 9, spread])  # noqa: E731
+    texts = texts_drawn(monkeypatch, draw)
+    assert [text.partition(" ")[0] for text, _ in texts] == ["median", "median"]
+    assert overlapping(texts) == []
+    assert all(box[0] > 40 and box[2] < 7 * 160 for _, box in texts)

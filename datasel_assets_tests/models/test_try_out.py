@@ -96,6 +96,18 @@ def test_arms_are_measured_on_held_out_rows_and_targets():
     assert result.seen == 0
 
 
+def test_a_heavy_row_is_trained_on_in_copies_and_a_weightless_one_not_at_all():
+    start, names = Start(), ROWS["row_id"].to_list()
+    weights = {names[1]: 2.0, names[2]: 1.0, names[3]: 0.0}
+    ids = ROWS["row_id"].gather([1, 2, 3])
+    try_out(start, pool(), "mine", ids, ProxyEvalSpec(seeds=2), {}, lambda done, total: None, weights)
+    trained = {(arm, seed): rows for (rows, _, seed), arm in zip(start.runs, ARMS, strict=True)}
+    assert trained["mine", 0] == trained["mine", 1] == [names[2], names[1], f"{names[1]} copy 1"]
+    capped = Start()
+    try_out(capped, pool(), "mine", ids, ProxyEvalSpec(seeds=2), {}, lambda done, total: None, weights, 1)
+    assert capped.runs[1][0] == [names[2], names[1]]
+
+
 def test_copies_of_held_out_rows_that_may_be_trained_on_are_counted():
     class Careless(Start):
         def sides(self, names: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,13 @@ def test_every_arm_of_the_comparison_is_there():
     assert {file.stem for file in FILES} >= {"random", "longest", "kcenter", "cluster_balanced", *aimed}
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_shipped_recipe_says_where_its_method_comes_from_and_how_its_weights_reach_a_trainer(file: Path):
+    spec = spec_of(file)
+    assert spec.paper
+    assert spec.weights is None or "weights" in yaml.safe_load(file.read_text("utf-8")).get("release", {})
+
+
 def test_the_page_of_recipes_is_what_the_files_say():
     page = runpy.run_path(str(DATA.parent / "docs" / "gallery.py"))
     assert page["PAGE"].read_text("utf-8") == page["page"](), "run: python docs/gallery.py"

@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from datasel_assets.specs.recipe import Needs, RecipeSpec
 
+UNCITED = {"select": {"sampler": "random"}, "budget": {"fraction": 0.035}}
 PLAIN = {"paper": "baseline", "select": {"sampler": "random"}, "budget": {"fraction": 0.035}}
 AIMED = {"sampler": "round_robin", "representation": "crds_w", "target": "arithmetic"}
 
@@ -127,3 +128,15 @@ def test_a_recipe_reads_the_inputs_of_its_own_blends_and_of_its_rules_but_not_th
     assert spec.requires().scores == {"text.a", "blend.shared", "lm.b"}
     assert spec.select.score == "blend.both"
     assert RecipeSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_a_recipe_of_ones_own_need_not_cite_anything():
+    assert RecipeSpec.model_validate(UNCITED).paper == ""
+
+
+def test_only_the_last_sampler_gives_weights():
+    drawn = {"sampler": "topk", "by": "n_chars", "tau": 1, "weights": "unbiased"}
+    inner = {"sampler": "stratify", "groups": "source", "inner": drawn}
+    for select, how in ((drawn, "repeat"), (inner, "repeat"), ({"sampler": "random"}, None)):
+        spec = RecipeSpec.model_validate(UNCITED | {"select": select, "release": {"weights": "repeat"}})
+        assert spec.weights == how

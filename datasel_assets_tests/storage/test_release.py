@@ -274,10 +274,49 @@ class TestVersions:
 
     def test_latest_names_the_newest_release_and_goes_back_when_the_content_does(self, tmp_path):
         first, second = release(tmp_path), release(tmp_path, selected().head(2))
-        assert (tmp_path / "random" / "latest").read_text() == second.version + "\n"
+        latest = tmp_path / "random" / "latest"
+        assert str(latest.readlink()) == second.version  # relative, so that the folder may be moved
+        assert pl.read_parquet(latest / "train.parquet").height == 2
         assert latest_release(tmp_path, "random").version == second.version
         release(tmp_path)
         assert latest_release(tmp_path, "random").version == first.version
+
+    def test_latest_is_a_copy_where_there_are_no_links_and_changes_into_a_link_where_there_are(
+        self, tmp_path, monkeypatch
+    ):
+        def no_links(self: Path, target: object, target_is_directory: bool = False) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        latest = tmp_path / "random" / "latest"
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "symlink_to", no_links)
+            for rows in (selected(), selected().head(2), selected().head(2)):
+                made = release(tmp_path, rows)
+                assert not latest.is_symlink()
+                assert contents(latest) == contents(made.path)
+                assert latest_release(tmp_path, "random").path == made.path
+            assert len(list_releases(tmp_path)) == 2
+        third = release(tmp_path, selected().head(3))
+        assert str(latest.readlink()) == third.version
+        assert not list((tmp_path / "random").glob(".*"))
+
+    def test_a_text_file_of_former_times_names_the_latest_release_until_the_next_one(self, tmp_path):
+        first = release(tmp_path)
+        latest = tmp_path / "random" / "latest"
+        latest.unlink()
+        latest.write_text(first.version + "\n")
+        assert latest_release(tmp_path, "random").version == first.version
+        assert list_releases(tmp_path) == [latest_release(tmp_path, "random")]
+        release(tmp_path)
+        assert str(latest.readlink()) == first.version
+
+    def test_a_folder_of_somebody_else_with_the_name_latest_is_not_removed(self, tmp_path):
+        mine = tmp_path / "random" / "latest" / "notes.txt"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("keep")
+        with pytest.raises(ReleaseDamagedError, match="stands in the way"):
+            release(tmp_path)
+        assert mine.read_text() == "keep"
 
     def test_there_is_no_latest_release_before_the_first(self, tmp_path):
         assert latest_release(tmp_path, "random") is None
@@ -333,7 +372,16 @@ class TestRefusals:
 
 
 class TestFailingWrites:
-    @pytest.mark.parametrize("step", ["_write_parquet", "_write_array", "_write_about", "publish", "point_latest"])
+    @pytest.mark.parametrize(
+        "step",
+        [
+            "data_files._write_parquet",
+            "data_files._write_array",
+            "write._write_about",
+            "write.publish",
+            "write.point_latest",
+        ],
+    )
     def test_a_full_disk_at_any_step_leaves_the_old_release_and_no_half_one(self, tmp_path, monkeypatch, step):
         old = release(tmp_path)
         before = contents(tmp_path)
@@ -342,7 +390,7 @@ class TestFailingWrites:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(f"datasel_assets.storage.release.write.{step}", full)
+            patch.setattr(f"datasel_assets.storage.release.{step}", full)
             with pytest.raises(StorageFullError, match="no space left while writing a release"):
                 release(tmp_path, selected().head(2))
         left = contents(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 from datasel_assets.registry.load import load_registry
 from datasel_assets.storage.lake import Expected, Key, Lake
 from datasel_assets.tables.catalog import FILE, catalog_views
+from datasel_assets.tables.columns import describe
 from datasel_assets.tables.graph import all_tables, kind_of
 from datasel_assets.tables.making import make
 from datasel_assets_tests.pools import write_yaml
@@ -24,6 +25,20 @@ def publish(lake: Lake, *key: str, rows: int = 1, **more: list) -> None:
 def views(project: Project) -> dict[str, tuple[str | None, list[Path], int]]:
     found = catalog_views(project.warehouse, kind_of)
     return {name: (view.label, view.files, view.rows) for name, view in found.items()}
+
+
+def test_every_column_of_every_table_says_what_it_holds(settled: Project):
+    warehouse = settled.warehouse
+    silent = {
+        (table.name, column)
+        for table in all_tables(warehouse.registry)
+        for source in (warehouse.active_sources() if table.per_source else [None])
+        if (info := warehouse.lake.info(table.table_key(source)))
+        for file in info.files
+        for column in pl.read_parquet_schema(file)
+        if not (table.columns.get(column) or describe(column))
+    }
+    assert silent == set()
 
 
 def test_every_table_with_one_file_per_source_or_recipe_is_one_view(project: Project):

@@ -40,13 +40,14 @@ def length_histogram(pool: np.ndarray, selection: np.ndarray, unit: str = "respo
     axes.stairs(shares[1], edges, color=canvas.SELECTED, linewidth=1.7, label="selected")
     top = max(float(s.max()) for s in shares)
     medians = [float(np.median(c)) if len(c) else None for c in columns]
-    for median, other, colour in zip(medians, reversed(medians), (canvas.MUTED, canvas.SELECTED), strict=True):
+    for line, (median, colour) in enumerate(zip(medians, (canvas.MUTED, canvas.SELECTED), strict=True)):
         if median is None:
             continue
         axes.plot([median, median], [0, top * 1.17], color=colour, linewidth=1.1, linestyle=(0, (3, 2)))
-        left = other is not None and (median, colour) < (other, canvas.MUTED)
+        # One below the other and towards the middle: whatever the medians, the words stay apart and inside.
+        left = median > np.sqrt(low * high)
         axes.annotate(
-            f"median {canvas.short_number(median)}", (median, top * 1.18), (-3 if left else 3, 0),
+            f"median {canvas.short_number(median)}", (median, top * 1.18), (-3 if left else 3, -10 * line),
             textcoords="offset points", ha="right" if left else "left", va="top", fontsize=8, **canvas.font(colour),
         )  # fmt: skip
     canvas.log_decades(axes, low, high)

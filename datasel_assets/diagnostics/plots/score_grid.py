@@ -9,6 +9,7 @@ from datasel_assets.diagnostics.plots import canvas
 _COLUMNS = 5
 _BINS = 24
 _CELL = 0.86
+_NAME = 25  # characters that fit into a cell
 _WIDTH, _HEIGHT = 0.92, 0.56  # of a cell; the rest holds its name and the numbers below
 
 
@@ -39,7 +40,8 @@ def score_grid(scores: Mapping[str, np.ndarray], title: str) -> bytes:
         values = np.asarray(values, np.float64)
         known = values[np.isfinite(values)]
         missing = 1 - len(known) / max(len(values), 1)
-        shown = canvas.label(name, 26) + (f" ({missing:.0%})" if missing >= 0.005 else "")
+        share = f" ({missing:.0%})" if missing >= 0.005 else ""
+        shown = canvas.label(name, _NAME - len(share)) + share
         axes.text(x, y + 0.18, shown, fontsize=6.5, va="bottom", **canvas.font(), in_layout=False)
         if not len(known):
             continue

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from datasel_assets.samplers import gives_weights
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.recipe.budget import BudgetSpec
@@ -14,6 +15,7 @@ from datasel_assets.specs.recipe.select import OWN_GROUPS, SelectSpec
 from datasel_assets.specs.recipe.values import Share, score_name
 
 Format = Literal["messages", "alpaca", "sharegpt"]
+Weights = Literal["column", "repeat", "drop"]
 
 
 class ReleaseSpec(StrictModel, frozen=True):
@@ -21,9 +23,12 @@ class ReleaseSpec(StrictModel, frozen=True):
 
     Attributes:
         formats: file formats for trainers: ``messages`` (OpenAI), ``alpaca``, ``sharegpt``.
+        weights: how the weights of a sampler that gives any reach the trainer: ``column`` (``weight``, for trainers
+            that read one), ``repeat`` (whole copies of heavy rows, at most 5, for all others) or ``drop``.
     """
 
     formats: tuple[Format, ...] = ("messages",)
+    weights: Weights = "column"
 
     @field_validator("formats")
     @classmethod
@@ -31,6 +36,11 @@ class ReleaseSpec(StrictModel, frozen=True):
         if not value or len(set(value)) != len(value):
             raise ValueError(f"give at least one of {', '.join(get_args(Format))}, each once")
         return value
+
+    @model_serializer(mode="wrap")
+    def _unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the default of ``weights`` out: it means nothing to most recipes, whose versions it would change."""
+        return {key: value for key, value in dump(self).items() if key != "weights" or value != "column"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class RecipeSpec(StrictModel, frozen=True):
 
     Attributes:
         doc: what it is for, in a sentence or two.
-        paper: where the method comes from (citation or arXiv id), or ``baseline``.
+        paper: where the method comes from (citation or arXiv id), if from anywhere.
         use: when to use it, in a few words; for the gallery.
         drop: reasons to keep rows out, applied before any sampler.
         narrow: samplers that narrow the pool down, one after the other, before the last one.
@@ -80,7 +90,7 @@ class RecipeSpec(StrictModel, frozen=True):
     """
 
     doc: str = ""
-    paper: str
+    paper: str = ""
     use: str = ""
     drop: tuple[DropRule, ...] = ()
     narrow: tuple[NarrowSpec, ...] = ()
@@ -107,7 +117,7 @@ class RecipeSpec(StrictModel, frozen=True):
     @classmethod
     def _cited(cls, value: str) -> str:
         if not value.strip():
-            raise ValueError("say where the method comes from (citation or arXiv id), or 'baseline'")
+            raise ValueError("say where the method comes from (citation or arXiv id), or leave the key out")
         return value
 
     @property
@@ -115,6 +125,11 @@ class RecipeSpec(StrictModel, frozen=True):
         """Every sampler of the recipe, the last one last."""
         earlier = [stage.of if isinstance(stage, VoteSpec) else (stage,) for stage in self.narrow]
         return (*(stage for several in earlier for stage in several), self.select)
+
+    @property
+    def weights(self) -> Weights | None:
+        """How the weights of the rows are released; None where the recipe gives none."""
+        return self.release.weights if gives_weights(self.select.params) else None
 
     def method(self) -> dict[str, Any]:
         """Return what decides the selection: all keys but words and exports, without defaults.

@@ -4,6 +4,7 @@ Belongs here: file formats, the dataset card, trainer configs, the manifest, and
 Does not belong here: which rows were selected and why (``recipes``), nor how the tables lie (``storage.lake``).
 """
 
+from datasel_assets.storage.release.data_files import PART_OF_CONVERSATION
 from datasel_assets.storage.release.folder import (
     Release,
     ReleaseDamagedError,
@@ -15,6 +16,7 @@ from datasel_assets.storage.release.read import release_rows
 from datasel_assets.storage.release.write import write_release
 
 __all__ = [
+    "PART_OF_CONVERSATION",
     "Release",
     "ReleaseDamagedError",
     "latest_release",

@@ -6,10 +6,10 @@ makes ``datasets`` infer a schema from the first rows that the later ones do not
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-Messages = Sequence[Mapping[str, str]]
+Messages = Sequence[Mapping[str, Any]]
 
 SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 """Our role -> ``from`` in ShareGPT, with the spellings that LLaMA-Factory reads by default."""
@@ -23,7 +23,72 @@ class NotExpressibleError(ValueError):
 
 def to_messages(messages: Messages) -> dict[str, Any]:
     """Return the conversation as OpenAI messages: ``{"messages": [{"role": ..., "content": ...}]}``."""
-    return {"messages": [{"role": m["role"], "content": m["content"]} for m in messages]}
+    return {"messages": _plain(messages)}
+
+
+def to_marked_messages(messages: Messages, untrained: Collection[int]) -> dict[str, Any]:
+    """Return the conversation as OpenAI messages, each with ``train``: whether its tokens are trained on.
+
+    axolotl takes the mark for the last word whatever the role, so only answers bear True.
+
+    Args:
+        messages: the conversation.
+        untrained: indices of the answers that are not to be trained on.
+    """
+    marked = [m | {"train": _is_trained(m, i, untrained)} for i, m in enumerate(_plain(messages))]
+    return {"messages": marked}
+
+
+def up_to_answers(messages: Messages, untrained: Collection[int]) -> list[list[dict[str, str]]]:
+    """Return the conversation once for each answer that is to be trained on, ending with that answer.
+
+    For trainers that train on the last message alone: what stands before it is then context, whatever it is.
+
+    Raises:
+        NotExpressibleError: no answer is to be trained on.
+    """
+    plain = _plain(messages)
+    found = [plain[: i + 1] for i, message in enumerate(plain) if _is_trained(message, i, untrained)]
+    if not found:
+        raise NotExpressibleError("no answer of the row is to be trained on")
+    return found
+
+
+def to_prompt_completion(conversation: Messages) -> dict[str, Any]:
+    """Return a conversation that ends with an answer as TRL's conversational prompt and completion.
+
+    Raises:
+        NotExpressibleError: nothing stands before the answer.
+    """
+    if len(conversation) < 2:
+        raise NotExpressibleError("a prompt and completion need a message before the answer")
+    return {"prompt": list(conversation[:-1]), "completion": list(conversation[-1:])}
+
+
+def tool_list(tools: str) -> list[Any]:
+    """Return tool definitions as axolotl reads them: a list of mappings, the schema of the parameters as JSON text.
+
+    Schemas of different tools have different keys, which ``datasets`` would fill up with nulls everywhere.
+
+    Args:
+        tools: the definitions as JSON text.
+
+    >>> tool_list('[{"function": {"name": "add", "parameters": {"type": "object"}}}]')
+    [{'function': {'name': 'add', 'parameters': '{"type": "object"}'}}]
+
+    Raises:
+        NotExpressibleError: not a list of mappings.
+    """
+    found = json.loads(tools)
+    if not isinstance(found, list) or not all(isinstance(tool, dict) for tool in found):
+        raise NotExpressibleError("axolotl needs the definitions of tools as a list of mappings")
+    return [{key: _with_parameters_as_text(value) for key, value in tool.items()} for tool in found]
+
+
+def _with_parameters_as_text(value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(value.get("parameters"), dict):
+        return value | {"parameters": json.dumps(value["parameters"], ensure_ascii=False)}
+    return value
 
 
 def to_sharegpt(messages: Messages) -> dict[str, Any]:
@@ -95,6 +160,14 @@ def json_line(value: object) -> str:
     for character, escaped in _SPLITTERS.items():
         text = text.replace(character, escaped)
     return text
+
+
+def _plain(messages: Messages) -> list[dict[str, str]]:
+    return [{"role": m["role"], "content": m["content"]} for m in messages]
+
+
+def _is_trained(message: Mapping[str, str], index: int, untrained: Collection[int]) -> bool:
+    return message["role"] == "assistant" and index not in untrained
 
 
 def _split_system(messages: Messages) -> tuple[str, Messages]:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from datasel_assets.schema import check_slug
-from datasel_assets.storage.atomic import StorageFullError, fsync_folder, is_full, write_text
+from datasel_assets.storage.atomic import StorageFullError, fsync_folder, is_full
 
 MANIFEST = "manifest.json"
 LATEST = "latest"
@@ -94,15 +94,35 @@ def latest_release(root: Path, recipe: str) -> Release | None:
     """Return the newest release of ``recipe``, or None when there is none."""
     home = Path(root) / check_slug(recipe)
     with contextlib.suppress(FileNotFoundError):
-        return open_release(home / (home / LATEST).read_text(encoding="utf-8").strip())
+        return open_release(home / _named_by(home / LATEST))
     return None
 
 
 def point_latest(home: Path, version: str) -> None:
-    """Make ``latest`` name ``version``: a text file, since links do not survive zip files, S3 or Windows."""
-    file = home / LATEST
-    if not (file.is_file() and file.read_text(encoding="utf-8").strip() == version):
-        write_text(file, version + "\n")
+    """Make ``latest`` a folder that whatever opens a release opens: a relative link to ``version``.
+
+    Where the file system has no links, it is a copy, and for a moment of its exchange it is absent.
+    """
+    link = home / LATEST
+    with contextlib.suppress(FileNotFoundError, ReleaseDamagedError):
+        if link.is_dir() and _named_by(link) == version:
+            return
+    temporary = home / f".building-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        try:
+            temporary.symlink_to(version, target_is_directory=True)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise
+            shutil.copytree(home / version, temporary)
+        if link.is_dir() and not link.is_symlink() and not (link / MANIFEST).is_file():
+            raise ReleaseDamagedError(f"{link} stands in the way of the latest release: move it away and run again")
+        if link.is_dir() and (not link.is_symlink() or not temporary.is_symlink()):
+            _remove(link)
+        temporary.replace(link)
+        fsync_folder(home)
+    finally:
+        _remove(temporary)
 
 
 def verified(path: Path) -> Release:
@@ -178,9 +198,30 @@ _ADVICE = "move the folder away and materialise the recipe again to restore it"
 
 
 def _folders(folder: Path) -> list[Path]:
+    """Return the folders in ``folder``, without hidden ones and the second name of one of them."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in found if path.name != LATEST)
+
+
+def _named_by(latest: Path) -> str:
+    """Return the version that ``latest`` stands for: a link, a copy, or a text file of former times.
+
+    Raises:
+        FileNotFoundError: it is absent, or a copy of nothing.
+        ReleaseDamagedError: it is a copy with a broken manifest.
+    """
+    if latest.is_symlink():
+        return latest.readlink().name
+    return read_manifest(latest)["version"] if latest.is_dir() else latest.read_text(encoding="utf-8").strip()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sweep(home: Path) -> None:
@@ -188,4 +229,4 @@ def _sweep(home: Path) -> None:
     for leftover in home.glob(".building-*"):
         owner = leftover.name.split("-")[1]
         if not (owner.isdigit() and psutil.pid_exists(int(owner))):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _remove(leftover)

@@ -4,6 +4,10 @@ Checked with TRL 1.16 (``trl sft`` trained a tiny model from such a folder), LLa
 ``data/parser.py`` and ``data/converter.py`` read all datasets) and the schemas of axolotl 0.18 (``utils/schemas``).
 All three train the same model in the same way, on every assistant turn, so that runs compare. Paths are relative to
 the release folder, from which the commands are run.
+
+Tool definitions, marks of answers that are not to be trained on and pictures are read as each trainer reads them
+(TRL's ``sft_trainer.py``, axolotl's ``prompt_strategies/chat_template.py``, LLaMA-Factory's ``data/converter.py`` and
+``data/processor/supervised.py``); a trainer that cannot read them from ``train.jsonl`` has a file of its own name.
 """
 
 import json
@@ -11,6 +15,8 @@ from collections.abc import Collection
 from typing import Any
 
 import yaml
+
+from datasel_assets.storage.release.data_files import Carried
 
 BASE_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
 """A small model with a chat template that all three trainers know; the line a user changes first."""
@@ -42,28 +48,42 @@ def sequence_length(longest: int | None) -> int:
     return length
 
 
-def trainer_configs(recipe: str, data_files: Collection[str], longest: int | None) -> dict[str, str]:
-    """Return path -> text of the config files of a release.
+def trainer_configs(recipe: str, data_files: Collection[str], longest: int | None, carried: Carried) -> dict[str, str]:
+    """Return path -> text of the config files of a release; a trainer that can read none of its rows gets none.
 
     Args:
         recipe: name of the recipe; names the dataset in LLaMA-Factory.
         data_files: names of the data files that the release has.
         longest: most tokens of a row, or None when tokens were not counted.
+        carried: what the rows have beside role and content of their messages.
     """
     length = sequence_length(longest)
-    return {
-        "configs/trl_sft.yaml": _yaml(_trl(length), COMMANDS["TRL"]),
-        "configs/axolotl.yaml": _yaml(_axolotl(length), COMMANDS["axolotl"]),
-        "configs/llamafactory/train.yaml": _yaml(_llamafactory(recipe, length), COMMANDS["LLaMA-Factory"]),
-        "configs/llamafactory/dataset_info.json": json.dumps(_dataset_info(recipe, data_files), indent=2) + "\n",
-    }
+    found = {}
+    if file := _file("trl", data_files, carried.untrained or carried.images):
+        found["configs/trl_sft.yaml"] = _yaml(_trl(length, file, carried), COMMANDS["TRL"])
+    if file := _file("axolotl", data_files, carried.tools or carried.images):
+        found["configs/axolotl.yaml"] = _yaml(_axolotl(length, file, carried), COMMANDS["axolotl"])
+    if file := _file("llamafactory", data_files, carried.untrained or carried.images):
+        info = _dataset_info(recipe, file, data_files, carried)
+        config = _llamafactory(recipe, length, carried)
+        found["configs/llamafactory/train.yaml"] = _yaml(config, COMMANDS["LLaMA-Factory"])
+        found["configs/llamafactory/dataset_info.json"] = json.dumps(info, indent=2) + "\n"
+    return found
 
 
-def _trl(length: int) -> dict[str, Any]:
+def _file(trainer: str, data_files: Collection[str], of_its_own: object) -> str | None:
+    """Return the file that a trainer reads; None where it would have one of its own, but no row fits into that."""
+    own = f"{trainer}.jsonl"
+    return "train.jsonl" if not of_its_own else own if own in data_files else None
+
+
+def _trl(length: int, file: str, carried: Carried) -> dict[str, Any]:
+    columns = ["prompt", "completion"] if carried.untrained else ["messages"]
+    columns += ["tools"] if carried.tools else []
     return {
         "model_name_or_path": BASE_MODEL,
-        "datasets": [{"path": "json", "data_files": "train.jsonl", "split": "train", "columns": ["messages"]}],
-        "assistant_only_loss": True,
+        "datasets": [{"path": "json", "data_files": file, "split": "train", "columns": columns}],
+        **({"completion_only_loss": True} if carried.untrained else {"assistant_only_loss": True}),
         "max_length": length,
         "learning_rate": _LEARNING_RATE,
         "lr_scheduler_type": "cosine",
@@ -78,17 +98,19 @@ def _trl(length: int) -> dict[str, Any]:
     }
 
 
-def _axolotl(length: int) -> dict[str, Any]:
+def _axolotl(length: int, file: str, carried: Carried) -> dict[str, Any]:
     return {
         "base_model": BASE_MODEL,
         "chat_template": "tokenizer_default",
         "datasets": [
             {
-                "path": "train.jsonl",
+                "path": file,
                 "ds_type": "json",
                 "type": "chat_template",
                 "field_messages": "messages",
                 "message_property_mappings": {"role": "role", "content": "content"},
+                **({"field_tools": "tools"} if carried.tools else {}),
+                **({"message_field_training": "train"} if carried.untrained else {}),
                 "roles_to_train": ["assistant"],
                 "train_on_eos": "turn",
             }
@@ -113,7 +135,7 @@ def _axolotl(length: int) -> dict[str, Any]:
     }
 
 
-def _llamafactory(recipe: str, length: int) -> dict[str, Any]:
+def _llamafactory(recipe: str, length: int, carried: Carried) -> dict[str, Any]:
     return {
         "model_name_or_path": BASE_MODEL,
         "stage": "sft",
@@ -123,6 +145,7 @@ def _llamafactory(recipe: str, length: int) -> dict[str, Any]:
         "dataset_dir": "configs/llamafactory",
         "template": "qwen",
         "cutoff_len": length,
+        **({"mask_history": True} if carried.untrained else {}),
         "learning_rate": _LEARNING_RATE,
         "lr_scheduler_type": "cosine",
         "num_train_epochs": _EPOCHS,
@@ -137,17 +160,18 @@ def _llamafactory(recipe: str, length: int) -> dict[str, Any]:
     }
 
 
-def _dataset_info(recipe: str, data_files: Collection[str]) -> dict[str, Any]:
+def _dataset_info(recipe: str, file: str, data_files: Collection[str], carried: Carried) -> dict[str, Any]:
     """Return the datasets of a release; file names are relative to the folder of ``dataset_info.json``.
 
     ``formatting: sharegpt`` with renamed tags reads OpenAI messages; LLaMA-Factory's own ``openai`` formatting is not
     used because it writes "detailed thinking off" into every system prompt. Tags that are left out read as None.
     """
+    beside = {name: name for name in ("tools", "images") if getattr(carried, name)}
     found = {
         recipe: {
-            "file_name": "../../train.jsonl",
+            "file_name": f"../../{file}",
             "formatting": "sharegpt",
-            "columns": {"messages": "messages"},
+            "columns": {"messages": "messages", **beside},
             "tags": {
                 "role_tag": "role",
                 "content_tag": "content",
@@ -161,13 +185,13 @@ def _dataset_info(recipe: str, data_files: Collection[str]) -> dict[str, Any]:
     }
     if "alpaca.json" in data_files:
         columns = {"prompt": "instruction", "query": "input", "response": "output"}
-        columns |= {"system": "system", "history": "history"}
+        columns |= {"system": "system", "history": "history", **beside}
         found[f"{recipe}_alpaca"] = {"file_name": "../../alpaca.json", "formatting": "alpaca", "columns": columns}
     if "sharegpt.jsonl" in data_files:
         found[f"{recipe}_sharegpt"] = {
             "file_name": "../../sharegpt.jsonl",
             "formatting": "sharegpt",
-            "columns": {"messages": "conversations"},
+            "columns": {"messages": "conversations", **beside},
         }
     return found
 

@@ -2,26 +2,24 @@
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datasel_assets.schema import check_slug
 from datasel_assets.storage.release.card import dataset_card, licence_list
-from datasel_assets.storage.release.conversations import (
-    NotExpressibleError,
-    json_line,
-    require_llamafactory,
-    to_alpaca,
-    to_messages,
-    to_sharegpt,
+from datasel_assets.storage.release.data_files import (
+    COLUMNS,
+    FORMATS,
+    Carried,
+    Format,
+    fields_only_in_extra,
+    with_parts_in_use,
+    write_data,
 )
 from datasel_assets.storage.release.folder import (
     MANIFEST,
@@ -35,20 +33,7 @@ from datasel_assets.storage.release.folder import (
 from datasel_assets.storage.release.licences import hub_metadata, is_non_commercial, normalised
 from datasel_assets.storage.release.provenance import SourceShare, source_shares
 from datasel_assets.storage.release.trainers import trainer_configs
-
-Format = Literal["messages", "alpaca", "sharegpt"]
-
-FORMATS = ("messages", "alpaca", "sharegpt")
-COLUMNS = ("row_id", "source", "messages", "rank", "score", "n_tokens", "n_response_tokens", "extra")
-"""Columns that the rows must have and that lead ``train.parquet``; any further ones follow by name."""
-
-_NOT_EXPORTED = {"prompt", "response"}
-"""Copies of text in ``messages``; trainers take a column ``prompt`` for another kind of dataset."""
-
-_ROW_GROUP = 8192
-
-Skipped = dict[str, dict[str, list[str]]]
-"""Format -> reason -> row ids."""
+from datasel_assets.storage.release.weights import Weights, carry_weights
 
 
 def write_release(
@@ -58,6 +43,8 @@ def write_release(
     *,
     spec: Mapping[str, Any],
     formats: Sequence[Format] = ("messages",),
+    weights: Weights = "column",
+    seed: int = 0,
     inputs: Mapping[str, str],
     sources: Mapping[str, Mapping[str, Any]],
     versions: Mapping[str, str],
@@ -76,6 +63,8 @@ def write_release(
         recipe: name of the recipe, a slug.
         rows: selected conversations with :data:`COLUMNS`; prompt and response are ignored, other columns are exported.
         spec: the recipe as a mapping of plain values, every default filled in, seeds included.
+        weights: how the column ``weight`` of ``rows``, if there is one, is released (``carry_weights``).
+        seed: of the recipe; decides how weights are rounded to whole copies.
         formats: data files besides ``train.jsonl`` and ``train.parquet``, which are always written.
         inputs: table name -> data version of everything that the selection read.
         sources: source -> ``licence``, ``uri`` (one, a list, or joined by commas), ``doc``.
@@ -91,11 +80,12 @@ def write_release(
     """
     check_slug(recipe)
     _check(recipe, rows, formats)
-    rows = rows.sort("rank", "row_id", nulls_last=True)
+    rows, weighing = carry_weights(rows.sort("rank", "row_id", nulls_last=True), weights, seed)
+    rows = with_parts_in_use(rows)
     shares = source_shares(rows, sources)
     home = Path(root) / recipe
     with building(home) as folder:
-        skipped = _write_data(folder, rows, formats)
+        written = write_data(folder, rows, formats, weighted=weighing is not None and weights == "column")
         data_files = sorted(path.name for path in folder.iterdir())
         version = _version(folder, data_files, recipe, spec, {s.name: normalised(s.licence) for s in shares})
         final = home / version
@@ -109,6 +99,8 @@ def write_release(
                 "rows": rows.height,
                 "pool_rows": pool_rows,
                 "tokens": _tokens(rows),
+                **_of_conversations(written.carried, fields_only_in_extra(rows)),
+                **({"weights": weighing} if weighing else {}),
                 "data_files": data_files,
                 "inputs": dict(inputs),
                 "spec": dict(spec),
@@ -116,10 +108,10 @@ def write_release(
                 "versions": dict(versions),
                 "sources": {share.name: asdict(share) for share in shares},
                 "non_commercial": [share.name for share in shares if is_non_commercial(share.licence)],
-                "not_expressible": skipped,
+                "not_expressible": written.not_expressible,
                 "reproduce": reproduce,
             }
-            _write_about(folder, facts, shares, report_html)
+            _write_about(folder, facts, shares, report_html, written.carried)
             created = publish(folder, final)
             release = replace(verified(final), created=created)
         point_latest(home, version)
@@ -137,28 +129,16 @@ def _check(recipe: str, rows: pl.DataFrame, formats: Sequence[str]) -> None:
         raise ValueError(f"the rows of release {recipe} repeat a row_id or lack one")
 
 
-def _write_data(folder: Path, rows: pl.DataFrame, formats: Sequence[str]) -> Skipped:
-    """Write the data files; return which rows a format could not hold."""
-    _write_parquet(folder / "train.parquet", rows)
-    _write_lines(folder / "train.jsonl", (to_messages(messages) for _, messages in _conversations(rows)))
-    skipped: Skipped = {"llamafactory": _skipped(rows, require_llamafactory)}
-    if "sharegpt" in formats:
-        _write_lines(folder / "sharegpt.jsonl", (to_sharegpt(messages) for _, messages in _conversations(rows)))
-    if "alpaca" in formats:
-        skipped["alpaca"] = _skipped(rows, to_alpaca)
-        left_out = {row_id for row_ids in skipped["alpaca"].values() for row_id in row_ids}
-        if len(left_out) < rows.height:
-            kept = (to_alpaca(messages) for row_id, messages in _conversations(rows) if row_id not in left_out)
-            _write_array(folder / "alpaca.json", kept)
-    return {name: reasons for name, reasons in skipped.items() if reasons}
-
-
 def _write_about(
-    folder: Path, facts: Mapping[str, Any], shares: Sequence[SourceShare], report_html: bytes | None
+    folder: Path,
+    facts: Mapping[str, Any],
+    shares: Sequence[SourceShare],
+    report_html: bytes | None,
+    carried: Carried,
 ) -> None:
     """Write everything that describes the data files: configs, report, card, licences and, last, the manifest."""
-    texts = trainer_configs(facts["recipe"], facts["data_files"], facts["tokens"]["longest"])
-    texts["README.md"] = dataset_card(facts, shares, has_report=report_html is not None)
+    texts = trainer_configs(facts["recipe"], facts["data_files"], facts["tokens"]["longest"], carried)
+    texts["README.md"] = dataset_card(facts, shares, has_report=report_html is not None, configs=tuple(texts))
     if "license_link" in hub_metadata(share.licence for share in shares):
         texts["LICENSE.md"] = licence_list(shares)
     for name, text in texts.items():
@@ -174,59 +154,6 @@ def _write_about(
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _conversations(rows: pl.DataFrame) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    yield from rows.select("row_id", "messages").iter_rows()
-
-
-def _skipped(rows: pl.DataFrame, convert: Callable[[list[dict[str, str]]], object]) -> dict[str, list[str]]:
-    reasons: defaultdict[str, list[str]] = defaultdict(list)
-    for row_id, messages in _conversations(rows):
-        try:
-            convert(messages)
-        except NotExpressibleError as error:
-            reasons[str(error)].append(row_id)
-    return dict(reasons)
-
-
-def _write_lines(path: Path, values: Iterable[object]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as handle:
-        handle.writelines(json_line(value) + "\n" for value in values)
-
-
-def _write_array(path: Path, values: Iterable[object]) -> None:
-    """Write a JSON array with one element per line: readable, and diffs by row."""
-    with path.open("w", encoding="utf-8", newline="\n") as handle:
-        for index, value in enumerate(values):
-            handle.write(("[\n" if index == 0 else ",\n") + json_line(value))
-        handle.write("\n]\n")
-
-
-def _write_parquet(path: Path, rows: pl.DataFrame) -> None:
-    """Write columns, types and row groups in a fixed way: bytes must not depend on how the frame was cut."""
-    others = sorted(set(rows.columns) - set(COLUMNS) - _NOT_EXPORTED)
-    rows = rows.select(*COLUMNS, *others)
-    schema = _plain_schema(rows.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for start in range(0, rows.height, _ROW_GROUP):
-            piece = rows.slice(start, _ROW_GROUP).to_arrow(compat_level=pl.CompatLevel.oldest())
-            writer.write_table(piece.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
-
-
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Replace the 64-bit strings and lists of Polars by the ordinary ones, which every reader takes."""
-
-    def plain(kind: pa.DataType) -> pa.DataType:
-        if pa.types.is_large_string(kind):
-            return pa.string()
-        if pa.types.is_large_list(kind):
-            return pa.list_(plain(kind.value_type))
-        if pa.types.is_struct(kind):
-            return pa.struct([pa.field(f.name, plain(f.type)) for f in kind])
-        return kind
-
-    return pa.schema([pa.field(f.name, plain(f.type)) for f in schema])
-
-
 def _version(
     folder: Path, data_files: Sequence[str], recipe: str, spec: Mapping[str, Any], licences: Mapping[str, str]
 ) -> str:
@@ -238,6 +165,15 @@ def _version(
         "licences": dict(licences),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _of_conversations(carried: Carried, only_in_extra: Mapping[str, int]) -> dict[str, Any]:
+    """Return the facts about what rows have beside role and content, each where there is any."""
+    counts = {name: rows for name, rows in asdict(carried).items() if rows and name != "weight"}
+    return {
+        **({"rows_with": counts} if counts else {}),
+        **({"only_in_extra": dict(only_in_extra)} if only_in_extra else {}),
+    }
 
 
 def _tokens(rows: pl.DataFrame) -> dict[str, int | None]:

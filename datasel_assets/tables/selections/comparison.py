@@ -155,7 +155,7 @@ def comparison_table(registry: Registry) -> Table:
         lenient=True,
         kinds=frozenset({"parquet", "polars"}),
         version=COMPARISON.version,
-        columns={found.name: found.doc for found in (*MEASURES.values(), QUALITY)}
+        columns={m.name: m.doc for m in (*MEASURES.values(), QUALITY, *map(target_measure, registry.aims))}
         | {"basis": "what the figures are made from"},
     )
 

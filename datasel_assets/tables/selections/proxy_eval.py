@@ -8,6 +8,7 @@ from datasel_assets.models.try_out import TriedOut, try_out
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
+from datasel_assets.storage.release.weights import MOST_COPIES, Weights
 from datasel_assets.tables.language_models.conversations import pool_conversations
 from datasel_assets.tables.language_models.proxy import proxy_key, trained_folder
 from datasel_assets.tables.shown import picture, sample_table, table_link
@@ -17,7 +18,9 @@ from datasel_assets.tables.warehouse import Warehouse
 PROXY_EVAL = Kind("proxy_eval", version="2", per="recipe")
 
 
-def proxy_eval_table(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str]) -> Table:
+def proxy_eval_table(
+    recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str], weights: Weights | None = None
+) -> Table:
     """Return the table that tries out the selection of one recipe.
 
     Args:
@@ -25,8 +28,11 @@ def proxy_eval_table(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequ
         spec: how the arms are trained.
         model: a proxy of ``language_models/``, the common start.
         targets: query sets whose responses are held out too.
+        weights: how the weights of the selection are released; None where it has none. What a trainer of the release
+            would see is what is tried out.
     """
-    fingerprint = digest([PROXY_EVAL.version, spec.model_dump(mode="json"), model])
+    told = [] if weights is None else [{"weights": weights}]
+    fingerprint = digest([PROXY_EVAL.version, spec.model_dump(mode="json"), model, *told])
     key = (PROXY_EVAL.name, recipe)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
@@ -35,7 +41,7 @@ def proxy_eval_table(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequ
         return Expected(key, fingerprint, found | warehouse.versions("corpus"))
 
     def build(step: Step) -> Built:
-        tried = _try_out(step, recipe, spec, model, targets)
+        tried = _try_out(step, recipe, spec, model, targets, weights)
         found = outcomes(tried.losses)
         info = step.warehouse.lake.write(step.expected, tried.losses)
         said = summary(found, recipe)
@@ -84,11 +90,26 @@ def proxy_eval_table(recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequ
     )
 
 
-def _try_out(step: Step, recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str]) -> TriedOut:
+def _try_out(
+    step: Step, recipe: str, spec: ProxyEvalSpec, model: str, targets: Sequence[str], how: Weights | None
+) -> TriedOut:
     from datasel_assets.models.fine_tune import ProxyStart
 
     warehouse = step.warehouse
     start = ProxyStart(trained_folder(warehouse, model), warehouse.settings.device)
-    selected = warehouse.lake.scan(("selections", recipe)).select("row_id").collect()["row_id"]
+    selected = warehouse.lake.scan(("selections", recipe)).select("row_id", "weight").collect()
+    weights = None
+    if how in ("column", "repeat"):
+        weights = dict(selected.iter_rows())
     aims = {name: warehouse.lake.scan(("targets", name)).collect()["messages"].to_list() for name in targets}
-    return try_out(start, pool_conversations(warehouse), recipe, selected, spec, aims, step.progress)
+    return try_out(
+        start,
+        pool_conversations(warehouse),
+        recipe,
+        selected["row_id"],
+        spec,
+        aims,
+        step.progress,
+        weights,
+        MOST_COPIES if how == "repeat" else None,
+    )

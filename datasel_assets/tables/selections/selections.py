@@ -4,8 +4,10 @@ Belongs here: what a selection is made from, and publishing it. Does not belong 
 them (``recipes``), reading the pool (``recipe_inputs``).
 """
 
+import shlex
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,10 +18,11 @@ from datasel_assets.recipes.inputs import category_column
 from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.registry import Registry
+from datasel_assets.settings import DEFAULT_DATA, Settings
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, TableInfo
-from datasel_assets.storage.release import Release, write_release
+from datasel_assets.storage.release import PART_OF_CONVERSATION, Release, write_release
 from datasel_assets.tables.corpus.raw_corpus import licences
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.score_names import score_deps, score_inputs
@@ -40,7 +43,10 @@ from datasel_assets.tables.warehouse import Warehouse
 SELECTIONS = Kind("selections", version="2", per="recipe", companions=("decisions", "changes"))
 
 PACKAGES = ("datasel_assets", "numpy", "polars", "pyarrow", "torch", "transformers", "faiss-cpu", "dagster")
-EXPORTED = ("source", "messages", "prompt", "response", "n_tokens", "n_response_tokens", "extra")
+EXPORTED = (
+    *("source", "messages", "prompt", "response", "n_tokens", "n_response_tokens", "extra"),
+    *PART_OF_CONVERSATION,
+)
 
 Pictures = Sequence[tuple[bytes, str]]
 
@@ -80,7 +86,7 @@ def _selection(name: str, spec: RecipeSpec, registry: Registry) -> Table:
     return Table(
         kind=SELECTIONS,
         key=(SELECTIONS.name, name),
-        description=f"{spec.doc}\n\nSource: {spec.paper}",
+        description=f"{spec.doc}\n\nSource: {spec.paper or 'not stated'}",
         group="selections",
         reads=reads,
         expect=expect,
@@ -104,6 +110,7 @@ def _fingerprint(spec: RecipeSpec, registry: Registry) -> str:
     if needs.scores:
         keep = registry.score_keep()
         parts.append({score: keep[score] for score in sorted(needs.scores)})
+    parts += [] if spec.weights is None else [{"weights": spec.weights}]
     parts += [basis_fingerprint(registry.representations[name]) for name in sorted(needs.representations)]
     return digest(parts)
 
@@ -125,7 +132,8 @@ def _publish(step: Step, name: str, selection: Selection, release: Release) -> t
 def _release(step: Step, name: str, spec: RecipeSpec, selection: Selection, pictures: Pictures) -> Release:
     """Export the selected conversations with report, card, manifest and trainer configs."""
     warehouse = step.warehouse
-    ranked = selection.selected.select("row_id", "rank", "score")
+    weight = [] if spec.weights is None else ["weight"]
+    ranked = selection.selected.select("row_id", "rank", "score", *weight)
     rows = with_columns_of_corpus(warehouse, ranked, EXPORTED)
     dropped = with_columns_of_corpus(warehouse, report.dropped_rows(selection), ("prompt", "response"))
     best = rows.sort("rank").head(report.SHOWN_ROWS)
@@ -141,13 +149,25 @@ def _release(step: Step, name: str, spec: RecipeSpec, selection: Selection, pict
         rows,
         spec=spec.model_dump(mode="json"),
         formats=spec.release.formats,
+        weights=spec.release.weights,
+        seed=spec.seed,
         inputs=step.expected.inputs,
         sources=sources,
         versions={package: metadata.version(package) for package in PACKAGES},
-        reproduce="make run",
+        reproduce=command_again(warehouse.settings),
         pool_rows=selection.decisions.height,
         report_html=report.release_report(name, spec, selection, best, dropped, pictures).encode(),
     )
+
+
+def command_again(settings: Settings) -> str:
+    """Return what the user types to make a release again; cards are published, so a home folder is not named."""
+    if settings.data == DEFAULT_DATA:
+        return "make run"
+    data = settings.data
+    if data.is_relative_to(Path.home()):
+        return f"datasel --data ~/{shlex.quote(str(data.relative_to(Path.home())))} run"
+    return f"datasel --data {shlex.quote(str(data))} run"
 
 
 def _pictures(warehouse: Warehouse, spec: RecipeSpec, pool: pl.DataFrame, selection: Selection) -> Pictures:
@@ -166,12 +186,14 @@ def _shown(warehouse: Warehouse, selection: Selection, release: Release, picture
     """Return what the page of a recipe shows of its selection."""
     pool_rows = selection.decisions.height
     tokens, response_tokens = report.tokens(selection)
+    size = report.effective_size(selection)
     best = with_columns_of_corpus(warehouse, report.best_rows(selection), ("prompt", "response"))
     return {
         "pool_rows": pool_rows,
         "selected_share": round(selection.selected.height / pool_rows, 5),
         "tokens": tokens,
         "response_tokens": response_tokens,
+        **({} if size is None else {"effective_sample_size": size}),
         **{f"plot: {caption}": picture(png, caption) for png, caption in pictures},
         "release": FilePath(release.path),
         "release_version": release.version,

@@ -1,10 +1,17 @@
 """Selections as tables: what changes from one to the next, and other bounds without running anything again."""
 
+import json
+from pathlib import Path
+
 import polars as pl
+import pytest
 import yaml
 
+from datasel_assets.arrays.weights import effective_rows
+from datasel_assets.settings import DEFAULT_DATA, Settings
 from datasel_assets.storage.release import list_releases, read_manifest
 from datasel_assets.tables.selections.rethreshold import rethreshold
+from datasel_assets.tables.selections.selections import command_again
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project
 
@@ -16,6 +23,53 @@ def recipe(project: Project, name: str, **changes) -> None:
 
 def chosen(project: Project, name: str) -> set[str]:
     return set(project.warehouse.lake.scan(("selections", name)).collect()["row_id"])
+
+
+def test_a_card_names_the_data_folder_to_type_and_no_home_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
+    assert command_again(Settings.at(DEFAULT_DATA)) == "make run"
+    assert command_again(Settings.at(tmp_path / "my pool")) == f"datasel --data '{tmp_path}/my pool' run"
+    assert command_again(Settings.at(tmp_path / "home" / "ann" / "pool")) == "datasel --data ~/pool run"
+
+
+def test_weights_of_a_selection_reach_the_release_and_its_pages(settled: Project):
+    drawn = {"sampler": "topk", "by": "n_response_tokens", "tau": 4, "weights": "normalised"}
+    write_yaml(settled.data / "recipes" / "drawn.yaml", {"select": drawn, "budget": {"rows": 30}})
+    made = settled.refresh(lambda asset: asset.key == ("selections", "drawn"))
+    (built,) = made.values()
+    (release,) = list_releases(settled.settings.releases, "drawn")
+    stored = settled.warehouse.lake.scan(("selections", "drawn")).collect().sort("rank")
+    weights = pl.read_parquet(release.path / "train.parquet")["weight"]
+    assert weights.mean() == pytest.approx(1)
+    assert weights.to_numpy() == pytest.approx((stored["weight"] / stored["weight"].mean()).to_numpy())
+    size = effective_rows(stored["weight"].to_numpy())
+    assert 1 < size < 30
+    assert built.metadata["effective_sample_size"] == pytest.approx(size, abs=0.1)
+    assert read_manifest(release.path)["weights"]["effective_rows"] == pytest.approx(size, abs=0.1)
+    assert "effective sample size" in (release.path / "report.html").read_text("utf-8")
+    # A recipe without weights has no such column.
+    plain = list_releases(settled.settings.releases, "longest")[-1]
+    assert "weight" not in pl.read_parquet_schema(plain.path / "train.parquet")
+    recipe(settled, "drawn", release={"weights": "repeat"})
+    assert settled.refresh(lambda asset: asset.key == ("selections", "drawn"))
+    assert read_manifest(list_releases(settled.settings.releases, "drawn")[-1].path)["weights"]["carried"] == "repeat"
+
+
+def test_tools_and_marks_of_a_source_reach_the_release(settled: Project):
+    turns = [("user", "a?"), ("assistant", "WRONG"), ("user", "no"), ("assistant", "right")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    messages[1]["weight"] = 0  # pyright: ignore[reportArgumentType]
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    add_source(settled.data, "calls", [{"messages": messages, "tools": tools}])
+    others = sorted(settled.warehouse.registry.source_names - {"calls"})
+    given = {"drop": [{"source": others}], "select": {"sampler": "random"}, "budget": {"rows": 1}}
+    write_yaml(settled.data / "recipes" / "called.yaml", given)
+    settled.refresh(lambda asset: asset.name in {"raw_corpus", "corpus", "duplicates", "selections/called"})
+    (release,) = list_releases(settled.settings.releases, "called")
+    (line,) = (json.loads(line) for line in (release.path / "train.jsonl").read_text("utf-8").splitlines())
+    assert json.loads(line["tools"]) == tools
+    assert [message["train"] for message in line["messages"]] == [False, False, False, True]
+    assert read_manifest(release.path)["rows_with"] == {"tools": 1, "untrained": 1}
 
 
 def test_rows_that_enter_and_leave_are_listed_and_a_bound_on_churn_limits_them(settled: Project):

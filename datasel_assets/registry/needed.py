@@ -1,0 +1,87 @@
+"""Which other registry files a recipe cannot do without, and those in turn.
+
+Belongs here: following names from file to file. Does not: whether a file is there and valid (``rules``), copying files.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from datasel_assets.indicators.score_kind import Need
+from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
+from datasel_assets.indicators.tags import FAMILY as TAGS
+from datasel_assets.indicators.tags import tags_file
+from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.recipe import RecipeSpec
+
+NEIGHBOURS = "neighbours"
+
+
+def files_needed(spec: RecipeSpec, registry: Registry, settled: Iterable[str] = ()) -> list[str]:
+    """Return the files that a recipe reads, relative to the data folder, sorted, itself aside.
+
+    Args:
+        spec: the recipe.
+        registry: where they are looked up, and who says which file is meant where none is named.
+        settled: keys of ``defaults.yaml`` for which some file is meant already, so that none has to be brought.
+    """
+    found: set[str] = set()
+    waiting = list(_of_recipe(spec, registry, set(settled)))
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _of_file(file, registry, set(settled))
+    return sorted(found)
+
+
+def _of_recipe(spec: RecipeSpec, registry: Registry, settled: set[str]) -> Iterator[str]:
+    needs = spec.requires()
+    for folder, names in (
+        ("representations", needs.representations),
+        ("targets", {target for _, target in needs.targets}),
+        ("categories", needs.categories),
+        ("tags", needs.tags),
+    ):
+        yield from (f"{folder}/{name}.yaml" for name in names)
+    if needs.clusters or "semantic_duplicate" in needs.duplicates:
+        yield from _meant("clusters", registry.clustered, settled)
+    yield from _of_scores(needs.scores, registry, settled)
+
+
+def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
+    folder, _, name = file.removesuffix(".yaml").partition("/")
+    if folder == "categories" and (categories := registry.categories.get(name)):
+        yield f"representations/{categories.representation}.yaml"
+        yield f"targets/{categories.target}.yaml"
+    if folder == "scores" and (score := registry.scores.get(name)):
+        yield from _of_scores(kind_of(score).reads(score), registry, settled)
+        for need in kind_of(score).needs(score):
+            yield from _of_need(need, registry, settled)
+
+
+def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]:
+    if need.what == "example":
+        yield f"targets/{need.name}.yaml"
+    elif need.what in ("vector", "cluster", "distance"):
+        if need.name is None:
+            yield from _meant("clusters", registry.clustered, settled)
+        else:
+            yield f"representations/{need.name}.yaml"
+
+
+def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> Iterator[str]:
+    files = {score_name(name, spec): f"scores/{name}.yaml" for name, spec in registry.scores.items()}
+    for score in names:
+        family, _, column = score.partition(".")
+        if family in KINDS:
+            yield files.get(score, f"scores/{column}.yaml")
+        elif family in registry.language_models:
+            yield f"language_models/{family}.yaml"
+        elif family == TAGS:
+            yield f"tags/{tags_file(column)}.yaml"
+        elif family == NEIGHBOURS:
+            yield from _meant("neighbours", registry.neighboured, settled)
+
+
+def _meant(key: str, name: str | None, settled: set[str]) -> Iterator[str]:
+    if key not in settled and name is not None:
+        yield f"representations/{name}.yaml"

@@ -14,6 +14,6 @@ def release_rows(release: Release) -> pl.DataFrame:
         ReleaseDamagedError: its data file is gone or cannot be read.
     """
     try:
-        return pl.read_parquet(release.path / DATA, columns=["row_id", "score"])
+        return pl.read_parquet(release.path / DATA, columns=["row_id", "score"], glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ReleaseDamagedError(f"{release.path / DATA} cannot be read: {error}") from error

@@ -126,5 +126,6 @@ def unmapped(record: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str,
 
 def type_name(value: object) -> str:
     """Word for the type of a JSON value, for messages."""
-    names = {bytes: "bytes that are not UTF-8", dict: "an object", list: "a list", str: "text", bool: "true/false", int: "a number", float: "a number"}
+    names = {dict: "an object", list: "a list", str: "text", bool: "true/false", int: "a number", float: "a number"}
+    names[bytes] = "bytes that are not UTF-8"
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")

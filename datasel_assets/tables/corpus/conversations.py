@@ -28,7 +28,7 @@ from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
 QUARANTINE = "quarantine"
-CORPUS = Kind("corpus", per="source", companions=(QUARANTINE,))
+CORPUS = Kind("corpus", version="2", per="source", companions=(QUARANTINE,))
 
 TOKENIZER = "sentence-transformers/all-MiniLM-L6-v2"
 """Counts tokens of the corpus. One tokenizer for all sources, so that token budgets mean the same everywhere."""

@@ -16,7 +16,7 @@ from datasel_assets.tables.shown import sample_table
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-TARGETS = Kind("targets", state=("_cache/_targets/{name}",))
+TARGETS = Kind("targets", version="2", state=("_cache/_targets/{name}",))
 
 
 def target_table(name: str) -> Table:

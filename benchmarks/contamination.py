@@ -84,7 +84,12 @@ KNOWN = {
 }
 """Questions of the benchmarks that alpaca_52k holds as they are."""
 
-AUDITED = ("mmlu_dev", "mmlu_val", "self_instruct_user_oriented_252", "vicuna_bench_questions")
+AUDITED: dict[str, dict[str, Any]] = {
+    "mmlu_dev": {},
+    "mmlu_val": {},
+    "self_instruct_user_oriented_252": {},
+    "vicuna_bench_questions": EVALUATIONS["mt_bench_questions"],
+}
 """Evaluation sets beside EVALUATIONS that ``--audit`` looks for."""
 
 SMALLER = ("gsm8k_test", "humaneval", "mbpp", "mt_bench_questions", "ifeval", "svamp_test")
@@ -100,7 +105,7 @@ def items(folder: Path, *names: str) -> list[EvaluationItem]:
     found: list[EvaluationItem] = []
     with tempfile.TemporaryDirectory() as cache:
         for name in names or EVALUATIONS:
-            spec = parse({"uri": f"{name}.parquet", **EVALUATIONS.get(name, {})}, EvaluationSpec)
+            spec = parse({"uri": f"{name}.parquet", **(EVALUATIONS | AUDITED)[name]}, EvaluationSpec)
             rows = read_rows(snapshot(spec, name, folder, Path(cache)), spec)
             found += evaluation_items(name, rows, **spec.item_options()).items
     if not names:

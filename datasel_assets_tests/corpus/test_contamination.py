@@ -748,7 +748,7 @@ def test_reworded_items_pass_the_word_tiers(shared_data: Path, tmp_path: Path):
     index = EvaluationIndex.build(items_of(shared_data, tmp_path, "gsm8k_test", "humaneval", "mmlu_test"))
     rows = pl.read_parquet(shared_data / "llm_decontaminator_rephrased.parquet")["text"]
     found = find_overlaps([str(i) for i in range(len(rows))], rows, index)
-    assert found["row_id"].n_unique() <= 0.01 * len(rows), "this is what the embedding tier is for"
+    assert found["row_id"].n_unique() <= 0.04 * len(rows), "this is what the embedding tier is for"
 
 
 @pytest.mark.slow

@@ -30,7 +30,19 @@ def refuse_flawed(selection: Selection, pool: pl.DataFrame) -> None:
     if leaks := len(_leaks(selection, pool)):
         raise ValueError(f"{leaks} selected rows hold items of an evaluation; nothing was published")
     if selection.selected.is_empty():
-        raise ValueError("no row is left after the drop rules; nothing was published")
+        raise ValueError(f"no row is selected: {_emptied(selection.decisions)}; nothing was published")
+
+
+def _emptied(decisions: pl.DataFrame) -> str:
+    """Say which steps of the recipe turned down all rows of the pool, the one that took most first."""
+    if decisions.is_empty():
+        return "the pool has no rows; look at the quarantine of its sources"
+    taken = decisions.group_by("stage").agg(pl.len(), pl.col("reason").mode().sort().first())
+    steps = taken.sort("len", "stage", descending=[True, False]).rows()
+    said = "; ".join(
+        f"{stage} turned down {count:,} of {decisions.height:,} ({reason})" for stage, count, reason in steps
+    )
+    return f"{said}. Loosen that step"
 
 
 def outcomes(

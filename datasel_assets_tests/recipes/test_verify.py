@@ -71,5 +71,19 @@ def test_a_row_that_is_selected_twice_fails_its_check(sound: Selection):
 
 
 def test_a_selection_without_rows_is_refused(sound: Selection):
-    with pytest.raises(ValueError, match="no row is left"):
+    with pytest.raises(ValueError, match="no row is selected"):
         refuse_flawed(replace(sound, selected=sound.selected.clear()), POOL)
+
+
+def test_the_step_that_emptied_a_selection_is_named_with_its_rows_and_reason(sound: Selection):
+    rows = sound.decisions.height
+    decisions = sound.decisions.with_columns(
+        kept=pl.lit(False),
+        stage=pl.Series(["license"] + ["drop"] * (rows - 1)),
+        reason=pl.Series(["not free"] + ["too short"] * (rows - 1)),
+    )
+    empty = replace(sound, selected=sound.selected.clear(), decisions=decisions)
+    with pytest.raises(
+        ValueError, match=rf"drop turned down {rows - 1} of {rows} \(too short\); license turned down 1"
+    ):
+        refuse_flawed(empty, POOL)

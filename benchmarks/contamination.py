@@ -14,6 +14,9 @@ others are false.
   12 words whole), and a row is contaminated when it has one of them. It names no item.
 - ``13-grams by item`` looks for half of an item's words as datasel's tier ngram, with a dictionary and no guards.
 
+``--audit`` prints, instead of all tables, every hit by words of all of alpaca_52k against every evaluation set of the
+development datasets (AUDITED besides those above): evaluation, tier, overlap, item and row, to be judged by a person.
+
 ``planted``: items of the smaller benchmarks in the same manners among ``--planted`` clean rows, by tier, each with the
 stronger ones: the item at the end of a response (``inside_*``), and as a row of its own (``alone_*``). ``false_alpaca``
 is the share of the clean rows that are listed.
@@ -81,6 +84,14 @@ KNOWN = {
 }
 """Questions of the benchmarks that alpaca_52k holds as they are."""
 
+AUDITED: dict[str, dict[str, Any]] = {
+    "mmlu_dev": {},
+    "mmlu_val": {},
+    "self_instruct_user_oriented_252": {},
+    "vicuna_bench_questions": EVALUATIONS["mt_bench_questions"],
+}
+"""Evaluation sets beside EVALUATIONS that ``--audit`` looks for."""
+
 SMALLER = ("gsm8k_test", "humaneval", "mbpp", "mt_bench_questions", "ifeval", "svamp_test")
 """Benchmarks whose items the table ``planted`` encodes."""
 
@@ -94,7 +105,7 @@ def items(folder: Path, *names: str) -> list[EvaluationItem]:
     found: list[EvaluationItem] = []
     with tempfile.TemporaryDirectory() as cache:
         for name in names or EVALUATIONS:
-            spec = parse({"uri": f"{name}.parquet", **EVALUATIONS[name]}, EvaluationSpec)
+            spec = parse({"uri": f"{name}.parquet", **(EVALUATIONS | AUDITED)[name]}, EvaluationSpec)
             rows = read_rows(snapshot(spec, name, folder, Path(cache)), spec)
             found += evaluation_items(name, rows, **spec.item_options()).items
     if not names:
@@ -262,6 +273,23 @@ _IMPLEMENTED: dict[str, Callable[[list[EvaluationItem]], Scan]] = {
     "13-grams": _set_of_grams,
     "13-grams by item": _grams_by_item,
 }
+
+
+def audit() -> list[str]:
+    """Return a line for every hit by words of alpaca_52k against every evaluation set."""
+    folder = shared_data()
+    listed = items(folder)
+    for name in AUDITED:
+        listed += items(folder, name)
+    pool = pl.read_parquet(folder / "alpaca_52k.parquet")
+    texts = pool.select(pl.concat_str("instruction", "input", "output", separator="\n\n")).to_series()
+    found = find_overlaps([str(i) for i in range(len(texts))], texts, EvaluationIndex.build(listed))
+    said = {(item.evaluation, item.item): item.text for item in reversed(listed)}
+    lines = []
+    for row, evaluation, item, tier, overlap, evidence in found.rows():
+        whole = " ".join(said[evaluation, item].split())
+        lines.append(f"{evaluation} {item} {tier} {overlap:.2f}\n  item: {whole:.300}\n  row {row}: {evidence}")
+    return [f"{len(texts):,} rows, {found['row_id'].n_unique()} of them hit, {len(said):,} items", *lines]
 
 
 def planted_rows(clean_rows: int, each: int = 100) -> list[Row]:
@@ -501,7 +529,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reworded", type=int, default=4_146, help="reworded rows; 0 leaves that table out")
     parser.add_argument("--clean", type=int, default=2_000, help="clean rows of alpaca_52k among the reworded ones")
     parser.add_argument("--no-record", action="store_true", help="print only")
+    parser.add_argument("--audit", action="store_true", help="print every hit of alpaca_52k, and no table")
     options = parser.parse_args(argv)
+    if options.audit:
+        print(*audit(), sep="\n")
+        return 0
     best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         write_pool(Path(folder), options.n)

@@ -4,7 +4,6 @@ Belongs here: which shipped files a new folder starts from, and the file of a fi
 """
 
 import argparse
-import glob
 import re
 import shutil
 import sys
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DEFAULT_DATA, Settings
+from datasel_assets.storage.readers.patterns import local_files
 
 HELP = "Make a new data folder."
 
@@ -82,7 +82,7 @@ def _address(source: str) -> str:
     path = Path(source).expanduser().absolute()
     if path.is_dir():
         raise ValueError(f"{path} is a folder: name the files, for example --source '{path}/*.jsonl'")
-    if not path.exists() and not glob.glob(str(path), recursive=True):  # noqa: PTH207 (absolute patterns)
+    if not local_files(str(path), path.parent):
         raise ValueError(f"{path}: there is no such file")
     return str(path)
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import svd
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -53,7 +55,7 @@ def project_2d(X: np.ndarray, weights: np.ndarray | None = None) -> Projection:
         share = weights / weights.sum()
         mean = share @ X
         centred = (X - mean) * np.sqrt(share)[:, None]
-        _, singular, right = np.linalg.svd(centred, full_matrices=False)
+        _, singular, right = svd(centred)
         # Singular values at rounding level have directions made of noise: such an axis stays zero.
         scale = np.abs(X).max() * max(n, d) * np.finfo(np.float64).eps
         usable = min(2, int((singular > scale).sum()))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import eigvalsh, product
 from datasel_assets.arrays.vectors import Vectors
 from datasel_assets.diagnostics.directions import unit_blocks
 from datasel_assets.diagnostics.hill import hill
@@ -46,12 +47,12 @@ def spectrum(vectors: Vectors) -> np.ndarray:
         if small:
             kept.append(rows)
         else:
-            gram += rows.T @ rows
+            gram += product(rows.T, rows)
     if small and kept:
         joined = np.concatenate(kept)
         gram = joined @ joined.T
     if not used:
         return np.zeros(0)
-    values = np.linalg.eigvalsh(gram / used)[::-1]
+    values = eigvalsh(gram / used)[::-1]
     # What rounding leaves of a zero eigenvalue would count as a direction at small orders.
     return values[values > len(values) * np.finfo(np.float64).eps * values[0]]

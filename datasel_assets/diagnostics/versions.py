@@ -38,7 +38,8 @@ class Version:
         recipe: its name.
         version: the name of the version.
         rows: columns ``row_id`` and ``score``, one line per row.
-        manifest: what it was made from: ``spec``, ``inputs`` and ``versions``, each a mapping, as far as known.
+        manifest: what it was made from: ``spec``, ``inputs``, ``versions`` and ``sources`` (with the ``licence`` of
+            each), each a mapping, as far as known.
     """
 
     recipe: str
@@ -118,10 +119,19 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         a, b = old.get(part, {}), new.get(part, {})
         return sorted(key for key in {**a, **b} if a.get(key) != b.get(key))
 
-    found = {"recipe": changed("spec"), "tables": changed("inputs"), "packages": changed("versions")}
+    terms = [{name: share.get("licence") for name, share in side.get("sources", {}).items()} for side in (old, new)]
+    relicensed = sorted(name for name in terms[0].keys() & terms[1].keys() if terms[0][name] != terms[1][name])
+    found = {
+        "recipe": changed("spec"),
+        "tables": changed("inputs"),
+        "packages": changed("versions"),
+        "licences": relicensed,
+    }
     said = [
         f"{what}: {', '.join(names[:NAMED])}{' ...' if len(names) > NAMED else ''}"
         for what, names in found.items()
         if names
     ]
+    if not said and all(terms):
+        return "nothing that it is made from: the computation itself (other code, processor or number of threads)"
     return "; ".join(said) or "licences or code"

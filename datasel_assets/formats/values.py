@@ -111,7 +111,7 @@ def type_name(value: object) -> str:
         return "NaN" if math.isnan(value) else "Infinity, or a number that is too large"
     names = {
         **{dict: "an object", list: "a list", str: "text", bool: "true/false", int: "a number", float: "a number"},
-        **{Decimal: "a number", bytes: "bytes", date: "a date", datetime: "a date", time: "a time"},
+        **{Decimal: "a number", bytes: "bytes that are not UTF-8", date: "a date", datetime: "a date", time: "a time"},
         timedelta: "a duration",
     }
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
+from datasel_assets.arrays.linear_algebra import lstsq
 from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
 from datasel_assets.specs.blend import BlendInput, BlendSpec, How
 
@@ -108,7 +109,7 @@ def fit_outcomes(spec: BlendSpec, observed: Mapping[str, np.ndarray]) -> Fit:
         raise BlendError(
             f"{spec.outcomes.uri}: {flat[0]} is the same in every observation; nothing can be fitted to it"
         )
-    scaled, _, rank, _ = np.linalg.lstsq((inputs - centre) / spread, outcome - outcome.mean(), rcond=None)
+    scaled, rank = lstsq((inputs - centre) / spread, outcome - outcome.mean())
     if rank < len(names):
         raise BlendError(f"{spec.outcomes.uri}: the scores are linear combinations of each other: remove one")
     coefficients = scaled / spread

@@ -7,6 +7,7 @@ import inspect
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import eigh, product
 from datasel_assets.arrays.vectors import directed, squared_norms
 from datasel_assets.indicators.base import indicator
 
@@ -68,7 +69,7 @@ def row_variance(vectors: np.ndarray) -> np.ndarray:
     if k < 2:
         return result
     rows -= rows.mean(axis=0)
-    _, axes = np.linalg.eigh(rows.T @ rows)
+    _, axes = eigh(product(rows.T, rows))
     axes = axes[:, ::-1][:, :k]
     coordinates = rows @ axes
     coordinates *= np.where((coordinates**3).sum(axis=0) < 0, -1.0, 1.0)

@@ -7,6 +7,7 @@ YAML (``specs.score``), where vectors and labels come from, which recipes drop r
 import numpy as np
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.arrays.linear_algebra import product
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.ridge import ridge_classifier
 from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
@@ -73,7 +74,8 @@ def predictability(
         step = max(1, _BLOCK_NUMBERS // len(names))
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
-            found = (rows[block] @ weights + constant).argmax(axis=1)
+            # In double precision: which of two near outputs is larger must not hang on how a product is rounded.
+            found = (product(rows[block].astype(np.float64), weights) + constant).argmax(axis=1)
             right[block] += (found == own[block]) & held_out[block]
     result[usable] = np.divide(right, asked, out=np.full(len(rows), np.nan), where=asked > 0)
     return result

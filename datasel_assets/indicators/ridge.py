@@ -6,9 +6,11 @@ come from.
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import product, solve
+
 
 def ridge_classifier(rows: np.ndarray, labels: np.ndarray, k: int, ridge: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (d, k) and constants (k,) of min sum |W'x + b - y|^2 + penalty |W|^2, y = +1 for the label, else -1.
+    """Weights (d, k), constants (k,), float64: min sum |W'x + b - y|^2 + penalty |W|^2, y = +1 for the label, else -1.
 
     Args:
         rows: (n, d) float64.
@@ -19,9 +21,9 @@ def ridge_classifier(rows: np.ndarray, labels: np.ndarray, k: int, ridge: float)
     n = len(rows)
     centre, rows, scatter = _centred(rows, ridge)
     # With centred rows the -1 of the other labels falls out: what remains is twice the sum of the rows of each label.
-    weights = np.linalg.solve(scatter, rows.T @ (2.0 * (labels[:, None] == np.arange(k))))
+    weights = solve(scatter, product(rows.T, 2.0 * (labels[:, None] == np.arange(k))))
     counts = np.bincount(labels, minlength=k)
-    return weights.astype(np.float32), (2.0 * counts / n - 1.0 - centre @ weights).astype(np.float32)
+    return weights, 2.0 * counts / n - 1.0 - centre @ weights
 
 
 def leave_one_out(rows: np.ndarray, labels: np.ndarray, k: int, ridge: float) -> np.ndarray:
@@ -38,9 +40,9 @@ def leave_one_out(rows: np.ndarray, labels: np.ndarray, k: int, ridge: float) ->
     """
     truth = 2.0 * (labels[:, None] == np.arange(k)) - 1
     _, rows, scatter = _centred(rows, ridge)
-    slopes = np.linalg.solve(scatter, rows.T)
+    slopes = solve(scatter, rows.T)
     leverage = 1 / len(rows) + np.einsum("ij,ji->i", rows, slopes)
-    found = truth.mean(axis=0) + rows @ (slopes @ truth)
+    found = truth.mean(axis=0) + product(rows, product(slopes, truth))
     return (truth - (truth - found) / (1 - leverage)[:, None]).argmax(axis=1)
 
 
@@ -49,7 +51,7 @@ def _centred(rows: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray, np
     d = rows.shape[1]
     centre = rows.mean(axis=0)
     rows = rows - centre
-    scatter = rows.T @ rows
+    scatter = product(rows.T, rows)
     penalty = ridge * np.trace(scatter) / d
     scatter[np.diag_indices(d)] += penalty if penalty > 0 else 1.0
     return centre, rows, scatter

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasel_assets.models.render import Message
+from datasel_assets.models.control_tokens import TextEncoder
+from datasel_assets.models.render import Message, chat
 from datasel_assets.specs.causal import DialogueTemplate
 
 ALPACA_PREAMBLE = (
@@ -33,7 +34,8 @@ class Dialogue:
     """The text of a conversation.
 
     Attributes:
-        text: what the model reads, without a BOS that the template does not write itself.
+        text: what the model reads, without a BOS that the template does not write itself; contents that spell
+            control tokens are shielded (``control_tokens``).
         spans: for each message the characters ``[start, end)`` of its content in ``text``; empty for a blank one.
         fallback: whether the chat template refused the row, or wrote contents otherwise than given, and the row is in
             the alpaca format instead.
@@ -65,7 +67,7 @@ class DialogueRenderer:
         """Take a ``transformers`` tokenizer.
 
         Args:
-            tokenizer: asked for its chat template only.
+            tokenizer: asked for its chat template, and its special tokens.
             template: ``chat`` is the tokenizer's own; ``alpaca`` writes ``### Instruction:`` and ``### Response:``, as
                 Cherry LLM and Superfiltering do; ``plain`` joins the contents with blank lines; ``auto`` is ``chat``
                 where the tokenizer has a template, else ``alpaca``.
@@ -78,11 +80,15 @@ class DialogueRenderer:
             raise ValueError("the tokenizer has no chat template; use template: auto, alpaca or plain")
         self.template = ("chat" if has_chat else "alpaca") if template == "auto" else template
         self._tokenizer = tokenizer
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        self._encoder = None if backend is None else TextEncoder(backend)
         self._skeletons: dict[tuple[str, ...], _Skeleton | None] = {}
         self.header = self._find_header()
 
     def render(self, messages: Sequence[Message]) -> Dialogue:
-        """Return the text of ``messages`` and where each of them stands in it."""
+        """Return the text of ``messages``, contents shielded, and where each of them stands in it."""
+        if self._encoder is not None:
+            messages = self._encoder.messages(messages)
         if self.template == "chat":
             return self._chat(messages) or _blocks(messages, alpaca=True, fallback=True)
         return _blocks(messages, alpaca=self.template == "alpaca")
@@ -135,15 +141,7 @@ class DialogueRenderer:
         return _Skeleton(tuple(pieces), tuple(left), tuple(right))
 
     def _apply(self, messages: Sequence[Message], *, generation: bool = False) -> str | None:
-        from jinja2 import TemplateError
-
-        try:
-            return self._tokenizer.apply_chat_template(
-                [dict(message) for message in messages], tokenize=False, add_generation_prompt=generation
-            )
-        except (TemplateError, TypeError, KeyError, IndexError, ValueError):
-            # Templates refuse what their model never saw, such as a tool role or two user turns in a row.
-            return None
+        return chat(self._tokenizer, messages, generation=generation)
 
     def _find_header(self) -> str:
         if self.template == "chat":

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from datasel_assets.diagnostics.outcomes import token_loss
 from datasel_assets.models.causal_lm import CausalLM
+from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.proxy_folder import MANIFEST
@@ -93,6 +94,7 @@ class ProxyStart:
         self.spec = ProxySpec.model_validate(json.loads((folder / MANIFEST).read_text("utf-8"))["spec"])
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self.renderer = DialogueRenderer(self.tokenizer, "chat")
+        self._encoder = TextEncoder(self.tokenizer.backend_tokenizer)
 
     def sides(self, names: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows of a pool the proxy may train on, and which it holds out.
@@ -111,8 +113,7 @@ class ProxyStart:
         for start in range(0, len(messages), BATCH_ROWS):
             rows = messages[start : start + BATCH_ROWS].to_list()
             texts = [valid_text(self.renderer.render(row).text) for row in rows]
-            encoded = self.tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-            lengths += map(len, encoded)
+            lengths += map(len, self._encoder.encode(texts))
         return np.array(lengths, dtype=np.int64)
 
     def measure(

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.corpus.identity import content_hash
+from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.proxy_tokenizer import BOS, END
 from datasel_assets.models.render import Message, is_blank
@@ -170,11 +171,12 @@ def blocks_of(
         budget: no row is begun when there are so many tokens.
         spec: length of a block, share of bare rows.
     """
+    encoder = TextEncoder(tokenizer.backend_tokenizer)
     parts: list[np.ndarray] = []
     tokens = used = 0
     for batch, forms in rows.batches():
-        texts = [valid_text(_text(row, form, renderer, spec)) for row, form in zip(batch, forms, strict=True)]
-        for encoding in tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False):
+        texts = [valid_text(_text(row, form, renderer, encoder, spec)) for row, form in zip(batch, forms, strict=True)]
+        for encoding in encoder.encode(texts):
             if tokens < budget:
                 parts.append(np.array(encoding.ids, np.int64))
                 tokens += len(encoding)
@@ -202,9 +204,9 @@ def _uniform(names: pl.Series, seed: int) -> np.ndarray:
     return np.frombuffer(drawn, ">u8").reshape(-1, 3) / 2**64
 
 
-def _text(row: Conversation, form: float, renderer: DialogueRenderer, spec: ProxySpec) -> str:
+def _text(row: Conversation, form: float, renderer: DialogueRenderer, encoder: TextEncoder, spec: ProxySpec) -> str:
     last = row[-1]
     if form < spec.bare_share and last["role"] == "assistant" and last["content"].strip():
         header = renderer.header if form < spec.bare_share / 2 else ""
-        return f"{BOS}{header}{last['content']}{END}"
+        return f"{BOS}{header}{encoder.shield(last['content'])}{END}"
     return renderer.render(row).text

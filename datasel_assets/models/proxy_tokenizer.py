@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.tokens import valid_text
 
 PAD, BOS, END = "<|pad|>", "<|bos|>", "<|end|>"
@@ -58,7 +59,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, max_tokens: int) -> A
 def unigram_counts(tokenizer: Any, texts: Iterable[str]) -> np.ndarray:
     """Return (V,) int64: how often each token of a ``transformers`` tokenizer comes in ``texts``."""
     backend = tokenizer.backend_tokenizer
-    encodings = backend.encode_batch_fast([valid_text(text) for text in texts], add_special_tokens=False)
+    encoder = TextEncoder(backend)
+    encodings = encoder.encode([encoder.shield(valid_text(text)) for text in texts])
     counts = np.zeros(backend.get_vocab_size(), np.int64)
     for encoding in encodings:
         counts += np.bincount(np.array(encoding.ids, np.int64), minlength=len(counts))

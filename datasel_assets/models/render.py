@@ -1,6 +1,7 @@
 """Conversations as the text that a model reads. Not here: tokens."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 Message = Mapping[str, str]
 
@@ -25,6 +26,24 @@ def tulu(messages: Sequence[Message], eos: str) -> str:
         for message in messages
     )
     return "\n".join(turns)
+
+
+def chat(tokenizer: Any, messages: Sequence[Message], *, generation: bool = False) -> str | None:
+    """Return what the chat template of a ``transformers`` tokenizer writes, or None where it refuses the messages.
+
+    Args:
+        tokenizer: With a chat template.
+        messages: Conversation.
+        generation: Whether the header of an answer follows.
+    """
+    try:
+        return tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=generation
+        )
+    except Exception:
+        # A template is a program of the model's author. It refuses what the model never saw, such as a tool role or
+        # two user turns in a row, by an error of its own or by whatever goes wrong in it.
+        return None
 
 
 def is_blank(messages: Sequence[Message]) -> bool:

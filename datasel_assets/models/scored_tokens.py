@@ -12,6 +12,7 @@ import numpy as np
 
 from datasel_assets.indicators.token_table import EMPTY, TOO_LONG, UNPREDICTED
 from datasel_assets.models.contexts import Request
+from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.resolve import ModelNotFoundError, ResolvedModel
 from datasel_assets.models.tokens import valid_text
 from datasel_assets.specs.causal import Overflow
@@ -88,6 +89,7 @@ class ScoringTokenizer:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_padding()
         self._backend.no_truncation()
+        self._encoder = TextEncoder(self._backend)
         self._max_tokens = max_tokens
         self._overflow: Overflow = overflow
 
@@ -99,7 +101,7 @@ class ScoringTokenizer:
             texts = ["" if request.reason else valid_text(request.text) for request in block]
             hidden = self._hidden_lengths(block)
             for request, encoding, reserved in zip(
-                block, self._backend.encode_batch(texts, add_special_tokens=False), hidden, strict=True
+                block, self._encoder.encode(texts, offsets=True), hidden, strict=True
             ):
                 if request.reason:
                     for turn in request.turns:
@@ -118,7 +120,7 @@ class ScoringTokenizer:
             for i, text in texts.items()
             if len(valid_text(requests[i].text).encode()) + len(text.encode()) >= self._max_tokens
         ]
-        encodings = self._backend.encode_batch_fast([texts[i] for i in long], add_special_tokens=False)
+        encodings = self._encoder.encode([texts[i] for i in long])
         for i, encoding in zip(long, encodings, strict=True):
             lengths[i] = len(encoding)
         return lengths

@@ -13,9 +13,11 @@ import numpy as np
 from datasel_assets.arrays.halving import TokenBudget
 from datasel_assets.arrays.token_batches import padded_cost, plan_padded
 from datasel_assets.models.causal_loading import load_causal_model
+from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.loading import max_positions
+from datasel_assets.models.render import chat
 from datasel_assets.models.resolve import ModelNotFoundError, resolve_model
 from datasel_assets.specs.tagger import PLACE, TaggerSpec
 
@@ -68,6 +70,9 @@ class Tagger:
                 f"{resolved.path}: the tokenizer is the slow {type(tokenizer).__name__}; a tokenizer.json is needed"
             )
         self._tokenizer = tokenizer
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        self._encoder = TextEncoder(tokenizer.backend_tokenizer)
         self._model = load_causal_model(resolved, dtype, self.device)
         limit = max_positions(self._model)
         if limit is not None and spec.max_tokens + spec.max_new_tokens > limit:
@@ -138,15 +143,15 @@ class Tagger:
 
     def _cut(self, instruction: str) -> str:
         """Return as much of the beginning as fits."""
-        offsets = self._tokenizer(instruction, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        instruction = self._encoder.shield(instruction)
+        offsets = self._encoder.encode([instruction], offsets=True)[0].offsets
         return instruction if len(offsets) <= self._room else instruction[: offsets[self._room - 1][1]]
 
     def _ids(self, instruction: str) -> list[int]:
         """Return the tokens of the whole question."""
         question = self.spec.prompt.replace(PLACE, instruction)
         if self._tokenizer.chat_template:
-            text = self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
-            )
-            return self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return self._tokenizer(f"{question}\nAssistant:")["input_ids"]
+            text = chat(self._tokenizer, [{"role": "user", "content": question}], generation=True)
+            if text is not None:  # else the template refuses the question
+                return self._encoder.encode([text])[0].ids
+        return self._encoder.encode([f"{question}\nAssistant:"], add_special_tokens=True)[0].ids

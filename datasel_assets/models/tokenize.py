@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from datasel_assets.models.render import Message, is_blank, plain, tulu
+from datasel_assets.models.control_tokens import TextEncoder
+from datasel_assets.models.render import Message, chat, is_blank, plain, tulu
 from datasel_assets.models.resolve import ModelNotFoundError, ResolvedModel
 from datasel_assets.models.tokens import valid_text
 
@@ -70,13 +71,15 @@ class ConversationTokenizer:
         if max_tokens <= special:
             raise ValueError(f"max_tokens {max_tokens} leaves no room: {resolved.path} adds {special} special tokens")
         self._backend.enable_truncation(max_tokens)
+        self._encoder = TextEncoder(self._backend)
         candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
         self.pad_id: int = next(token for token in candidates if token is not None)
 
     def encode(self, conversations: Sequence[Sequence[Message]]) -> Tokens:
         """Return the token ids of each conversation, cut on the right at ``max_tokens``.
 
-        A chat template writes the special tokens itself; otherwise the tokenizer adds them, also after a cut. Text
+        A chat template writes the special tokens itself; otherwise the tokenizer adds them, also after a cut. Contents
+        are text, whatever they spell. Text
         beyond ``128 * max_tokens`` characters is not even tokenised, so one huge row costs no more than others.
         """
         ids = [np.empty(0, np.int32)] * len(conversations)
@@ -88,11 +91,11 @@ class ConversationTokenizer:
             rows = full[start : start + BATCH_ROWS]
             texts = []
             for row in rows:
-                text, refused = self._render(conversations[row])
+                text, refused = self._render(self._encoder.messages(conversations[row]))
                 fallbacks += refused
                 truncated[row] = len(text) > limit
                 texts.append(valid_text(text[:limit]))
-            encodings = self._backend.encode_batch_fast(texts, add_special_tokens=self.template != "chat")
+            encodings = self._encoder.encode(texts, add_special_tokens=self.template != "chat")
             for row, encoding in zip(rows, encodings, strict=True):
                 ids[row] = np.array(encoding.ids, dtype=np.int32)
                 truncated[row] |= bool(encoding.overflowing)
@@ -103,10 +106,5 @@ class ConversationTokenizer:
             return plain(messages), False
         if self.template == "tulu":
             return tulu(messages, self._tokenizer.eos_token or ""), False
-        from jinja2 import TemplateError
-
-        try:
-            return self._tokenizer.apply_chat_template([dict(m) for m in messages], tokenize=False), False
-        except TemplateError:
-            # Templates refuse what their model never saw, such as a tool role or two user turns in a row.
-            return plain(messages), True
+        text = chat(self._tokenizer, messages)
+        return (plain(messages), True) if text is None else (text, False)

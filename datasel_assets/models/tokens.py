@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.resolve import ModelNotFoundError, resolve_model
 
 PIECE_CHARS = 1_000_000
@@ -50,17 +51,20 @@ class TokenCounter:
         # tokenizer.json may carry the limits of the model's own training (128 tokens for MiniLM): a count must not.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._encoder = TextEncoder(self._tokenizer)
         self.identity = f"tokenizer:{hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, without special tokens and without truncation.
+
+        Text that spells a special token has the tokens of its characters.
 
         Texts over 1,000,000 characters are counted in pieces cut at white space, which bounds the memory; a
         tokenizer that marks the start of a text may then count one token more for each further piece.
         """
         counts = [0] * len(texts)
         for owners, pieces in _batches(texts):
-            encodings = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
+            encodings = self._encoder.encode(list(map(self._encoder.shield, pieces)))
             for owner, encoding in zip(owners, encodings, strict=True):
                 counts[owner] += len(encoding)
         return counts

@@ -22,8 +22,9 @@ class Fidelity:
 
     Attributes:
         rows: sampled rows compared.
-        neighbour_recall: mean share of a row's ``neighbours`` nearest rows that stay among its nearest.
-        selection_overlap: share of a round-robin selection that stays, for the given or for random queries.
+        neighbour_recall: mean share of a row's ``neighbours`` nearest rows that stay among its nearest; NaN where there
+            are too few rows.
+        selection_overlap: share of a round-robin selection that stays, for the given or for random queries; likewise.
         variance_kept: share of the pool's variance in the kept axes; None for methods without axes.
         layer_energy: (layers,) share of squared length in each layer before compression.
     """
@@ -61,17 +62,17 @@ def fidelity(
         probes: rows whose neighbourhoods are compared, evenly spaced.
         seed: of the drawn queries.
 
-    Raises:
-        ValueError: fewer than ``neighbours`` + 2 rows with a direction.
+    Returns:
+        The agreement; NaN where fewer than ``neighbours`` + 2 rows have a direction, which is too few to compare.
     """
     shrunk = compress(spec, basis, layers)
     full, is_zero = _unit(prepare(spec, layers))
     usable = np.flatnonzero(~(shrunk.is_zero | is_zero))
+    kept = basis.info.get("variance_kept")
+    variance_kept = None if kept is None else float(kept)
+    energy = tuple(float(share) for share in layer_energy(layers))
     if len(usable) < neighbours + 2:
-        raise ValueError(
-            f"fidelity needs at least {neighbours + 2} rows with a direction, the sample has {len(usable)}: "
-            "give a larger sample of the pool"
-        )
+        return Fidelity(len(usable), float("nan"), float("nan"), variance_kept, energy)
     full, small = full[usable], shrunk.vectors[usable]
     probe = np.unique(np.linspace(0, len(usable) - 1, min(probes, len(usable))).astype(np.int64))
     if queries is None:
@@ -87,13 +88,12 @@ def fidelity(
     wanted = min(budget or max(len(pool) // 20, 1), len(pool))
     chosen_full = _round_robin(full_queries @ full[pool].T, wanted)
     chosen_small = _round_robin(small_queries @ small[pool].T, wanted)
-    kept = basis.info.get("variance_kept")
     return Fidelity(
         rows=len(usable),
         neighbour_recall=_neighbour_recall(full, small, probe, neighbours),
         selection_overlap=len(np.intersect1d(chosen_full, chosen_small)) / wanted,
-        variance_kept=None if kept is None else float(kept),
-        layer_energy=tuple(float(share) for share in layer_energy(layers)),
+        variance_kept=variance_kept,
+        layer_energy=energy,
     )
 
 

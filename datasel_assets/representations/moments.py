@@ -6,6 +6,8 @@ from functools import reduce
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import product
+
 BLOCK_ROWS = 4096
 MAX_FEATURES = 16_384
 """Above this the scatter matrix alone takes more than 2 GiB."""
@@ -102,7 +104,7 @@ def moments(rows: np.ndarray) -> Moments:
             _refuse(block, start)
         shift = block_mean.astype(work)
         block -= shift
-        m2 += block.T @ block  # numpy calls the symmetric kernel: half the work of a general product
+        m2 += product(block.T, block)  # numpy calls the symmetric kernel: half the work of a general product
         total = count + size
         delta = block_mean - mean
         if count:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import eigh
 from datasel_assets.representations.moments import Moments
 
 ROWS_PER_FEATURE = 10
@@ -67,7 +68,7 @@ def principal_axes(
     mean, covariance = moments.mean, moments.m2 / max(n - 1, 1)
     if scale is not None:
         mean, covariance = mean * scale, covariance * np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = eigh(covariance)
     values, vectors = values[::-1].clip(min=0.0), vectors[:, ::-1]
     threshold = max(features * np.finfo(np.float64).eps, moments.resolution)
     rank = min(int((values > threshold * values[0]).sum()), n - 1)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from datasel_assets.arrays.linear_algebra import eigh, product
 from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.clusters.kmeans import assign, fit_clusters
 from datasel_assets.samplers.base import Sample, check_budget
@@ -145,9 +146,9 @@ def principal(vectors: Vectors, variance: float) -> np.ndarray:
     for _, block in vectors.blocks(BLOCK_ROWS):
         block = _unit(block)
         total += block.sum(axis=0)
-        second += block.T @ block
+        second += product(block.T, block)
     mean = total / vectors.n
-    values, axes = np.linalg.eigh(second / vectors.n - np.outer(mean, mean))
+    values, axes = eigh(second / vectors.n - np.outer(mean, mean))
     values, axes = np.maximum(values[::-1], 0.0), axes[:, ::-1]
     values[values < 1e-9] = 0.0  # rounding: unit rows have a total of 1 at most
     kept = int(np.searchsorted(np.cumsum(values), variance * values.sum() - 1e-12) + 1) if values.sum() > 0 else 0

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from datasel_assets.arrays.linear_algebra import lstsq, solve
 from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
@@ -266,9 +267,9 @@ class _NonNegativeFit:
             rows = np.flatnonzero(active)
             gram = self.gram[np.ix_(rows, rows)]
             try:
-                wanted = np.linalg.solve(gram, self.along[rows])
+                wanted = solve(gram, self.along[rows])
             except np.linalg.LinAlgError:
-                wanted = np.linalg.lstsq(gram, self.along[rows], rcond=None)[0]
+                wanted = lstsq(gram, self.along[rows])[0]
             if (wanted > 0).all():
                 self.weights[rows] = wanted
                 return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import eigh, product, qr
 from datasel_assets.arrays.vectors import Vectors
 
 BLOCK_ROWS = 512
@@ -126,10 +127,10 @@ def _screen(vectors: Vectors, order: np.ndarray, threshold: float) -> _Screen:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     most = min(_DIMS[-1], vectors.dim, len(rows))
     if vectors.dim <= len(rows):
-        directions = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :most]
+        directions = eigh(product(rows.T, rows))[1][:, ::-1][:, :most]
     else:
-        directions = rows.T @ np.linalg.eigh(rows @ rows.T)[1][:, ::-1][:, :most]
-    basis = np.linalg.qr(directions)[0]
+        directions = product(rows.T, eigh(product(rows, rows.T))[1][:, ::-1][:, :most])
+    basis = qr(directions)
     left, right = rows[0::2], rows[1::2]
     cosines = left @ right.T
     best, cost = most, np.inf

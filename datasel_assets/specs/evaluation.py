@@ -17,21 +17,26 @@ class OverlapRules:
     """How the items of one evaluation are compared.
 
     Attributes:
-        exact: report items that stand in a row whole: one of ``n`` words or more anywhere, a shorter one where it
-            fills whole lines.
+        exact: report items that stand in a row whole: one of ``n`` and ``min_words`` words or more anywhere, a shorter
+            one where it fills whole lines.
         ngram: report items of whose words ``min_share`` lie in n-grams that the row has, and shorter items inside
             running text.
-        n: words of an n-gram; 13 as in GPT-3 (Brown et al. 2020, appendix C).
-        min_share: smallest share of an item's words; one half as in Tulu 3 (Lambert et al. 2024, section 3.2), which
-            counts tokens in 8-grams. A share of words is fair to short items: with one changed word in the middle, a
-            text of 26 words keeps 1 of its 14 n-grams and half of its words.
+        n: words of an n-gram.
+        min_share: smallest share of an item's words. A share of words is fair to short items: with one changed word in
+            the middle, a text of 26 words keeps 1 of its 14 13-grams and half of its words.
+        min_words: fewest words of an item in n-grams that the row has, whatever their share; two texts that have
+            nothing else in common may well share nine ("which of the following is the correct order of").
+        enough_words: as many words are reported whatever their share.
         line_words: fewest words of a short item that is looked for as whole lines.
-        inside_words: fewest words of a short item that is looked for inside running text; 8 as in GPT-3.
+        inside_words: fewest words of a short item that is looked for inside running text; 8 as in GPT-3 (Brown et al.
+            2020, appendix C).
 
-    A character of a script without word spaces counts as half a word for the last two.
+    A character of a script without word spaces counts as half a word for the last two. GPT-3 takes one 13-gram for a
+    hit, Tulu 3 (Lambert et al. 2024, section 3.2) half of the tokens in 8-grams. Shorter n-grams with a floor find more
+    altered items and no more innocent rows (``benchmarks/contamination.py``).
 
-    Guards (``corpus.contamination.guards``). An n-gram that more than BOILERPLATE texts of the evaluation have, as
-    instructions do, does not count, and words that lie in no other are left out of the share. A text that more than
+    Guards (``corpus.contamination.guards``). An n-gram that several items of the evaluation have, as instructions do,
+    does not count, and words that lie in no other are left out of the share. A text that more than
     SHARED_BY items have the same words of is not compared. A word is distinctive when it is neither one of a fixed list
     of common words nor in more than 2 % of the texts (and more than 10) of its evaluation; a short item needs one
     distinctive word to be looked for as whole lines, and DISTINCTIVE_INSIDE different ones inside running text.
@@ -39,8 +44,10 @@ class OverlapRules:
 
     exact: bool = True
     ngram: bool = True
-    n: int = 13
-    min_share: float = 0.5
+    n: int = 6
+    min_share: float = 0.4
+    min_words: int = 10
+    enough_words: int = 24
     line_words: int = 4
     inside_words: int = 8
 
@@ -49,8 +56,8 @@ class ExactTier(StrictModel, frozen=True):
     """Whole items.
 
     Attributes:
-        short_words: fewest words of an item with fewer than ``ngram.n`` words: such an item is found where it fills
-            whole lines of a row. Chinese or Japanese characters count half.
+        short_words: fewest words of a short item (see ``ngram.min_words``): such an item is found where it fills whole
+            lines of a row. Chinese or Japanese characters count half.
     """
 
     short_words: int = Field(default=4, ge=1)
@@ -60,14 +67,19 @@ class NgramTier(StrictModel, frozen=True):
     """Parts of items.
 
     Attributes:
-        n: words of an n-gram; 13 as in GPT-3.
+        n: words of an n-gram.
         min_share: smallest share of an item's words that must lie in n-grams which the row has too.
-        short_words: fewest words of an item with fewer than ``n`` words: such an item is found whole inside running
+        min_words: fewest words that must lie in such n-grams, whatever their share. An item of fewer words, or of fewer
+            than ``n``, is short: it is found as a whole or not at all.
+        enough_words: words in such n-grams that do, whatever their share.
+        short_words: fewest words of a short item: such an item is found whole inside running
             text, if enough of its words are distinctive.
     """
 
-    n: int = Field(default=13, ge=5, le=50)
-    min_share: float = Field(default=0.5, gt=0, le=1)
+    n: int = Field(default=6, ge=5, le=50)
+    min_share: float = Field(default=0.4, gt=0, le=1)
+    min_words: int = Field(default=10, ge=1)
+    enough_words: int = Field(default=24, ge=1)
     short_words: int = Field(default=8, ge=1)
 
 
@@ -141,6 +153,8 @@ class EvaluationSpec(Located, frozen=True):
             ngram=self.ngram is not False,
             n=parts.n,
             min_share=parts.min_share,
+            min_words=parts.min_words,
+            enough_words=parts.enough_words,
             line_words=whole.short_words,
             inside_words=parts.short_words,
         )

@@ -4,7 +4,6 @@ Belongs here: finding and reading such a table with memory that does not grow wi
 a key means (``tables.vectors.given``).
 """
 
-import glob
 import math
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from datasel_assets.raw_rows import SourceError
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers.digests import Digests
+from datasel_assets.storage.readers.patterns import local_files
 from datasel_assets.storage.sorted_ids import positions
 
 BATCH_ROWS = 8192
@@ -71,7 +71,7 @@ def files_of(table: str, key: str, base: Path) -> list[Path]:
     elif path.suffix == ".lance":
         found = sorted(p for p in path.rglob("*") if p.is_file())
     elif path.suffix == ".parquet":
-        found = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))  # noqa: PTH207 (a pattern)
+        found = local_files(table, base)
     else:
         raise SourceError(f"{path}: vectors are read from .parquet, .lance or .npy")
     absent = [str(p) for p in found if not p.is_file()]

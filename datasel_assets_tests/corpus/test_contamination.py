@@ -52,7 +52,7 @@ LONG = (
 SHORT = "How does the greenhouse effect work?"
 MIDDLE = "Which gas do green plants mainly absorb during photosynthesis?"
 ZH = "请找出给定域扩张中平方根二与平方根三相对于有理数域的次数是多少"
-RULES = OverlapRules()
+RULES = OverlapRules(n=13, min_share=0.5, min_words=1, enough_words=10_000)
 
 
 def indexed(*texts: str, rules: OverlapRules = RULES) -> EvaluationIndex:
@@ -196,17 +196,84 @@ def test_instructions_that_many_items_share_do_not_make_them_overlap():
     index = indexed(*texts)
     assert hits([texts[3]], index) == [("r0", "e", "3", "exact", 1.0)]
     assert hits([frame + "nothing of that sort"], index) == []
-    assert len(hits([texts[3]], indexed(*texts[:10]))) == 10, "a frame that ten items share still counts"
+    for several in (4, 6, 10):
+        few = indexed(*texts[:several])
+        assert hits([texts[3]], few) == [("r0", "e", "3", "exact", 1.0)], "however small the evaluation"
+        assert hits([frame + "nothing of that sort"], few) == []
     words = normalised_words(texts[3])
     halves = [" ".join(words[:10]), " ".join(words[10:])]
     assert hits(halves, index) == [("r1", "e", "3", "ngram", 1.0)], "the words of two rows do not run together"
 
 
-def test_items_that_differ_in_symbols_only_are_left_out_and_counted():
-    texts = [f"Complete the rest of the sequence and close all of the parentheses in it, input: {s}" for s in "([{<"]
+def test_items_that_differ_in_symbols_only_are_told_apart():
+    texts = [f"Complete the rest of the sequence and close all of the parentheses in it, input: {s}" for s in "([{"]
     index = indexed(*texts)
-    assert index.summary.select("long", "generic").row(0) == (0, 4)
-    assert hits(texts, index) == []
+    assert index.summary.select("long", "generic").row(0) == (3, 0)
+    assert hits(texts, index) == [(f"r{i}", "e", str(i), "exact", 1.0) for i in range(3)]
+    assert hits([texts[0].removesuffix("(")], index) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "others"),
+    [
+        ("What is 17 + 23?", ["What is 17 * 23?", "What is 17 - 23?", "What is 17 / 23?", "What is 17 23?"]),
+        (
+            "Solve x^2 = 5 for x",
+            ["Solve x*2 = 5 for x", "Solve x^2 < 5 for x", "Solve x^2 = -5 for x", "Solve x2 5 for x"],
+        ),
+        ("print(f(x)[0]) prints what", ["print(f(x)(0)) prints what", "print f x 0 prints what"]),
+        ("Is 50% of it enough now", ["Is 50 of it enough now"]),
+        ("Take (a + b) * c today please", ["Take a + (b * c) today please, or not", "Take (a + b) + c today please"]),
+    ],
+)
+def test_operators_and_brackets_are_part_of_an_item(item: str, others: list[str]):
+    index = indexed(item)
+    assert hits([item], index) == [("r0", "e", "0", "exact", 1.0)]
+    assert hits(others, index) == []
+
+
+def test_a_long_item_with_another_operator_is_not_exact():
+    item = LONG + " In short: compute (16 - 3 - 4) * 2 and say what comes out of it for her and for all of her friends."
+    changed = item.replace("* 2", "+ 2")
+    (found,) = hits([changed], indexed(item))
+    assert found[3] == "ngram"
+    assert 0.5 < found[4] < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["well-known and/or read", "*bold* __bold__ **bold** - ~~no~~", "- one\n* two\n+ three\n> four\n# five\n---\n***",
+     "AT&T - said she - C++ (in short) \"quoted\" [see below]. $5 \\alpha"],
+)  # fmt: skip
+def test_signs_that_set_text_only_separate(text: str):
+    assert all(word.isalnum() for word in normalised_words(text))
+
+
+@pytest.mark.parametrize("spaced", ["a+b=c", "a + b = c", "a +\n  b = c", "a\n+\nb\n=\nc", "A + B = C."])
+def test_space_around_operators_does_not_matter(spaced: str):
+    assert normalised_words(spaced) == ["a", "+", "b", "=", "c"]
+
+
+def test_rows_that_share_the_frame_of_a_small_evaluation_and_ask_something_else_are_innocent():
+    frame = (
+        "Read the two claims below with care. State whether the second follows from the first, give a reason for it in "
+        "one sentence, and name a counterexample where there is one. Other counterexamples may exist.\n"
+    )
+    letters = "PQRSTUVW"
+    for several in (3, 6, 12):
+        names = [letters[i % 5 : i % 5 + 3] + str(i) for i in range(several)]
+        items = [frame + f"{n[0]} or {n[1]}{n[3:]}; not {n[1]}; therefore {n[2]} and {n[0]}" for n in names]
+        rows = [frame + f"{n} implies {m}; {m} implies K; hence {n} implies K" for n, m in ("MN", "EF", "AB")]
+        index = indexed(*items)
+        assert hits(rows, index) == []
+        assert {(r[2], r[3]) for r in hits([items[1]], index)} == {("1", "exact")}
+
+
+def test_two_spellings_of_one_item_do_not_make_its_words_common():
+    words = normalised_words(LONG)
+    spellings = [LONG, f"{LONG}\nA. one B. two", f"{LONG}\none two", f"Question: {LONG}"]
+    index = EvaluationIndex.build([EvaluationItem("e", "7", text) for text in spellings])
+    assert [row[2:4] for row in hits([" ".join(words[:25])], index)] == [("7", "ngram")]
 
 
 def test_chinese_is_compared_character_by_character():
@@ -280,7 +347,7 @@ def pools(draw: st.DrawFn) -> tuple[list[list[list[str]]], list[list[list[str]]]
     return draw(st.lists(st.lists(lines, min_size=1, max_size=2), max_size=5)), items
 
 
-SMALL = OverlapRules(n=4, min_share=0.4, line_words=2, inside_words=3)
+SMALL = OverlapRules(n=4, min_share=0.4, min_words=1, enough_words=100, line_words=2, inside_words=3)
 
 
 def oracle(
@@ -290,7 +357,10 @@ def oracle(
     n = rules.n
     flat = [[word for part in item for word in part] for item in items]
     grams_of = [[tuple(item[i : i + n]) for i in range(len(item) - n + 1)] for item in flat]
-    held = Counter(gram for grams in grams_of for gram in set(grams))
+    # Items with the same words are one.
+    held = Counter(
+        gram for _, gram in {(flat.index(flat[u]), gram) for u, grams in enumerate(grams_of) for gram in grams}
+    )
     found = set()
     for r, lines in enumerate(rows):
         words = [word for part in lines for word in part]
@@ -301,13 +371,17 @@ def oracle(
             places = [i for i in range(len(words) - k + 1) if k and words[i : i + k] == item]
             if flat.count(item) > 2:
                 continue
-            if k >= n:
+            if k >= max(n, rules.min_words):
                 own = {i for i, gram in enumerate(grams_of[u]) if held[gram] <= common_to}
                 telling = {i + j for i in own for j in range(n)}
                 shared = {i + j for i in own if grams_of[u][i] in grams for j in range(n)}
                 if places and rules.exact:
                     found.add((r, u, "exact", 1.0))
-                elif rules.ngram and shared and len(shared) / len(telling) >= rules.min_share - 1e-9:
+                elif (
+                    rules.ngram
+                    and len(shared) >= rules.min_words
+                    and (len(shared) / len(telling) >= rules.min_share - 1e-9 or len(shared) >= rules.enough_words)
+                ):
                     found.add((r, u, "ngram", round(len(shared) / len(telling), 6)))
             elif k:
                 telling = len(set(item) - COMMON)
@@ -328,12 +402,15 @@ def as_set(found: pl.DataFrame) -> set[tuple]:
 
 
 @settings(deadline=None, max_examples=300)
-@given(pools(), st.booleans(), st.booleans(), st.sampled_from([1, 2, 10]))
-def test_tiers_and_shares_are_those_of_the_definition(pool: tuple, exact: bool, ngram: bool, common_to: int):
+@given(pools(), st.booleans(), st.booleans(), st.sampled_from([1, 2, 10]), st.integers(1, 6), st.integers(3, 20))
+def test_tiers_and_shares_are_those_of_the_definition(
+    pool: tuple, exact: bool, ngram: bool, common_to: int, least: int, enough: int
+):
     rows, items = pool
-    rules = dataclasses.replace(SMALL, exact=exact, ngram=ngram)
+    rules = dataclasses.replace(SMALL, exact=exact, ngram=ngram, min_words=least, enough_words=enough)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guards, "BOILERPLATE", common_to)
+        patch.setattr(guards, "SMALL", 0)
         index = indexed(*map(as_text, items), rules=rules)
     found = find_overlaps([str(i) for i in range(len(rows))], [as_text(row) for row in rows], index)
     assert as_set(found) == oracle(rows, items, rules, common_to)
@@ -365,9 +442,11 @@ def test_collisions_of_hashes_are_never_reported(pool: tuple):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index_module, "split", colliding)
+        patch.setattr(guards, "SMALL", 0)
+        patch.setattr(guards, "BOILERPLATE", 10)  # which n-grams are common is told by their hashes
         index = indexed(*map(as_text, items), rules=SMALL)
         found = find_overlaps([str(i) for i in range(len(rows))], [as_text(row) for row in rows], index)
-    assert as_set(found) == oracle(rows, items, SMALL, guards.BOILERPLATE)
+    assert as_set(found) == oracle(rows, items, SMALL, 10)
 
 
 def test_a_text_that_repeats_itself_is_counted_once():
@@ -669,7 +748,7 @@ def test_reworded_items_pass_the_word_tiers(shared_data: Path, tmp_path: Path):
     index = EvaluationIndex.build(items_of(shared_data, tmp_path, "gsm8k_test", "humaneval", "mmlu_test"))
     rows = pl.read_parquet(shared_data / "llm_decontaminator_rephrased.parquet")["text"]
     found = find_overlaps([str(i) for i in range(len(rows))], rows, index)
-    assert found["row_id"].n_unique() <= 0.01 * len(rows), "this is what the embedding tier is for"
+    assert found["row_id"].n_unique() <= 0.04 * len(rows), "this is what the embedding tier is for"
 
 
 @pytest.mark.slow

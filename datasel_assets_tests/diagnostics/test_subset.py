@@ -136,3 +136,21 @@ def test_nothing_one_row_or_everything_can_be_looked_at(chosen):
 def test_inputs_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         subset_diagnostics(**{**world(), **change})
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("zero", [False, True])
+def test_a_pool_of_a_few_rows_has_figures_or_none_and_never_fails(n: int, zero: bool):
+    w = world()
+    for chosen in (np.arange(n), np.arange(1), np.arange(n)[::-1][: n - 1], np.empty(0, np.int64)):
+        X = w["vectors"].array[:n] * (0 if zero else 1)
+        found = subset_diagnostics(
+            w["row_ids"][:n],
+            ArrayVectors(X),
+            chosen,
+            clusters=w["clusters"][:n],
+            sources=w["sources"][:n],
+            tags=Tags(np.arange(n + 1), np.arange(n, dtype=np.int32), 20),
+            texts=["one text"] * len(chosen),
+        )
+        assert list(found) == list(MEASURES)

@@ -74,6 +74,16 @@ def test_without_pairs_the_table_is_empty_and_has_its_columns():
         ({"inputs": {"a": "1"}}, {"inputs": {"a": "1", "b": "2"}, "spec": {"x": 1}}, "recipe: x; tables: b"),
         ({"versions": {"numpy": "1"}}, {"versions": {"numpy": "2"}}, "packages: numpy"),
         ({"inputs": {}}, {"inputs": dict.fromkeys("abcdefgh", "1")}, "tables: a, b, c, d, e, f ..."),
+        (
+            {"sources": {"a": {"licence": "MIT"}, "b": {"licence": "CC0"}}},
+            {"sources": {"a": {"licence": "MIT"}, "b": {"licence": "GPL"}}},
+            "licences: b",
+        ),
+        (
+            {"spec": {"seed": 1}, "sources": {"a": {"licence": "MIT"}}},
+            {"spec": {"seed": 1}, "sources": {"a": {"licence": "MIT"}}},
+            "nothing that it is made from: the computation itself (other code, processor or number of threads)",
+        ),
         ({}, {}, "licences or code"),
     ],
 )

@@ -1,5 +1,6 @@
 """The encoder against Hugging Face's own hidden states, pooled by the formula, one row at a time and unpadded."""
 
+import shutil
 import weakref
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from datasel_assets.models.encoded import Encoded
 from datasel_assets.models.encoder import Encoder
 from datasel_assets.models.forward_hooks import HookedEngine, UnsupportedModelError, find_blocks
 from datasel_assets.models.packed_bert import PackedBertEngine
+from datasel_assets.models.packed_linear import can_pack
 from datasel_assets.models.resolve import ModelIntegrityError
 from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
 from datasel_assets_tests.models.tiny import BLOCKS, DECODERS, ENCODERS, HIDDEN, VOCABULARY
@@ -109,20 +111,53 @@ def test_both_engines_give_the_same_vectors(kind, precision, tiny_model, monkeyp
     packed = encode(model, TEXTS, precision=precision)
     monkeypatch.setattr(PackedBertEngine, "supports", staticmethod(lambda model: False))
     general = encode(model, TEXTS, precision=precision)
-    assert (packed.stats.engine, general.stats.engine) == ("packed", "hooked")
+    # Without native bfloat16 (below AVX512) there is nothing to pack for, and the general engine is the only one.
+    computed = can_pack(getattr(torch, precision), torch.device("cpu"))
+    assert (packed.stats.engine, general.stats.engine) == ("packed" if computed else "hooked", "hooked")
     for layer in packed.layers:
         closest = cosines(packed.layers[layer], general.layers[layer]).min()
         assert closest > (1 - 1e-5 if precision == "float32" else 1 - 2e-3)
 
 
-def test_a_padding_token_inside_a_text_keeps_its_place_as_in_the_reference(tiny_model):
-    model = tiny_model("roberta")
-    text = "the quick [PAD] brown fox"
+def test_a_padding_token_that_the_template_writes_keeps_its_place_as_in_the_reference(tiny_model, tmp_path):
+    from transformers import AutoTokenizer
+
+    model = shutil.copytree(tiny_model("roberta"), tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.chat_template = "[CLS]{{ messages[0].content }} [PAD] brown fox[SEP]"
+    tokenizer.save_pretrained(model)
     np.testing.assert_allclose(
-        encode(model, [text], layers="last").layers[BLOCKS],
-        expected(model, [text], "weighted_mean")[-1],
+        encode(str(model), ["the quick"], layers="last", template="chat").layers[BLOCKS],
+        expected(str(model), ["the quick [PAD] brown fox"], "weighted_mean")[-1],
         atol=2e-5,
     )
+
+
+def test_a_text_that_spells_a_special_token_is_read_as_text(tiny_model):
+    """The spelling is one token when it is that token, and as many as its characters have when it is text."""
+    with Encoder(spec(tiny_model("llama")), device="cpu") as encoder:
+        plain, spelled = encoder.encode(rows(["the quick fox", "the quick </s> fox"])).n_tokens
+    assert spelled > plain + 1
+
+
+def test_rows_that_make_the_template_fail_are_read_as_plain_text_and_counted(tiny_model, tmp_path):
+    from transformers import AutoTokenizer
+
+    model = shutil.copytree(tiny_model("llama"), tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% for t in (tools if m.role == 'tool' else []) %}{{ t }}{% endfor %}"
+        "{% if m.role == 'system' %}{{ 1 // 0 }}{% endif %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+    )
+    tokenizer.save_pretrained(model)
+    content = {"role": "user", "content": "the quick"}
+    given = [[content], [content, {"role": "tool", "content": "fox"}], [{"role": "system", "content": "dog"}, content]]
+    with Encoder(spec(str(model), template="chat"), device="cpu") as encoder:
+        found = encoder.encode(given)
+    with Encoder(spec(str(model), template="plain"), device="cpu") as encoder:
+        plain = encoder.encode(given)
+    assert found.stats.fallbacks == 2
+    np.testing.assert_array_equal(found.n_tokens[1:], plain.n_tokens[1:])
 
 
 def test_the_last_layer_is_taken_after_the_final_norm_and_the_others_before(tiny_model):

@@ -77,6 +77,9 @@ def test_zero_rows_take_no_part():
     assert found.rows == len(rows) - 20
 
 
-def test_a_sample_too_small_for_neighbourhoods_is_an_error():
-    with pytest.raises(ValueError, match="at least 12 rows"):
-        fidelity(CompressSpec(), fit_basis(CompressSpec(), None, 2, 24), sample(n=11))
+@pytest.mark.parametrize("n", [1, 2, 11])
+def test_a_sample_too_small_for_neighbourhoods_has_no_figures_but_its_energy(n: int):
+    found = fidelity(CompressSpec(), fit_basis(CompressSpec(), None, 2, 24), sample(n=n))
+    assert found.rows == n
+    assert np.isnan([found.neighbour_recall, found.selection_overlap]).all()
+    assert sum(found.layer_energy) == pytest.approx(1)

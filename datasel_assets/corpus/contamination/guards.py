@@ -15,8 +15,11 @@ from datasel_assets.corpus.contamination.words import UNSPACED, Words
 SHARED_BY = 2
 """Items of one evaluation that may have the same words; a text that more have is a phrase and no item."""
 
-BOILERPLATE = 10
-"""Texts of one evaluation that may have the same n-gram; one that more have belongs to their instructions."""
+BOILERPLATE = 2
+"""Items of one evaluation that may have the same n-gram; one that more have belongs to their instructions."""
+
+SMALL = 100
+"""Texts of an evaluation in which two items do not have the same words by chance: there, none may be shared."""
 
 FREQUENT = (10, 0.02)
 """A word is frequent in an evaluation when more texts than the first and a larger share than the second have it."""
@@ -67,16 +70,36 @@ def telling_words(words: Words, evaluation: np.ndarray, wanted: np.ndarray) -> t
     limits = np.maximum(most, share * np.bincount(evaluation))
     frequent = held > limits[evaluation[owners]]
     for u in np.flatnonzero(wanted).tolist():
-        own = words.of(u)
+        own = words.letters(u)
         flags = frequent[words.texts[u] : words.texts[u + 1]].tolist()
         telling[u] = len({word for word, often in zip(own, flags, strict=True) if not often} - COMMON)
         weight[u] = sum(0.5 if _unspaced(word) else 1.0 for word in own)
     return telling, weight
 
 
-def own_grams(hashes: np.ndarray, units: np.ndarray, evaluation: np.ndarray) -> np.ndarray:
-    """Say of each n-gram (m,) whether at most BOILERPLATE texts of its evaluation have it."""
-    return holders(hashes, units, evaluation[units]) <= BOILERPLATE
+def own_grams(hashes: np.ndarray, units: np.ndarray, evaluation: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Say of each n-gram (m,) whether at most BOILERPLATE items of its evaluation have it, or one of a SMALL one.
+
+    Args:
+        hashes: (m,) of the n-grams.
+        units: (m,) their texts.
+        evaluation: (u,) code of the evaluation of each text.
+        owners: (u,) item of each text, from :func:`owners_of`.
+    """
+    limits = np.where(np.bincount(evaluation) < SMALL, 1, BOILERPLATE)[evaluation[units]]
+    return holders(hashes, owners[units], evaluation[units]) <= limits
+
+
+def owners_of(items: Sequence[EvaluationItem], words: Words) -> np.ndarray:
+    """Return a number (u,) for each text: the same for texts of one item, and for items with a text in common."""
+    first: dict[tuple[str, object], int] = {}
+    found = np.arange(len(items))
+    for u, item in enumerate(items):
+        keys: list[tuple[str, object]] = [(item.evaluation, item.item), (item.evaluation, words.span(u))]
+        found[u] = min(first.get(key, u) for key in keys)
+        for key in keys:
+            first.setdefault(key, int(found[u]))
+    return found
 
 
 def covered_words(units: np.ndarray, places: np.ndarray, n: int, size: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 Belongs here: the index, the rules of the tiers exact and ngram. Not here: normalisation (``words.py``), which texts and
 n-grams are too common (``guards.py``), the loops (``kernels.py``), vectors (``neighbours.py``).
 
-An item of ``n`` words or more is looked up by its word n-grams. A shorter one is looked up whole, and only when it can
-be told from ordinary language (see ``OverlapRules``).
+An item of ``n`` and ``min_words`` words or more is looked up by its word n-grams. A shorter one is looked up whole, and
+only when it can be told from ordinary language (see ``OverlapRules``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,7 @@ from datasel_assets.corpus.contamination.guards import (
     codes_of,
     covered_words,
     own_grams,
+    owners_of,
     shared_texts,
     telling_words,
 )
@@ -89,7 +90,7 @@ class EvaluationIndex:
             rules: evaluation -> rules; the defaults where an evaluation has none.
 
         Raises:
-            ValueError: rules with n, line_words or inside_words below 1, or a share outside (0, 1].
+            ValueError: rules with n, min_words, line_words or inside_words below 1, or a share outside (0, 1].
         """
         items = tuple(items)
         names = sorted({item.evaluation for item in items})
@@ -101,22 +102,26 @@ class EvaluationIndex:
         exact = np.array([rule.exact for rule in own], bool)
         ngram = np.array([rule.ngram for rule in own], bool)
         share = np.array([rule.min_share for rule in own], np.float64)
+        floor = np.array([rule.min_words for rule in own], np.int64)
+        enough = np.array([rule.enough_words for rule in own], np.int64)
         evaluation = codes_of(items, names)
+        owners = owners_of(items, words)
         distinct = ~shared_texts(items, words)
-        long = (lengths >= n) & distinct & (exact | ngram)
-        brief = (lengths < n) & (lengths > 0)
+        several = lengths >= np.maximum(n, floor)
+        long = several & distinct & (exact | ngram)
+        brief = ~several & (lengths > 0)
         telling, weight = telling_words(words, evaluation, brief)
         line_words = np.array([rule.line_words for rule in own], np.int64)
         inside_words = np.array([rule.inside_words for rule in own], np.int64)
         alone = brief & distinct & exact & (weight >= line_words) & (telling >= 1)
         inside = brief & distinct & ngram & (weight >= inside_words) & (telling >= DISTINCTIVE_INSIDE)
-        too_short = (lengths < n) & (weight < np.minimum(line_words, inside_words))
+        too_short = ~several & (weight < np.minimum(line_words, inside_words))
         anchors, covered = np.zeros(len(items), np.int64), np.zeros(len(items), np.int64)
         tables = []
         for k in np.unique(n[long]).tolist():
             units = np.flatnonzero(long & (n == k))
             hashes, unit, place = grams_of(words, units, lengths[units] - k + 1, k)
-            mine = own_grams(hashes, unit, evaluation)
+            mine = own_grams(hashes, unit, evaluation, owners)
             covered += covered_words(unit[mine], place[mine], k, len(items))
             # An item is recognised whole by its first n-gram that is its own, or by its first one.
             unit_with, first = np.unique(unit[mine], return_index=True)
@@ -141,7 +146,7 @@ class EvaluationIndex:
             exact,
             ngram & (covered > 0),
             # The small allowance keeps 0.7 of 30 words at 21, which 0.7 * 30 in binary fractions is not.
-            np.ceil(share * covered - 1e-9).astype(np.int64),
+            np.clip(np.ceil(share * covered - 1e-9).astype(np.int64), floor, np.maximum(enough, floor)),
             tuple(tables),
             tuple(openings),
         )
@@ -266,9 +271,10 @@ def _table(
 
 
 def _checked(name: str, rules: OverlapRules) -> OverlapRules:
-    if min(rules.n, rules.line_words, rules.inside_words) < 1 or not 0 < rules.min_share <= 1:
+    if min(rules.n, rules.min_words, rules.line_words, rules.inside_words) < 1 or not 0 < rules.min_share <= 1:
         raise ValueError(
-            f"evaluation {name}: n, line_words and inside_words must be 1 or more, min_share in (0, 1]: {rules}"
+            f"evaluation {name}: n, line_words, inside_words and min_words must be 1 or more, "
+            f"min_share in (0, 1]: {rules}"
         )
     return rules
 

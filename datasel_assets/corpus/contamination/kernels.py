@@ -16,6 +16,9 @@ HALF = np.uint64(32)
 
 EXACT, NGRAM = 0, 1
 
+SYMBOL, RELATION, WEAK, BRACKET, GAP = 3, 4, 5, 6, -1
+"""Classes of characters beside those of ``words``."""
+
 
 @compiled
 def _mixed(h):
@@ -25,36 +28,77 @@ def _mixed(h):
 
 
 @compiled
+def _code_at(data, pos):
+    """Code point at ``pos`` and its bytes."""
+    lead = np.int64(data[pos])
+    if lead < 0x80:
+        return lead, 1
+    if lead < 0xE0:
+        return (lead & 0x1F) << 6 | (np.int64(data[pos + 1]) & 0x3F), 2
+    if lead < 0xF0:
+        return (lead & 0x0F) << 12 | (np.int64(data[pos + 1]) & 0x3F) << 6 | (np.int64(data[pos + 2]) & 0x3F), 3
+    code = (lead & 0x07) << 18 | (np.int64(data[pos + 1]) & 0x3F) << 12
+    return code | (np.int64(data[pos + 2]) & 0x3F) << 6 | (np.int64(data[pos + 3]) & 0x3F), 4
+
+
+@compiled
+def _class_at(data, pos, end, classes):
+    """Class of the character at ``pos`` and its bytes; GAP behind the end."""
+    if pos >= end:
+        return GAP, 1
+    code, size = _code_at(data, pos)
+    return (np.int64(classes[code]) if code < len(classes) else 0), size
+
+
+@compiled
+def _marks_a_line(data, begin, pos, stop, end):
+    """Whether symbols are the bullet, quotation mark or heading of a line, or a rule across the page."""
+    i = pos
+    while i > begin and (data[i - 1] == 32 or data[i - 1] == 9):
+        i -= 1
+    if i > begin and data[i - 1] != 10 and data[i - 1] != 13:
+        return False
+    return stop - pos > 2 or (stop < end and (data[stop] == 32 or data[stop] == 9))
+
+
+@compiled
+def _before_an_operand(data, pos, end, classes):
+    """Whether the next word begins with a digit or is a single letter."""
+    kind, size = _class_at(data, pos, end, classes)
+    while pos < end and kind != 1 and kind != 2:
+        pos += size
+        kind, size = _class_at(data, pos, end, classes)
+    if pos >= end:
+        return False
+    return 48 <= data[pos] <= 57 or kind == 2 or _class_at(data, pos + size, end, classes)[0] != 1
+
+
+@compiled
 def split_words(data, offsets, classes, out, starts, ends, hashes, opens, first):
-    """Write the words of each text; return (number of words, bytes used of ``out``). See ``words.Words``."""
+    """Write the words of each text; return (number of words, bytes used of ``out``). See ``words.Words``.
+
+    Symbols that count are written behind the word before them, relations and signs before the word behind them.
+    """
     words = 0
     used = 0
     for text in range(len(offsets) - 1):
         first[text] = words
-        pos, end = offsets[text], offsets[text + 1]
+        begin, end = offsets[text], offsets[text + 1]
+        pos = begin
         inside = False
         fresh = True
         h = SEED
+        chars = 0
+        kept, kept_end, glued = 0, 0, False  # symbols that wait for the next word, and whether it takes them as a sign
         while pos < end:
-            lead = np.int64(data[pos])
-            if lead < 0x80:
-                size, code = 1, lead
-            elif lead < 0xE0:
-                size, code = 2, (lead & 0x1F) << 6 | (np.int64(data[pos + 1]) & 0x3F)
-            elif lead < 0xF0:
-                size = 3
-                code = (lead & 0x0F) << 12 | (np.int64(data[pos + 1]) & 0x3F) << 6 | (np.int64(data[pos + 2]) & 0x3F)
-            else:
-                size = 4
-                code = (lead & 0x07) << 18 | (np.int64(data[pos + 1]) & 0x3F) << 12
-                code |= (np.int64(data[pos + 2]) & 0x3F) << 6 | (np.int64(data[pos + 3]) & 0x3F)
-            kind = classes[code] if code < len(classes) else 0
+            code, size = _code_at(data, pos)
+            kind = np.int64(classes[code]) if code < len(classes) else 0
             if inside and kind != 1:
                 ends[words] = used
                 hashes[words] = _mixed(h)
                 words += 1
                 inside = False
-            if kind != 0:
+            if kind == 1 or kind == 2:
                 if not inside:
                     if used > 0:
                         out[used] = 32
@@ -64,21 +108,67 @@ def split_words(data, offsets, classes, out, starts, ends, hashes, opens, first)
                     fresh = False
                     h = SEED
                     inside = True
-                if size == 1:
-                    byte = lead + 32 if 65 <= lead <= 90 else lead
+                    chars = 0
+                    for i in range(kept, kept_end):
+                        out[used] = data[i]
+                        h = (h ^ np.uint64(data[i])) * PRIME
+                        used += 1
+                    if kept_end > kept and not glued:
+                        out[used] = 32
+                        used += 1
+                        h = (h ^ np.uint64(32)) * PRIME
+                    kept, kept_end = 0, 0
+                chars += 1
+                for i in range(size):
+                    byte = np.int64(data[pos + i])
+                    if size == 1 and 65 <= byte <= 90:
+                        byte += 32
                     out[used] = byte
                     h = (h ^ np.uint64(byte)) * PRIME
                     used += 1
-                else:
-                    for i in range(size):
-                        out[used] = data[pos + i]
-                        h = (h ^ np.uint64(data[pos + i])) * PRIME
-                        used += 1
                 if kind == 2:
                     ends[words] = used
                     hashes[words] = _mixed(h)
                     words += 1
                     inside = False
+            elif kind >= SYMBOL:
+                stop = pos + size
+                relation = kind == RELATION
+                weak = kind == WEAK
+                if kind != BRACKET:
+                    other, width = _class_at(data, stop, end, classes)
+                    while other >= SYMBOL and other != BRACKET:
+                        relation |= other == RELATION
+                        weak &= other == WEAK
+                        stop += width
+                        other, width = _class_at(data, stop, end, classes)
+                if relation and pos > begin and data[pos - 1] == 33:  # !=
+                    pos -= 1
+                left = pos == begin or (data[pos - 1] < 0x80 and classes[data[pos - 1]] == GAP)
+                right = _class_at(data, stop, end, classes)[0] == GAP
+                digit = pos > begin and 48 <= data[pos - 1] <= 57
+                sign = left and not right and stop - pos == 1 and data[pos] == 45 and 48 <= data[stop] <= 57
+                counts = (left == right or (digit and data[pos] == 37)) and not _marks_a_line(
+                    data, begin, pos, stop, end
+                )
+                counts = counts and words > first[text]
+                if counts and weak and not sign:
+                    counts = chars == 1 or 48 <= out[used - 1] <= 57
+                    counts = counts and _before_an_operand(data, stop, end, classes)
+                if sign or (counts and relation):
+                    kept, kept_end, glued = pos, stop, sign
+                elif counts:
+                    out[used] = 32
+                    used += 1
+                    h = (h ^ np.uint64(32)) * PRIME
+                    for i in range(pos, stop):
+                        out[used] = data[i]
+                        h = (h ^ np.uint64(data[i])) * PRIME
+                        used += 1
+                    ends[words - 1] = used
+                    hashes[words - 1] = _mixed(h)
+                pos = stop
+                continue
             elif code == 10 or code == 13 or code == 0x85 or code == 0x2028 or code == 0x2029:
                 fresh = True
             pos += size

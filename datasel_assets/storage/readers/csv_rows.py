@@ -6,20 +6,28 @@ text.
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from datasel_assets.raw_rows import RawRow, SourceError, too_long, unreadable
 
 DELIMITERS = ",\t;"
+MARK = "\ufeff"
+_LINE_END = re.compile(rb'"|\r*\n|\r+')
+_SWAP_BYTES = bytes.maketrans(b"\r\n", b"\n\r")
+_SWAP_TEXT = str.maketrans("\r\n", "\n\r")
 
 
 def rows(stream: io.BufferedReader, row_chars: int, start: int, path: Path) -> Iterator[RawRow]:
     """Yield one row per record below the header; blank lines are no records.
 
-    The delimiter is the commonest of comma, tab and semicolon in the header. A record with more or fewer fields
-    than the header, bytes that are not UTF-8, or more than ``row_chars`` characters costs only itself; the last is
-    what a quote that is never closed leads to.
+    The delimiter is the commonest of comma, tab and semicolon in the header. Lines end as the header does: with a
+    line feed, or with a carriage return alone. A record with more or fewer fields than the header, bytes that are
+    not UTF-8, or more than ``row_chars`` characters costs only itself; the last is what a quote that is never closed
+    leads to. In files that were put together of several, a byte order mark is no text, and a header behind one is no
+    record; a record that repeats the header without one is refused.
 
     Args:
         stream: Bytes of the file.
@@ -34,6 +42,7 @@ def rows(stream: io.BufferedReader, row_chars: int, start: int, path: Path) -> I
     csv.field_size_limit(max(csv.field_size_limit(), 4 * row_chars + 2))
     lines = _Lines(stream, row_chars)
     header, delimiter = _header(lines, path)
+    lines.head = lines.raw.strip("\r\n")
     position = start
     while not lines.ended:
         for fields in _records(lines, delimiter):
@@ -48,9 +57,38 @@ def rows(stream: io.BufferedReader, row_chars: int, start: int, path: Path) -> I
             elif len(fields) != len(header):
                 reason = f"wrong number of fields: {len(fields)}, the header has {len(header)}"
                 yield unreadable(position, reason, lines.raw)
+            elif fields == header:
+                yield unreadable(position, "repeated header: the line names the columns again", lines.raw)
             else:
                 yield RawRow(position, dict(zip(header, fields, strict=True)))
             position += 1
+
+
+class _Swapped(io.RawIOBase):
+    """A stream in which carriage returns and line feeds have changed places, so that lines end with line feeds."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read1(len(buffer)).translate(_SWAP_BYTES)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _ends_with_returns(head: bytes) -> bool:
+    """Whether the first line, as far as it is seen, ends with a carriage return and no line feed."""
+    inside = False
+    for match in _LINE_END.finditer(head):
+        if match[0] == b'"':
+            inside = not inside
+        elif not inside:
+            return not match[0].endswith(b"\n") and match.end() < len(head)
+    return False
 
 
 class _TooLong(Exception):
@@ -61,7 +99,10 @@ class _Lines:
     """Lines for the csv reader, with what belongs to the record under way."""
 
     def __init__(self, stream: io.BufferedReader, row_chars: int) -> None:
-        self._stream, self._most = stream, row_chars
+        self._most = row_chars
+        self._swapped = _ends_with_returns(stream.peek())
+        self._stream = io.BufferedReader(_Swapped(stream)) if self._swapped else stream  # type: ignore[type-var]
+        self.head = ""  # the header, once it has been read
         self.number = 0
         self.ended = False
         self.next_record()
@@ -93,12 +134,24 @@ class _Lines:
             text = line.decode("utf-8", "surrogateescape")
             self.dirty = True
         continued = bool(self._parts)
+        if self._swapped:
+            text = text.translate(_SWAP_TEXT)
+            text = text if continued else text.removeprefix("\n")  # of a piece whose lines end with both
+        if MARK in text:
+            text = self._without_marks(text, continued)
         self._parts.append(text)
         self._chars += len(text)
         if self._chars > self._most + 2:
             self._skip(line, continued)
             raise _TooLong
         return text
+
+    def _without_marks(self, text: str, continued: bool) -> str:
+        """The line without what only says that another file begins here: a mark, and the header behind it."""
+        bare = text.rstrip("\r\n")
+        if self.head and bare.endswith(MARK + self.head):
+            return bare[: -len(self.head)].rstrip(MARK) + text[len(bare) :]
+        return text if continued else text.lstrip(MARK)
 
     def _skip(self, line: bytes, inside: bool) -> None:
         """Pass over the rest of the record: to the line end, and on while a quoted field is open.

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from datasel_assets.raw_rows import SourceError
+from datasel_assets.storage.readers.patterns import literal_where_there
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 1 << 20
@@ -229,7 +230,7 @@ class _Filesystem:
             self._fs.invalidate_cache()
         query = f"?{parts.query}" if parts.query else ""
         versions = {}
-        for path in self._fs.glob(pattern) if any(c in pattern for c in "*[") else [pattern]:
+        for path in self._matches(pattern):
             try:
                 info = self._fs.info(path)
             except FileNotFoundError:
@@ -239,6 +240,13 @@ class _Filesystem:
                 self._paths[address] = path
                 versions[address] = json.dumps({k: str(info[k]) for k in VERSION_KEYS if info.get(k) is not None})
         return versions
+
+    def _matches(self, pattern: str) -> list[str]:
+        """Paths that a path or pattern names; brackets are literal where something of that name is there."""
+        if "[" in pattern and not self._fs.exists(pattern):
+            pattern = literal_where_there(pattern, lambda candidate: bool(self._fs.glob(candidate)))
+            return self._fs.glob(pattern)
+        return self._fs.glob(pattern) if "*" in pattern else [pattern]
 
     def open(self, uri: str) -> Any:
         return self._fs.open(self._paths[uri], "rb")

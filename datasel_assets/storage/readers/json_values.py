@@ -1,4 +1,4 @@
-"""A JSON array of objects, or objects one after the other, parsed as a stream.
+"""A JSON array of objects or of lists of turns, or such values one after the other, parsed as a stream.
 
 Belongs here: finding the values of a text that never lies in memory as a whole. Not here: JSON Lines, where line ends
 separate the rows (``json_lines``).
@@ -14,8 +14,8 @@ from datasel_assets.raw_rows import RawRow, too_long, unreadable
 from datasel_assets.storage.readers.json_lines import as_row, json_reason
 
 CHUNK_BYTES = 1 << 20
-_BLANK = re.compile(r"[\s,]*")
-_JUNK = re.compile(r"[^,\[\]{}\"]+")
+_BLANK = re.compile(r"[\s,\ufeff]*")  # with byte order marks, which stand where files were put together
+_JUNK = re.compile(r"[^,\[\]{}\"\ufeff]+")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')

@@ -1,6 +1,6 @@
 """Parquet, batch by batch.
 
-Belongs here: bounded batches and the limits. Not here: any schema; nested types become lists and dictionaries.
+Belongs here: bounded batches and the limits. Not here: what a value becomes (``arrow_values``), any schema.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasel_assets.raw_rows import RawRow, SourceError, too_long, unreadable
+from datasel_assets.storage.readers.arrow_values import Unreadable, values
 
 BATCH_BYTES = 32 << 20
 BATCH_ROWS = 5_000
@@ -33,7 +34,8 @@ def rows(file: IO[bytes], row_chars: int, file_bytes: int, start: int, path: Pat
     position = start
     decoded = 0
     try:
-        parquet = pq.ParquetFile(file)
+        # Times of old Spark and Impala (INT96) reach far beyond what nanoseconds can count, and would wrap around.
+        parquet = pq.ParquetFile(file, coerce_int96_timestamp_unit="us")
         names = parquet.schema_arrow.names
         if len(set(names)) != len(names):
             raise SourceError(f"{path}: two columns have the same name; rename one of them")
@@ -60,17 +62,13 @@ def _batch(batch: pa.RecordBatch, row_chars: int, position: int) -> Iterator[Raw
         yield from _batch(batch.slice(0, middle), row_chars, position)
         yield from _batch(batch.slice(middle), row_chars, position + middle)
         return
-    try:
-        records = batch.to_pylist()
-    except UnicodeDecodeError:
-        if batch.num_rows == 1:
-            yield unreadable(position, "invalid UTF-8: a text column holds bytes that are not UTF-8", _bytes(batch))
-            return
-        for i in range(batch.num_rows):
-            yield from _batch(batch.slice(i, 1), row_chars, position + i)
-        return
-    for i, record in enumerate(records):
-        if batch.num_rows == 1 and _chars(record) > row_chars:
+    columns = [values(column) for column in batch.columns]
+    names = batch.schema.names
+    for i in range(batch.num_rows):
+        record = {name: column[i] for name, column in zip(names, columns, strict=True)}
+        if bad := next((value for value in record.values() if isinstance(value, Unreadable)), None):
+            yield unreadable(position + i, bad.reason, _bytes(batch.slice(i, 1)))
+        elif batch.num_rows == 1 and _chars(record) > row_chars:
             yield too_long(position, row_chars, str(next((v for v in record.values() if isinstance(v, str)), "")))
         else:
             yield RawRow(position + i, record)

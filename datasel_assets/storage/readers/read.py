@@ -4,6 +4,7 @@ Belongs here: dispatch. Not here: how a format is parsed (one module each), sche
 """
 
 import io
+import json
 import re
 import shutil
 import tempfile
@@ -11,16 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from datasel_assets.formats.turn_lists import style_of
 from datasel_assets.raw_rows import RawRow, SourceError
 from datasel_assets.specs.source import Limits, Located
 from datasel_assets.storage.readers import csv_rows, json_lines, json_values, parquet_rows
 from datasel_assets.storage.readers.resolve import FileEntry, Generated, Part, Snapshot
-from datasel_assets.storage.readers.streams import open_stream
+from datasel_assets.storage.readers.streams import COMPRESSED, HEAD_BYTES, open_stream
 
 LINE_SUFFIXES = {".jsonl", ".ndjson"}
 JSON_SUFFIXES = {".json", *LINE_SUFFIXES}
 CSV_SUFFIXES = {".csv", ".tsv"}
 PARQUET_MAGIC = b"PAR1"
+_ARRAY = re.compile(rb"\[\s*[{\[\]]")
+_FIRST_TURN = re.compile(rb'\[\s*\{\s*"(role|from|speaker)"\s*:\s*"')
 
 
 def read_rows(snapshot: Snapshot, spec: Located) -> Iterator[RawRow]:
@@ -53,8 +57,8 @@ def _part_rows(part: Part, limits: Limits, start: int) -> Iterator[RawRow]:
 def _file_rows(entry: FileEntry, limits: Limits, start: int) -> Iterator[RawRow]:
     _require_unchanged(entry)
     with open_stream(entry.path, limits.file_bytes) as stream:
-        suffix = next((s for s in reversed([s.lower() for s in entry.path.suffixes]) if s not in {".gz", ".zst"}), "")
-        head = stream.peek(1 << 10)[: 1 << 10].lstrip(b" \t\r\n")
+        suffix = next((s for s in reversed([s.lower() for s in entry.path.suffixes]) if s not in COMPRESSED), "")
+        head = stream.peek(HEAD_BYTES).lstrip(b" \t\r\n")
         if head.startswith(PARQUET_MAGIC):
             with _seekable(stream, entry.path) as file:
                 yield from parquet_rows.rows(file, limits.row_chars, limits.file_bytes, start, entry.path)
@@ -75,12 +79,29 @@ def _is_sequence(head: bytes, suffix: str) -> bool:
     """Whether JSON text is one array or values over several lines; otherwise every line is a value of its own.
 
     Many files named ``.json`` hold JSON Lines, and some named ``.jsonl`` an array of objects. In pretty-printed text
-    the first line is an opening brace alone.
+    the first line is an opening brace alone. A line that is a list of turns is a value of its own.
     """
-    if head.startswith(b"["):
-        return suffix not in LINE_SUFFIXES or re.match(rb"\[\s*[{\]]", head) is not None
-    first, end, _ = head.partition(b"\n")
-    return suffix not in LINE_SUFFIXES and bool(end) and not first.rstrip().endswith(b"}")
+    first, end, rest = head.partition(b"\n")
+    if not head.startswith(b"["):
+        return suffix not in LINE_SUFFIXES and bool(end) and not first.rstrip().endswith(b"}")
+    several = suffix in LINE_SUFFIXES or rest.lstrip().startswith(b"[")
+    if several and _is_turns(first, whole=bool(end) or len(head) < HEAD_BYTES):
+        return False
+    return suffix not in LINE_SUFFIXES or _ARRAY.match(head) is not None
+
+
+def _is_turns(line: bytes, whole: bool) -> bool:
+    """Whether a line is a list of turns, as objects or as pairs; of one that is not seen whole, its beginning tells."""
+    if not whole:
+        return _FIRST_TURN.match(line) is not None
+    try:
+        turns = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(turns, list) or not turns:
+        return False
+    pairs = all(isinstance(turn, list) and all(isinstance(text, str) for text in turn) for turn in turns)
+    return pairs or all(style_of(turn) is not None for turn in turns)
 
 
 def _seekable(stream: io.BufferedReader, path: Path) -> IO[bytes]:

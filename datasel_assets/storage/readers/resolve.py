@@ -20,6 +20,7 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.readers.digests import Digests
 from datasel_assets.storage.readers.fetch import fetch, listing
 from datasel_assets.storage.readers.generators import GENERATORS, Generator
+from datasel_assets.storage.readers.patterns import local_files
 
 REMOTE = {"https", "http", "hf", "s3"}
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
@@ -105,7 +106,7 @@ def snapshot(spec: Located, name: str, data_root: Path, cache_dir: Path) -> Snap
     digests = Digests(cache / "digests.json")
     parts: list[Part] = [Inline(records)] if (records := spec.inline()) else []
     for uri in spec.uris:
-        scheme = _scheme(uri)
+        scheme = _scheme(uri, data_root)
         if scheme in GENERATORS:
             parts.append(_generated(uri, scheme))
         elif scheme in REMOTE:
@@ -128,7 +129,7 @@ def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[s
     """
     found: list[str] = []
     for uri in spec.uris:
-        scheme = _scheme(uri)
+        scheme = _scheme(uri, data_root)
         if scheme in GENERATORS:
             _identity(_generated(uri, scheme))  # raises where the generator lacks something
             found.append(uri)
@@ -139,9 +140,9 @@ def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[s
     return found
 
 
-def _scheme(uri: str) -> str:
+def _scheme(uri: str, data_root: Path) -> str:
     """Return what an address starts with, ``file`` for a path."""
-    match = _SCHEME.match(uri)
+    match = None if _is_here(uri, data_root) else _SCHEME.match(uri)
     scheme = match[1] if match else "file"
     if scheme != "file" and scheme not in REMOTE | GENERATORS.keys():
         schemes = ", ".join(sorted(REMOTE | GENERATORS.keys()))
@@ -164,7 +165,7 @@ def _identity(part: Part) -> list[Any]:
 
 def _local(uri: str, data_root: Path) -> list[Path]:
     """Files of a path, a glob or a ``file:`` address, sorted."""
-    pattern = unquote(urlsplit(uri).path) if _SCHEME.match(uri) else uri
+    pattern = unquote(urlsplit(uri).path) if _SCHEME.match(uri) and not _is_here(uri, data_root) else uri
     path = data_root / pattern
     if path.is_dir():
         raise SourceError(f"{path}: this is a folder; name the files, for example {pattern.rstrip('/')}/*.jsonl")
@@ -172,11 +173,14 @@ def _local(uri: str, data_root: Path) -> list[Path]:
         return [path]
     if not glob.has_magic(pattern):
         raise SourceError(f"{path}: no such file (relative paths start from {data_root})")
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)
-    files = [match for match in matches if match.is_file()]
-    if not files:
+    if not (files := local_files(pattern, data_root)):
         raise SourceError(f"{path}: the pattern matches no file (relative paths start from {data_root})")
     return files
+
+
+def _is_here(uri: str, data_root: Path) -> bool:
+    """Whether what looks like a scheme is the name of a file or folder with a colon in it."""
+    return (data_root / uri.partition("/")[0]).exists()
 
 
 def _entry(uri: str, path: Path, digests: Digests, note: str | None = None) -> FileEntry:

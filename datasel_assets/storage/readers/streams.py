@@ -3,8 +3,10 @@
 Belongs here: bytes. Not here: rows.
 """
 
+import codecs
 import gzip
 import io
+import re
 import zlib
 from pathlib import Path
 from typing import IO, Any
@@ -14,9 +16,14 @@ import pyarrow as pa
 from datasel_assets.raw_rows import SourceError
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+ZSTD_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""A frame that readers pass over (RFC 8878, section 3.1.2); some compressors begin with one."""
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+COMPRESSED = {".gz", ".zst"}
 UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 UTF8_BOM = b"\xef\xbb\xbf"
 BUFFER_BYTES = 1 << 20
+HEAD_BYTES = 1 << 10
 
 
 def open_stream(path: Path, file_bytes: int) -> "io.BufferedReader[Any]":
@@ -29,11 +36,13 @@ def open_stream(path: Path, file_bytes: int) -> "io.BufferedReader[Any]":
         file_bytes: Most bytes that may come out of it, after decompression.
 
     Raises:
-        SourceError: unsupported compression or encoding; while reading, damaged data or more than ``file_bytes``.
+        SourceError: unsupported compression or encoding, or a name that ends in .gz or .zst over bytes that are
+            neither that nor data; while reading, damaged data or more than ``file_bytes``.
     """
     file = path.open("rb")
     try:
         magic = file.read(6)
+        compressed = True
         for start, kind in UNSUPPORTED.items():
             if magic.startswith(start):
                 raise SourceError(f"{path}: {kind} is not supported; convert it to UTF-8, plain or with gzip or zstd")
@@ -41,15 +50,41 @@ def open_stream(path: Path, file_bytes: int) -> "io.BufferedReader[Any]":
         inner: Any = file
         if magic.startswith(GZIP):
             inner = gzip.GzipFile(fileobj=file)
-        elif magic.startswith(ZSTD):
+        elif magic.startswith(ZSTD) or ZSTD_SKIPPABLE.match(magic):
             inner = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+        else:
+            compressed = False
         stream = io.BufferedReader(_Limited(path, file, inner, file_bytes), BUFFER_BYTES)
+        while stream.peek(len(UTF8_BOM))[: len(UTF8_BOM)] == UTF8_BOM:
+            stream.read(len(UTF8_BOM))
+        if not compressed and path.suffix.lower() in COMPRESSED:
+            _require_data(path, stream.peek(HEAD_BYTES)[:HEAD_BYTES])
     except BaseException:
         file.close()
         raise
-    if stream.peek(len(UTF8_BOM))[: len(UTF8_BOM)] == UTF8_BOM:
-        stream.read(len(UTF8_BOM))
     return stream
+
+
+def _require_data(path: Path, head: bytes) -> None:
+    """A file that promises compression and has none must look like the data that a server has decompressed."""
+    start = head.lstrip(b" \t\r\n")
+    if not start or start.startswith((b"{", b"[", b"PAR1")):
+        return
+    table = any(suffix.lower() in {".csv", ".tsv"} for suffix in path.suffixes)
+    if table and not start.startswith(b"<") and not CONTROL.search(head) and _is_utf8(head):
+        return
+    raise SourceError(
+        f"{path}: its name promises compression, but its bytes are neither gzip nor zstd, nor are they uncompressed "
+        f"data; it begins with {head[:24]!r}. Fetch the file again, or name it as what it is"
+    )
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut off
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Limited(io.RawIOBase):

@@ -14,7 +14,7 @@ def release_rows(release: Release) -> pl.DataFrame:
         ReleaseDamagedError: its data file is gone or cannot be read.
     """
     try:
-        rows = pl.read_parquet(release.path / DATA, columns=["row_id", "score"])
+        rows = pl.read_parquet(release.path / DATA, columns=["row_id", "score"], glob=False)
         return rows.unique("row_id", keep="first", maintain_order=True)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ReleaseDamagedError(f"{release.path / DATA} cannot be read: {error}") from error

@@ -31,7 +31,7 @@ from datasel_assets.tables.shown import sample_table
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-CONTAMINATION = Kind("contamination", version="2", per="source")
+CONTAMINATION = Kind("contamination", version="3", per="source")
 
 REPORTED = ["evaluation", "items", "rows_exact", "rows_ngram", "rows_embedding"]
 REPORTED += ["items_hit", "share_items_hit", "share_rows"]

@@ -63,7 +63,7 @@ def read_labels(path: Path, evaluation: str, rows: pl.DataFrame) -> pl.DataFrame
     where = f"labels of evaluation {evaluation}: {path}"
     if not path.is_file():
         raise LabelsError(f"{where} does not exist; remove 'labels' or put the file there")
-    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+    frame = pl.read_parquet(path, glob=False) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
     return decided(frame, evaluation, rows, where)
 
 

@@ -29,7 +29,7 @@ from datasel_assets.tables.shown import picture
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-PROXY_LM = Kind("proxy_lm", version="2", state=("models/{name}",))
+PROXY_LM = Kind("proxy_lm", version="3", state=("models/{name}",))
 
 
 def proxy_key(name: str) -> Key:

@@ -26,7 +26,7 @@ from datasel_assets.tables.warehouse import Warehouse
 if TYPE_CHECKING:
     from datasel_assets.models.causal_lm import CausalLM
 
-TOKEN_STATISTICS = Kind("tokens", per="source")
+TOKEN_STATISTICS = Kind("tokens", version="2", per="source")
 
 UNIT_ROWS = 2048
 """A killed step loses at most this many rows of work; large enough that length-sorted batches stay full."""

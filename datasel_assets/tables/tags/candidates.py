@@ -25,7 +25,7 @@ from datasel_assets.tables.warehouse import Warehouse
 if TYPE_CHECKING:
     from datasel_assets.models.tagger import Tagger
 
-TAG_CANDIDATES = Kind("tag_candidates", per="source")
+TAG_CANDIDATES = Kind("tag_candidates", version="2", per="source")
 
 UNIT_ROWS = 8192
 TAGGER_UNIT_ROWS = 512

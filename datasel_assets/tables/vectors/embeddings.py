@@ -22,9 +22,9 @@ from datasel_assets.tables.warehouse import Warehouse
 if TYPE_CHECKING:
     from datasel_assets.models.encoder import Encoder
 
-EMBEDDINGS = Kind("embeddings", per="source")
-TARGET_EMBEDDINGS = Kind("target_embeddings")
-EVALUATION_EMBEDDINGS = Kind("evaluation_embeddings")
+EMBEDDINGS = Kind("embeddings", version="2", per="source")
+TARGET_EMBEDDINGS = Kind("target_embeddings", version="2")
+EVALUATION_EMBEDDINGS = Kind("evaluation_embeddings", version="2")
 
 UNIT_ROWS = 2048
 """A killed step loses at most this many rows of work; large enough that length-sorted batches stay full."""

@@ -31,6 +31,8 @@ FIDELITY = Kind("fidelity")
 
 BLOCK_ROWS = 4096
 FIDELITY_ROWS = 4000
+_AGREEMENT = "agreement with the uncompressed layers; a low figure is the aim of whitening, not its fault"
+_TOO_FEW = "there are too few rows to compare neighbourhoods: {} rows have a direction, add rows to the pool"
 UNIT_NORM = 5e-3
 """How far the length of a stored vector may be from 1: rounding to float16."""
 
@@ -309,7 +311,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
                 **{figure: round(value, 4) for figure, value in figures.items() if not np.isnan(value)},
                 "rows_sampled": found.rows,
                 "plot: layer energy": picture(png, f"share of squared length per layer of {name}"),
-                "note": "agreement with the uncompressed layers; a low figure is the aim of whitening, not its fault",
+                "note": _TOO_FEW.format(found.rows) if np.isnan(found.neighbour_recall) else _AGREEMENT,
             },
             rows_total=found.rows,
         )

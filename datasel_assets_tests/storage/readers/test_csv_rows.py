@@ -102,3 +102,62 @@ def test_a_long_field_within_the_limit_is_read(tmp_path: Path):
 def test_a_file_without_a_usable_header_is_refused(tmp_path: Path, data: bytes, words: str):
     with pytest.raises(SourceError, match=words):
         read(tmp_path, "x.csv", data, row_chars=1000)
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_every_way_to_end_a_line_gives_the_same_records(tmp_path: Path, end: str):
+    data = end.join(["q,a", "1,2", '"two', 'lines","x"', "", "5,6"])
+    for tail in ("", end):
+        assert records(read(tmp_path, "x.csv", data + tail)) == [
+            {"q": "1", "a": "2"},
+            {"q": f"two{end}lines", "a": "x"},
+            {"q": "5", "a": "6"},
+        ]
+
+
+def test_a_file_of_carriage_returns_is_read_in_bounded_pieces_and_its_bad_records_cost_only_themselves(tmp_path: Path):
+    lines = [f"{i},{'x' * 100}" for i in range(20_000)]
+    lines[7] = "7"
+    lines[9] = "9," + "y" * 5_000
+    rows = read(tmp_path, "x.csv", "q,a\r" + "\r".join(lines), row_chars=1_000)
+    assert [i for i, record in enumerate(records(rows)) if record is None] == [7, 9]
+    assert [reason.split(":")[0] for reason in reasons(rows)] == ["wrong number of fields", "row too long"]
+
+
+def test_a_line_feed_in_a_quoted_field_of_a_file_of_carriage_returns_stays(tmp_path: Path):
+    assert records(read(tmp_path, "x.csv", b'"q\n",a\r"one\ntwo",2\r')) == [{"q\n": "one\ntwo", "a": "2"}]
+
+
+def test_pieces_that_end_their_lines_in_two_ways_are_read_behind_a_header_that_ends_in_one(tmp_path: Path):
+    assert records(read(tmp_path, "x.csv", b"q,a\r1,2\r3,4\r\n5,6\r\n")) == [
+        {"q": q, "a": a} for q, a in ("12", "34", "56")
+    ]
+
+
+def test_a_line_end_that_was_converted_twice_is_one_line_end(tmp_path: Path):
+    assert records(read(tmp_path, "x.csv", b"q,a\r\r\n1,2\r\r\n3,4\r\r\n")) == [
+        {"q": q, "a": a} for q, a in ("12", "34")
+    ]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+@pytest.mark.parametrize("last", ["", "END"])
+def test_files_with_byte_order_marks_put_together_give_the_rows_of_each(tmp_path: Path, end: str, last: str):
+    pieces = [f"\ufeffq,a{end}{i},{i}{end}{i + 1},x" for i in (1, 3, 5)]
+    data = last.replace("END", end).join(pieces)
+    assert records(read(tmp_path, "x.csv", data)) == [{"q": str(i), "a": str(i) if i % 2 else "x"} for i in range(1, 7)]
+
+
+def test_a_mark_before_a_row_is_no_text_and_one_inside_a_field_is(tmp_path: Path):
+    data = 'q,a\n\ufeff1,2\n3,a\ufeffb\n"\n\ufeff4",5\n'
+    assert records(read(tmp_path, "x.csv", data)) == [
+        {"q": "1", "a": "2"},
+        {"q": "3", "a": "a\ufeffb"},
+        {"q": "\n\ufeff4", "a": "5"},
+    ]
+
+
+def test_a_header_that_comes_again_without_a_mark_is_refused_by_name(tmp_path: Path):
+    rows = read(tmp_path, "x.csv", "q,a\n1,2\nq,a\n3,4\n")
+    assert records(rows) == [{"q": "1", "a": "2"}, None, {"q": "3", "a": "4"}]
+    assert reasons(rows)[0].startswith("repeated header: ")

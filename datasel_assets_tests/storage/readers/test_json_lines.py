@@ -92,3 +92,22 @@ def test_lines_under_the_name_json_are_read_as_lines(tmp_path: Path):
 
 def test_an_empty_file_has_no_rows(tmp_path: Path):
     assert read(tmp_path, "x.jsonl", b"") == []
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("between", [b"\n" + MARK, MARK, b"\n" + MARK + b"\n", b"\r\n" + MARK * 2, b" " + MARK + b" "])
+def test_a_byte_order_mark_between_two_rows_is_no_text(tmp_path: Path, between: bytes):
+    for name in ("x.jsonl", "x.json"):
+        assert records(read(tmp_path, name, MARK + A + between + B)) == GOOD
+
+
+def test_a_byte_order_mark_inside_a_text_stays(tmp_path: Path):
+    line = '{"a": "}\ufeff{"}'
+    assert records(read(tmp_path, "x.jsonl", line + "\n" + line)) == [{"a": "}\ufeff{"}] * 2
+
+
+def test_many_marks_in_one_line_take_no_longer_than_any_other_text(tmp_path: Path):
+    assert records(read(tmp_path, "x.jsonl", '{"a": "' + "}\ufeff{" * 300_000 + '"}')) == [{"a": "}\ufeff{" * 300_000}]
+    assert records(read(tmp_path, "x.jsonl", '{"a": "' + "}\ufeff{" * 300_000)) == [None]

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,3 +126,57 @@ def test_a_file_that_grows_while_it_is_read_fails_the_reading(tmp_path: Path):
         file.write(JSONL)
     with pytest.raises(SourceError, match="changed while the source was being read"):
         list(rows)
+
+
+TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_a_line_that_is_a_list_of_turns_is_a_row_of_messages(tmp_path: Path, name: str):
+    line = json.dumps(TURNS)
+    assert records(read(tmp_path, name, f"{line}\n{line}\n")) == [{"messages": TURNS}] * 2
+    assert records(read(tmp_path, name, f"[{line},\n{line}]")) == [{"messages": TURNS}] * 2
+
+
+def test_a_lone_line_of_turns_and_one_that_is_longer_than_what_is_looked_at_are_rows(tmp_path: Path):
+    assert records(read(tmp_path, "x.jsonl", json.dumps(TURNS))) == [{"messages": TURNS}]
+    long = [{"role": "user", "content": "x" * 1_500_000}, TURNS[1]]
+    assert records(read(tmp_path, "x.jsonl", json.dumps(long) + "\n" + json.dumps(TURNS))) == [
+        {"messages": long},
+        {"messages": TURNS},
+    ]
+
+
+def test_a_line_of_pairs_is_a_row_and_a_line_of_records_is_an_array_of_rows(tmp_path: Path):
+    pairs = [["user", "q"], ["assistant", "a"]]
+    assert records(read(tmp_path, "x.jsonl", json.dumps(pairs))) == [{"messages": pairs}]
+    assert records(read(tmp_path, "x.jsonl", json.dumps([TURNS, TURNS]))) == [{"messages": TURNS}] * 2
+    assert records(read(tmp_path, "x.jsonl", json.dumps(ROWS) + "\n" + json.dumps(ROWS))) == ROWS * 2
+
+
+def test_lists_of_pairs_reach_the_schemas_and_lists_of_numbers_do_not(tmp_path: Path):
+    rows = read(tmp_path, "x.json", '[[["user", "q"], ["assistant", "a"]], [1, 2], []]')
+    assert records(rows) == [{"messages": [["user", "q"], ["assistant", "a"]]}, None, None]
+
+
+def test_zstd_frames_that_readers_pass_over_may_stand_anywhere(tmp_path: Path):
+    skip = [bytes([0x50 + i]) + b"\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"any" for i in (0, 15)]
+    for data in (skip[0] + zstd(JSONL), zstd(JSONL) + skip[1], skip[0] + skip[1] + zstd(JSONL) + skip[0]):
+        assert records(read(tmp_path, "x.jsonl.zst", data)) == ROWS
+    assert records(read(tmp_path, "x", zstd(JSONL) + skip[0] + zstd(JSONL))) == ROWS * 2
+
+
+def test_gzip_members_with_padding_are_one_file(tmp_path: Path):
+    assert records(read(tmp_path, "x.jsonl.gz", gzip.compress(JSONL) + gzip.compress(JSONL) + bytes(512))) == ROWS * 2
+
+
+@pytest.mark.parametrize("name", ["x.jsonl.gz", "x.csv.zst", "x.parquet.gz", "x.JSON.GZ", "y.gz"])
+@pytest.mark.parametrize("data", [b"\x04\x22\x4d\x18lz4 frame", b"<!DOCTYPE html><p>moved</p>", b"\x00\x01\x02\xff"])
+def test_a_name_that_promises_compression_over_bytes_that_are_nothing_is_named(tmp_path: Path, name: str, data: bytes):
+    with pytest.raises(SourceError, match=rf"{name}: its name promises compression, but its bytes are neither"):
+        read(tmp_path, name, data)
+
+
+def test_a_table_that_a_server_decompressed_is_read_under_its_compressed_name(tmp_path: Path):
+    assert records(read(tmp_path, "x.csv.gz", CSV)) == ROWS
+    assert records(read(tmp_path, "x.json.zst", ARRAY)) == ROWS

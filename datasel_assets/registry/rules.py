@@ -16,7 +16,7 @@ from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import RESERVED, score_order
+from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_order
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
 from datasel_assets.specs.score import ScoreSpec
@@ -128,7 +128,7 @@ def scores_can_be_made(registry: Registry) -> Problems:
     known = registry.score_keep()
     found = {}
     for name, spec in registry.scores.items():
-        if problem := _lacks(spec, registry) or unknown_score(kind_of(spec).reads(spec), registry, known):
+        if problem := unknown_score(kind_of(spec).reads(spec), registry, known) or _lacks(spec, registry):
             found[f"scores/{name}.yaml"] = problem
     try:
         score_order(registry.scores)
@@ -211,7 +211,19 @@ def unknown_score(names: Iterable[str], registry: Registry, known: Mapping[str, 
 def _lacks(spec: ScoreSpec, registry: Registry) -> str | None:
     """Return what a score needs beside other scores and is not there, in words."""
     absent = (_absent(need, registry) for need in kind_of(spec).needs(spec))
-    return next(filter(None, absent), None)
+    return next(filter(None, (*absent, _without_turns(spec, registry))), None)
+
+
+def _without_turns(spec: ScoreSpec, registry: Registry) -> str | None:
+    """Return, in words, which score has no values of single turns where they are asked for."""
+    kind = kind_of(spec)
+    lacking = [name for name in kind.reads(spec) if kind.by_turn and not has_turns(name, registry.scores)]
+    if not lacking:
+        return None
+    return (
+        f"inputs: {lacking[0]!r} has no values of single turns; the columns of one side in {' and '.join(BY_TURN)} "
+        "have them, and scores with 'how: given' that say 'turns'"
+    )
 
 
 def _absent(need: Need, registry: Registry) -> str | None:

@@ -32,12 +32,10 @@ from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
 from datasel_assets.tables.planning import with_all_they_read
-from datasel_assets.tables.scores.declared import declared_tables
-from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS
+from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
-from datasel_assets.tables.scores.pool_score import POOL_SCORES
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
 from datasel_assets.tables.scores.word_counts import WORD_COUNTS
@@ -151,7 +149,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
         (EVALUATIONS, CONTAMINATION, CONTAMINATION_REVIEW, EVALUATION_NEIGHBOURS, EVALUATION_THRESHOLD),
     ),
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
-    (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, DSIR_COUNTS, DSIR, *POOL_SCORES.values())),
+    (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),

@@ -18,8 +18,9 @@ from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_order
 from datasel_assets.schema import suggestion
+from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
-from datasel_assets.specs.score import ScoreSpec
+from datasel_assets.specs.score import PairSimilaritySpec, ScoreSpec
 
 Problems = Mapping[str, str]
 """File relative to the data folder -> what is wrong with it, in words."""
@@ -55,15 +56,21 @@ def names_collide(registry: Registry) -> Problems:
 
 def encoders_share_a_table(registry: Registry) -> Problems:
     """No two encoders have one table name: models that differ only in their owner."""
+    wholes = {
+        f"representations/{n}.yaml": spec.encoder for n, spec in registry.representations.items() if not spec.brought
+    }
+    sides = {f"scores/{n}.yaml": s.encoder for n, s in registry.scores.items() if isinstance(s, PairSimilaritySpec)}
+    return _share_a_table(wholes, "encoder") | _share_a_table(sides, "model")
+
+
+def _share_a_table(encoders: Mapping[str, EncoderSpec], key: str) -> dict[str, str]:
+    """Return what to say of each file whose encoder has the table name of another one."""
     seen: dict[str, dict[str, object]] = {}
     found = {}
-    for name, spec in sorted(registry.representations.items()):
-        if spec.brought:
-            continue
-        encoder = spec.encoder
+    for file, encoder in sorted(encoders.items()):
         if seen.setdefault(encoder.slug, encoder.identity()) != encoder.identity():
-            found[f"representations/{name}.yaml"] = (
-                f"encoder: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
+            found[file] = (
+                f"{key}: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
                 "name; copy one of them to a folder of another name, or give it a revision"
             )
     return found

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.blend import BlendSpec
+from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec, Pooling, Precision
 
 NGRAMS = 2
 BUCKETS = 10_000
@@ -167,6 +168,36 @@ class SimilaritySpec(StrictModel, frozen=True):
     paper: str = ""
 
 
+class PairSimilaritySpec(StrictModel, frozen=True):
+    """A score of whether an answer is about its question, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``pair_similarity``.
+        model: a sentence encoder, a local folder or a name on the Hugging Face hub, that knows the language of the pool.
+        revision: branch, tag or commit on the hub.
+        max_tokens: each side is cut on the right after this many tokens.
+        pooling: how a side's tokens become its vector; ``mean`` is what most sentence encoders are trained with.
+        precision: as in a representation's ``encoder``.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["pair_similarity"]
+    model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
+    revision: str | None = None
+    max_tokens: Annotated[int, Field(ge=1)] = 256
+    pooling: Pooling = "mean"
+    precision: Precision | Literal["int8"] = "auto"
+    doc: str = ""
+    paper: str = ""
+
+    @property
+    def encoder(self) -> EncoderSpec:
+        """The encoder that reads both sides: its last layer, texts as they are."""
+        of = self.model_dump(include={"model", "revision", "max_tokens", "pooling", "precision"})
+        return EncoderSpec(**of, layers="last", template="plain")
+
+
 class TurnsSpec(StrictModel, frozen=True):
     """A score made turn by turn, in ``scores/<name>.yaml``: in each turn the product of some scores, then over turns.
 
@@ -193,5 +224,14 @@ class TurnsSpec(StrictModel, frozen=True):
         return self
 
 
-ScoreSpec = BlendSpec | DsirSpec | GivenSpec | PredictabilitySpec | SensitivitySpec | SimilaritySpec | TurnsSpec
+ScoreSpec = (
+    BlendSpec
+    | DsirSpec
+    | GivenSpec
+    | PairSimilaritySpec
+    | PredictabilitySpec
+    | SensitivitySpec
+    | SimilaritySpec
+    | TurnsSpec
+)
 """What a file in ``scores/`` may hold."""

@@ -14,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import score_order
+from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
 from datasel_assets.tables.contamination.contamination import CONTAMINATION, contamination_tables
@@ -63,6 +64,7 @@ from datasel_assets.tables.vectors.representations import (
     REPRESENTATIONS,
     representation_tables,
 )
+from datasel_assets.tables.vectors.side_embeddings import SIDE_EMBEDDINGS, side_tables
 from datasel_assets.tables.warehouse import Warehouse
 
 COMPARED_BY = ("clusters", "tags", "quality", "comparison")
@@ -84,7 +86,9 @@ def _layers(registry: Registry) -> list[Table]:
     ]
     targets = sorted(registry.targets)
     brought = [spec.brought for spec in specs if spec.brought]
-    return [*embedding_tables(encoders, targets, compared), *given_vector_tables(brought, targets)]
+    apart = [spec.encoder for spec in registry.scores.values() if isinstance(spec, PairSimilaritySpec)]
+    own = [*given_vector_tables(brought, targets), *side_tables(apart)]
+    return [*embedding_tables(encoders, targets, compared), *own]
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
@@ -142,7 +146,17 @@ def _proxy_evals(registry: Registry) -> list[Table]:
 
 GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]] = (
     (_sources, (RAW_CORPUS, CORPUS, DUPLICATES, TARGETS)),
-    (_layers, (EMBEDDINGS, TARGET_EMBEDDINGS, EVALUATION_EMBEDDINGS, GIVEN_VECTORS, GIVEN_TARGET_VECTORS)),
+    (
+        _layers,
+        (
+            EMBEDDINGS,
+            TARGET_EMBEDDINGS,
+            EVALUATION_EMBEDDINGS,
+            GIVEN_VECTORS,
+            GIVEN_TARGET_VECTORS,
+            SIDE_EMBEDDINGS,
+        ),
+    ),
     (_representations, (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, CLUSTER_MODELS, CLUSTERS)),
     (
         contamination_tables,

@@ -16,6 +16,7 @@ EXAMPLES = {
     "blend": {"how": "sum", "inputs": [{"score": "text.words", "weight": 2}, {"score": "n_chars", "keep": "low"}]},
     "dsir": {"how": "dsir", "target": "sums"},
     "given": {"how": "given", "field": "quality", "keep": "high"},
+    "pair_similarity": {"how": "pair_similarity"},
     "predictability": {"how": "predictability", "representation": "plain", "splits": 4},
     "sensitivity": {"how": "sensitivity", "representation": "plain", "loss": "proxy_lm.nll"},
     "similarity": {"how": "similarity", "representation": "plain", "target": "sums"},

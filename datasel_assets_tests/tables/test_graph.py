@@ -29,6 +29,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     given = {"how": "given", "field": "quality", "turns": "mean", "keep": "high"}
     alike = {"how": "similarity", "representation": "rds_plus", "target": "arithmetic"}
     by_turn = {"how": "turns", "inputs": ["given.mine", "text.response_words"]}
+    write_yaml(data / "scores" / "apt.yaml", {"how": "pair_similarity"})
     for name, spec in {"mine": given, "alike": alike, "by_turn": by_turn}.items():
         write_yaml(data / "scores" / f"{name}.yaml", spec)
     return load_registry(data)

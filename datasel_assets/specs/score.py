@@ -173,7 +173,7 @@ class PairSimilaritySpec(StrictModel, frozen=True):
 
     Attributes:
         how: ``pair_similarity``.
-        model: a sentence encoder, a local folder or a name on the Hugging Face hub, that knows the language of the pool.
+        model: a sentence encoder of the pool's language: a local folder, or a name on the Hugging Face hub.
         revision: branch, tag or commit on the hub.
         max_tokens: each side is cut on the right after this many tokens.
         pooling: how a side's tokens become its vector; ``mean`` is what most sentence encoders are trained with.

@@ -39,6 +39,7 @@ from datasel_assets.tables.scores.frequency import frequency_tables
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
+from datasel_assets.tables.scores.verify import verify_scores
 from datasel_assets.tables.scores.word_counts import WORD_COUNTS
 from datasel_assets.tables.selections.comparison import COMPARISON, comparison_table
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL, proxy_eval_table
@@ -105,6 +106,7 @@ def _near_duplicates(registry: Registry) -> list[Table]:
 
 def _scores(registry: Registry) -> Iterable[Table]:
     yield text_scores()
+    yield verify_scores()
     yield from frequency_tables()
     if registry.tags:
         yield tag_scores(registry.tags)

@@ -59,8 +59,8 @@ def _table(spec: EncoderSpec) -> Table:
         key=side_key(spec),
         description=(
             f"Two vectors for every conversation: of its last question and of the answer to it, each read alone by "
-            f"`{spec.model}` ({spec.pooling} pooling over at most {spec.max_tokens} tokens), as float16. Only rows that "
-            "are new since the last run are encoded."
+            f"`{spec.model}` ({spec.pooling} pooling over at most {spec.max_tokens} tokens), as float16. Only rows "
+            "that are new since the last run are encoded."
         ),
         group="embeddings",
         reads=[("corpus",)],

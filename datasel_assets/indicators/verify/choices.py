@@ -37,7 +37,7 @@ def choice_missed(exchange: Exchange) -> float:
         return math.nan
     lines = _run(_LETTERED.findall(question))
     # Two lines that begin with "A:" and "B:" are a dialogue as often as a choice.
-    lettered = (lines if len(lines) > FEWEST or not re.search(r"^\s*B:", question, re.M) else {}) or _run(
+    lettered = (lines if len(lines) > FEWEST or not re.search(r"^[ \t]*B:", question, re.M) else {}) or _run(
         _INLINE.findall(question)
     )
     heading = _HEADING.search(question)

@@ -16,7 +16,7 @@ from datasel_assets.indicators.verify.exchange import Exchange, code_blocks, ver
 
 _PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.) ?", re.M)
 _MAGIC = re.compile(r"^[ \t]*[%!].*$", re.M)
-_PYTHON_2 = re.compile(r"^\s*print\s+[^(\s=]", re.M)
+_PYTHON_2 = re.compile(r"^[ \t]*print[ \t]+[^(\s=]", re.M)
 
 
 @verifier(source="ours; Python by the grammar of the running interpreter")

@@ -118,7 +118,7 @@ def paragraphs_of(text: str) -> tuple[int, int]:
 
 def bullets_of(text: str) -> int:
     """Return the number of lines that are bullets, or of numbered items where there are none."""
-    return len(re.findall(r"^\s*[-*•+]\s+\S", text, re.M)) or len(re.findall(r"^\s*\d+[.)]\s", text, re.M))
+    return len(re.findall(r"^[ \t]*[-*•+][ \t]+\S", text, re.M)) or len(re.findall(r"^[ \t]*\d+[.)]\s", text, re.M))
 
 
 def _two(count: Callable[[str], int]) -> Callable[[str], tuple[int, int]]:

@@ -5,9 +5,10 @@ import re
 
 from datasel_assets.indicators.verify.exchange import Exchange, verifier
 
-_NEED_ANOTHER = """the a an of and or but to in on at with for from by as that which who whose is are was were be been
-being has have had will would can could should may might must not into than because while although if when where their its his
-her your our my this these those such very between through during about over under including like so then"""
+_NEED_ANOTHER = """the a an of and or but to in on at with for from by as that which who whose is are was were be
+been being has have had will would can could should may might must not into than because while
+although if when where their its his her your our my this these those such very between through
+during about over under including like so then"""
 _HANGING = frozenset(_NEED_ANOTHER.split())
 _OFTEN_LAST = "in on over under about like so then by for is are was were be to this not that"
 _MAY_END = frozenset(_OFTEN_LAST.split())

@@ -3,10 +3,11 @@
 Development datasets needed. ``pairs``: 300 rows each of eight pools, of which a fifth have the answer of another of
 these rows of the same pool; AUC of ``1 - pair_similarity`` over all and within each pool, beside the length of the
 answer and the words that it shares with its question. A pool in a language that the encoder does not know comes last,
-and is not in the AUC over all. ``planted``: for each verifier faults made by a program; AUC, and the share of faults and
-of clean rows that it flags. ``clean``: the share of the rows of each pool that each verifier flags. A row is flagged by
-a value above 0; by ``unfinished_end``, whose 0.5 only says that a full stop is missing, by 1. ``--read FILE`` writes 50
-flagged rows, drawn at random over pools and verifiers, to be read by a person; what was found is in ``READ``.
+and is not in the AUC over all. ``planted``: for each verifier faults made by a program; AUC, and the share of faults
+and of clean rows that it flags. ``clean``: the share of the rows of each pool that each verifier flags.
+A row is flagged by a value above 0; by ``unfinished_end``, whose 0.5 only says that a full stop is missing, by 1.
+``--read FILE`` writes 50 flagged rows, drawn at random over pools and verifiers, to be read by a person; what was
+found is in ``READ``.
 """
 
 import argparse

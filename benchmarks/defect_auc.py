@@ -17,7 +17,8 @@ language model is trained on the polluted pool, neighbours are found in it, word
 An AUC is the chance that a random defective row is ranked as worse than a random clean one, by the sign that the
 indicator declares (for ``mid``: farther from the median rank); ties count half. A missing value is the worst, because
 recipes never choose such a row; ``missing`` is their share among clean rows of dolly. Controls: ``length``, characters
-of the response, longer is better; ``random``. ``--page`` writes docs/defects.md from the newest results.
+of the response, longer is better; ``random``. ``--page`` writes docs/defects.md from the newest results; ``--add``
+measures scores that need no language model over the same rows and adds them to the newest run.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.harness import RESULTS, Measured, Row, report
+from benchmarks import row_checks as checks
+from benchmarks.harness import RESULTS, Measured, Row, measured, report
 from benchmarks.projects import REPOSITORY, run_log, run_project, shared_data, write_yaml
 
 OPERATION = "defect_auc"
@@ -52,6 +54,8 @@ REPRESENTATION = {
     "clusters": {"k": "auto"},
     "neighbours": True,
 }
+ADDED = {"pair_similarity/apt": {"how": "pair_similarity"}, "scores/verify": None}
+"""Tables that ``--add`` measures, with the files in ``scores/`` that they need."""
 FEWEST_WORDS = 8
 STOCK = (".", "...", "-", "N/A", "None", "OK.", "Sure!", "I don't know.", "See above.", "Yes")
 ANSWERS = (("weaker", "gpt4_1106_preview_concise", "baize-v2-7b"), ("weaker, longer", "vicuna-13b", "guanaco-7b"))
@@ -61,6 +65,9 @@ COLUMNS = (*DEFECTS, "wrong result", *(name for name, _, _ in ANSWERS))
 
 Pool = tuple[list[dict[str, str]], list[tuple[str, str]]]
 """Rows, and for each of them (comparison, "" where clean; group of the clean rows that it is compared with)."""
+
+Scored = Callable[[Path, list[dict[str, str]]], tuple[pl.DataFrame, dict[str, str], Measured]]
+"""Scores of a pool in the order of its rows, their keep signs, the cost."""
 
 
 def truncated(text: str, draw: random.Random) -> str:
@@ -144,13 +151,9 @@ POOLS: dict[str, Callable[[int, int], Pool]] = {"dolly": dolly, "gsm8k": gsm8k, 
 def scored(data: Path, rows: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, str], Measured]:
     """Run the product over one pool; return all scores in the order of the rows, their keep signs, and the cost."""
     from datasel_assets.settings import Settings
-    from datasel_assets.tables.pool import read_pool
     from datasel_assets.tables.warehouse import Warehouse
 
-    write_yaml(data / "sources" / f"{SOURCE}.yaml", {"uri": "files/pool.jsonl", "format": "alpaca"})
-    path = data / "files" / "pool.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_source(data, rows)
     write_yaml(data / "representations" / "rds_plus.yaml", REPRESENTATION)
     write_yaml(data / "language_models" / "proxy_lm.yaml", LANGUAGE_MODEL)
     run_project(data)
@@ -158,14 +161,50 @@ def scored(data: Path, rows: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[s
     wall, cpu = (sum(step[key] for step in steps) for key in ("seconds", "cpu_seconds"))
     cost = Measured(wall, cpu, max(step["peak_rss_mb"] for step in steps))
     warehouse = Warehouse(Settings.at(data, "cpu"))
-    keep = warehouse.registry.score_keep()
-    places = warehouse.lake.scan(("corpus", SOURCE)).select("row_id", "position").collect()
-    pool = read_pool(warehouse, scores=keep).join(places, on="row_id").sort("position")
-    if pool.height != len(rows):
-        raise SystemExit(f"{len(rows) - pool.height} rows went to quarantine")
+    pool, keep = read_scores(warehouse, len(rows))
     draw = np.random.default_rng(0)
     controls = {"control.length": pool["response_chars"].cast(pl.Float64), "control.random": draw.random(pool.height)}
     return pool.with_columns(**controls), {**dict.fromkeys(controls, "high"), **keep}, cost
+
+
+def scored_without_a_model(data: Path, rows: list[dict[str, str]]) -> tuple[pl.DataFrame, dict[str, str], Measured]:
+    """Make only the tables of ``ADDED`` over one pool; else as :func:`scored`."""
+    from datasel_assets.tables import make, open_warehouse
+
+    write_source(data, rows)
+    for table, spec in ADDED.items():
+        if spec is not None:
+            write_yaml(data / "scores" / f"{table.partition('/')[2]}.yaml", spec)
+    warehouse = open_warehouse(data, "cpu")
+    with measured() as cost:
+        for table in ADDED:
+            make(warehouse, table, SOURCE, upstream=True)
+        make(warehouse, "duplicates", None, upstream=True)
+    families = tuple(
+        f"{table.rpartition('/')[2] if table.startswith('scores/') else table.partition('/')[0]}." for table in ADDED
+    )
+    pool, keep = read_scores(warehouse, len(rows), families)
+    return pool, keep, cost
+
+
+def read_scores(warehouse: Any, rows: int, families: tuple[str, ...] = ("",)) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Return the scores of the pool in the order of its rows, and their keep signs."""
+    from datasel_assets.tables.pool import read_pool
+
+    keep = {name: sign for name, sign in warehouse.registry.score_keep().items() if name.startswith(families)}
+    places = warehouse.lake.scan(("corpus", SOURCE)).select("row_id", "position").collect()
+    pool = read_pool(warehouse, scores=keep).join(places, on="row_id").sort("position")
+    if pool.height != rows:
+        raise SystemExit(f"{rows - pool.height} rows went to quarantine")
+    return pool, keep
+
+
+def write_source(data: Path, rows: list[dict[str, str]]) -> None:
+    """Write the rows of a pool and its registry file."""
+    write_yaml(data / "sources" / f"{SOURCE}.yaml", {"uri": "files/pool.jsonl", "format": "alpaca"})
+    path = data / "files" / "pool.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def badness(values: np.ndarray, keep: str) -> np.ndarray:
@@ -191,33 +230,40 @@ def auc(defective: np.ndarray, clean: np.ndarray) -> float:
     return float(below.mean() / 2 / len(clean))
 
 
-def measure(name: str, n: int, each: int, folder: Path) -> tuple[dict[str, dict[str, Any]], Measured, int]:
+def measure(
+    name: str, n: int, each: int, folder: Path, score: Scored
+) -> tuple[dict[str, dict[str, Any]], Measured, int]:
     """Return the AUCs of one pool by score, what the product took, and the number of rows."""
     rows, said = POOLS[name](n, each)
-    pool, keep, cost = scored(folder / name, rows)
+    pool, keep, cost = score(folder / name, rows)
     defects = np.array([defect for defect, _ in said])
     groups = np.array([group for _, group in said])
     found: dict[str, dict[str, Any]] = {}
-    for score, sign in keep.items():
-        values = pool[score].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    for column, sign in keep.items():
+        values = pool[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         bad = badness(values, sign)
-        found[score] = {"keep": sign}
+        found[column] = {"keep": sign}
         for defect, group in sorted({pair for pair in said if pair[0]}):
             clean = bad[(defects == "") & (groups == group)]
-            found[score][defect] = round(auc(bad[defects == defect], clean), 4)
-            found[score][f"{defect} rows"] = int((defects == defect).sum())
+            found[column][defect] = round(auc(bad[defects == defect], clean), 4)
+            found[column][f"{defect} rows"] = int((defects == defect).sum())
         if name == "dolly":
-            found[score]["missing"] = round(float(np.isnan(values[(defects == "") & (groups == "dolly")]).mean()), 4)
+            found[column]["missing"] = round(float(np.isnan(values[(defects == "") & (groups == "dolly")]).mean()), 4)
     return found, cost, len(rows)
+
+
+def newest() -> list[dict[str, Any]]:
+    """Return the lines of the newest run; of a score that was added twice the last one."""
+    lines = [json.loads(line) for line in (RESULTS / f"{OPERATION}.jsonl").read_text("utf-8").splitlines()]
+    return list({line["implementation"]: line for line in lines if line["run"] == lines[-1]["run"]}.values())
 
 
 def page() -> str:
     """Return docs/defects.md from the newest results."""
-    lines = [json.loads(line) for line in (RESULTS / f"{OPERATION}.jsonl").read_text("utf-8").splitlines()]
-    newest = [line for line in lines if line["run"] == lines[-1]["run"]]
-    columns = [name for name in COLUMNS if name in newest[0]]
-    counts = ", ".join(f"{name} {newest[0][f'{name} rows']}" for name in columns)
-    scores = [line for line in newest if not line["implementation"].startswith("control.")]
+    measures = newest()
+    columns = [name for name in COLUMNS if name in measures[0]]
+    counts = ", ".join(f"{name} {measures[0][f'{name} rows']}" for name in columns)
+    scores = [line for line in measures if not line["implementation"].startswith("control.")]
     best = {name: sorted(scores, key=lambda line: -line[name])[:3] for name in columns}
     head = [
         "# What each indicator tells",
@@ -239,7 +285,7 @@ def page() -> str:
         "| fault | best three indicators | farthest the wrong way round | length |",
         "|---|---|---|---:|",
     ]
-    control = next(line for line in newest if line["implementation"] == "control.length")
+    control = next(line for line in measures if line["implementation"] == "control.length")
     for name in columns:
         shown = ", ".join(f"`{line['implementation']}` {line[name]:.2f}" for line in best[name])
         worst = min(scores, key=lambda line: line[name])
@@ -250,10 +296,10 @@ def page() -> str:
         "| indicator | keep | missing | " + " | ".join(columns) + " |",
         "|---|---|---:|" + "---:|" * len(columns),
     ]
-    for line in newest:
+    for line in measures:
         cells = " | ".join(f"{line[name]:.2f}" for name in columns)
         head.append(f"| `{line['implementation']}` | {line['keep']} | {line['missing']:.2f} | {cells} |")
-    return "\n".join(head) + "\n"
+    return "\n".join([*head, *checks.sections()]) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -263,6 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--each", type=int, default=120, help="rows of each defect")
     parser.add_argument("--folder", type=Path, help="keep the pools here, to take an interrupted run up again")
     parser.add_argument("--page", action="store_true", help="only write docs/defects.md")
+    parser.add_argument("--add", action="store_true", help="add scores without a language model to the newest run")
     parser.add_argument("--no-record", action="store_true", help="print only")
     options = parser.parse_args(argv)
     if not options.page:
@@ -271,7 +318,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         temporary = tempfile.TemporaryDirectory()
         folder: Path = options.folder or Path(temporary.name)
         for name in POOLS:
-            part, cost, n = measure(name, options.n if name == "dolly" else options.n // 3, options.each, folder)
+            size, how = (
+                options.n if name == "dolly" else options.n // 3,
+                scored_without_a_model if options.add else scored,
+            )
+            part, cost, n = measure(name, size, options.each, folder, how)
             for score, facts in part.items():
                 found.setdefault(score, {}).update(facts)
             total = Measured(
@@ -279,7 +330,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             rows += n
         temporary.cleanup()
-        run = {"run": datetime.now(UTC).isoformat(timespec="seconds")}
+        run = {"run": newest()[0]["run"] if options.add else datetime.now(UTC).isoformat(timespec="seconds")}
         made = [Row(score, rows, total, None, {**facts, **run}) for score, facts in found.items()]
         report(OPERATION, made, record=not options.no_record)
     if not options.no_record:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
 from datasel_assets.indicators.blend import KIND as BLEND
+from datasel_assets.indicators.given import KIND as GIVEN
 from datasel_assets.indicators.score_kinds import KINDS
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
@@ -47,7 +48,7 @@ def page() -> str:
         parts.append("| column | keep | range | what |\n|---|---|---|---|")
         parts += [_line(indicator) for indicator in indicators.values()]
         parts += [_section(indicator) for indicator in indicators.values()]
-    parts.append(_blends())
+    parts += [_blends(), _given()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -73,6 +74,15 @@ def _blends() -> str:
     return (
         f"\n## Family `{BLEND.name}`\n\n### `{SCORE}`\n\n{doc.partition(chr(10))[0]}\n\nBy its `how`: {how}\n\n"
         "Keep high, whatever is kept of the inputs; ranges hold for weights above 0. Source: `paper` of the file."
+    )
+
+
+def _given() -> str:
+    """Return the family whose columns somebody else has made."""
+    doc = (inspect.getdoc(GIVEN.spec) or "").partition("\n")[0]
+    return (
+        f"\n## Family `{GIVEN.name}`\n\n### `{SCORE}`\n\n{doc}\n\nKeep and range as the file says; several turns: as "
+        "its `turns` says. Source: `paper` of the file."
     )
 
 

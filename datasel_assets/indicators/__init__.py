@@ -9,6 +9,7 @@ from datasel_assets.indicators.base import Indicator, indicator
 from datasel_assets.indicators.neighbours import NEIGHBOURS
 from datasel_assets.indicators.text import TEXT, inputs_of
 from datasel_assets.indicators.text.frequency import FREQUENCY
+from datasel_assets.indicators.verify import VERIFY
 
 FAMILIES: MappingProxyType[str, dict[str, Indicator]] = MappingProxyType(
     {
@@ -16,6 +17,7 @@ FAMILIES: MappingProxyType[str, dict[str, Indicator]] = MappingProxyType(
         "text": {found.name: found for found in TEXT if not inputs_of(found)},
         "frequency": FREQUENCY,
         "neighbours": NEIGHBOURS,
+        "verify": VERIFY,
     }
 )
 """Family (a score table, and the first part of a score's name in a recipe) -> name -> indicator."""

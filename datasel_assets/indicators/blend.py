@@ -58,6 +58,9 @@ def blend(
             score that declares ``mid``, or the fit or the sources are missing.
     """
     columns = np.column_stack([np.asarray(values[entry.score], np.float64) for entry in spec.inputs])
+    for column, entry in zip(columns.T, spec.inputs, strict=True):
+        if entry.scale == "log":
+            column[:] = logarithm(column)
     columns[~np.isfinite(columns)] = np.nan
     scopes = _scopes(spec, sources, len(columns))
     _fill(spec, columns, scopes)
@@ -150,6 +153,11 @@ def robust(values: np.ndarray, quantile_range: tuple[float, float] = (0.25, 0.75
     return (values - middle) / (high - low if high > low else 1.0)
 
 
+def logarithm(values: np.ndarray) -> np.ndarray:
+    """Return the natural logarithms (n,), NaN for values that are not above 0."""
+    return np.log(values, out=np.full(len(values), np.nan), where=values > 0)
+
+
 def percentile_rank(values: np.ndarray) -> np.ndarray:
     """Return the share of rows that are smaller, ties counted half: in (0, 1), mean 1/2."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -231,6 +239,10 @@ def score_pool(spec: BlendSpec, given: Given) -> PoolScore:
     fit = fit_outcomes(spec, observed_columns(spec, given.outcomes)) if spec.outcomes else None
     made = blend(spec, given.scores, given.keep, given.sources, fit)
     facts = {f"weight: {score}": value for score, value in describe(spec, fit).items()}
+    for entry in spec.inputs:
+        if entry.scale == "log":
+            # A row that drops out because of its scale and not of its score is told apart.
+            facts[f"without a logarithm: {entry.score}"] = int((given.scores[entry.score] <= 0).sum())
     return PoolScore(made, shown=given.scores, facts=facts)
 
 

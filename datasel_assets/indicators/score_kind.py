@@ -22,8 +22,9 @@ class Need:
     """Something of the data folder that a score is made with, beside other scores.
 
     Attributes:
-        what: the ``example`` conversations of a target; of a representation each row's ``vector``, its ``cluster``, or
-            that and its ``distance`` to the centre; the ``source`` of each row; a file of ``outcomes`` of the user.
+        what: the ``example`` conversations of a target, in a representation where one is needed beside it; of a
+            representation each row's ``vector``, its ``cluster``, or that and its ``distance`` to the centre; the
+            ``source`` of each row; a file of ``outcomes`` of the user.
         key: how the file in ``scores/`` asks for it, for messages.
         name: of the target, representation or file; None for what has no name, and for the clusters by which recipes
             are balanced.
@@ -46,6 +47,8 @@ class Given:
         vectors: (n, d) float32, zero where a row has none.
         clusters: (n,) int64, negative where a row has none.
         distance: (n,) float64, cosine distance to the centre of the cluster, NaN where a row has none.
+        examples: (m, d) float32, the examples of the target in the representation.
+        turns: name -> (n,) lists of float64, the values of the turns of a score; null where there are none.
         outcomes: the lines of the file of outcomes.
     """
 
@@ -56,6 +59,8 @@ class Given:
     vectors: np.ndarray = field(default_factory=lambda: NOTHING)
     clusters: np.ndarray = field(default_factory=lambda: NOTHING)
     distance: np.ndarray = field(default_factory=lambda: NOTHING)
+    examples: np.ndarray = field(default_factory=lambda: NOTHING)
+    turns: Mapping[str, pl.Series] = field(default_factory=dict)
     outcomes: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
@@ -84,10 +89,11 @@ class ScoreKind:
         name: its family, the first part of the name of such a score in a recipe.
         ways: the values of the key ``how`` that mean it.
         spec: what its files say.
-        keep: which values are kept.
+        keep: which values are kept; None where each file says it.
         per: whether there is one table for the pool or one per source.
         indicator: what its columns hold; None where every file is an indicator of its own.
         reads: spec -> names of the scores that it is made from.
+        by_turn: it is made from the values of the single turns of these scores.
         needs: spec -> what it is made from besides.
         identity: (spec, given keep signs, clusters by which recipes are balanced) -> what the values depend on besides
             the rows, as plain values: a table is made again when it changes.
@@ -101,10 +107,11 @@ class ScoreKind:
     name: str
     ways: tuple[str, ...]
     spec: type[ScoreSpec]
-    keep: Keep
+    keep: Keep | None
     per: Literal["source", "pool"] = "pool"
     indicator: Indicator | None = None
     reads: Callable[[Any], Sequence[str]] = lambda spec: ()
+    by_turn: bool = False
     needs: Callable[[Any], Sequence[Need]] = lambda spec: ()
     identity: Callable[[Any, Mapping[str, str], str | None], list[Any]] = lambda spec, keep, clustered: []
     about: Callable[[Any], str] = lambda spec: ""
@@ -112,3 +119,7 @@ class ScoreKind:
     columns: Mapping[str, str] = field(default_factory=dict)
     caption: str = "{family}.{name}"
     version: str = "1"
+
+    def keep_of(self, spec: Any) -> Keep:
+        """Return which values of the score of a file are kept."""
+        return spec.keep if self.keep is None else self.keep

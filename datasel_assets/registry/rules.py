@@ -16,10 +16,11 @@ from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import RESERVED, score_order
+from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_order
 from datasel_assets.schema import suggestion
+from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
-from datasel_assets.specs.score import ScoreSpec
+from datasel_assets.specs.score import PairSimilaritySpec, ScoreSpec
 
 Problems = Mapping[str, str]
 """File relative to the data folder -> what is wrong with it, in words."""
@@ -55,15 +56,21 @@ def names_collide(registry: Registry) -> Problems:
 
 def encoders_share_a_table(registry: Registry) -> Problems:
     """No two encoders have one table name: models that differ only in their owner."""
+    wholes = {
+        f"representations/{n}.yaml": spec.encoder for n, spec in registry.representations.items() if not spec.brought
+    }
+    sides = {f"scores/{n}.yaml": s.encoder for n, s in registry.scores.items() if isinstance(s, PairSimilaritySpec)}
+    return _share_a_table(wholes, "encoder") | _share_a_table(sides, "model")
+
+
+def _share_a_table(encoders: Mapping[str, EncoderSpec], key: str) -> dict[str, str]:
+    """Return what to say of each file whose encoder has the table name of another one."""
     seen: dict[str, dict[str, object]] = {}
     found = {}
-    for name, spec in sorted(registry.representations.items()):
-        if spec.brought:
-            continue
-        encoder = spec.encoder
+    for file, encoder in sorted(encoders.items()):
         if seen.setdefault(encoder.slug, encoder.identity()) != encoder.identity():
-            found[f"representations/{name}.yaml"] = (
-                f"encoder: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
+            found[file] = (
+                f"{key}: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
                 "name; copy one of them to a folder of another name, or give it a revision"
             )
     return found
@@ -128,7 +135,7 @@ def scores_can_be_made(registry: Registry) -> Problems:
     known = registry.score_keep()
     found = {}
     for name, spec in registry.scores.items():
-        if problem := _lacks(spec, registry) or unknown_score(kind_of(spec).reads(spec), registry, known):
+        if problem := unknown_score(kind_of(spec).reads(spec), registry, known) or _lacks(spec, registry):
             found[f"scores/{name}.yaml"] = problem
     try:
         score_order(registry.scores)
@@ -211,7 +218,19 @@ def unknown_score(names: Iterable[str], registry: Registry, known: Mapping[str, 
 def _lacks(spec: ScoreSpec, registry: Registry) -> str | None:
     """Return what a score needs beside other scores and is not there, in words."""
     absent = (_absent(need, registry) for need in kind_of(spec).needs(spec))
-    return next(filter(None, absent), None)
+    return next(filter(None, (*absent, _without_turns(spec, registry))), None)
+
+
+def _without_turns(spec: ScoreSpec, registry: Registry) -> str | None:
+    """Return, in words, which score has no values of single turns where they are asked for."""
+    kind = kind_of(spec)
+    lacking = [name for name in kind.reads(spec) if kind.by_turn and not has_turns(name, registry.scores)]
+    if not lacking:
+        return None
+    return (
+        f"inputs: {lacking[0]!r} has no values of single turns; the columns of one side in {' and '.join(BY_TURN)} "
+        "have them, and scores with 'how: given' that say 'turns'"
+    )
 
 
 def _absent(need: Need, registry: Registry) -> str | None:

@@ -18,10 +18,13 @@ from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.language_model import LanguageModelSpec
-from datasel_assets.specs.score import ScoreSpec
+from datasel_assets.specs.score import GivenSpec, ScoreSpec
 
 RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
 """Families that no language model may be named after."""
+
+BY_TURN = ("text", "frequency")
+"""Families whose indicators of one side are computed for each turn as well."""
 
 
 def spec_model(document: Mapping[str, Any]) -> type[ScoreSpec]:
@@ -57,7 +60,21 @@ def score_keep(
         for column in indicator.columns
     }
     columns |= {f"{TAGS}.{column}": indicator.keep for column, indicator in tag_indicators(tags).items()}
-    return columns | {score_name(name, spec): kind_of(spec).keep for name, spec in declared.items()}
+    return columns | {score_name(name, spec): kind_of(spec).keep_of(spec) for name, spec in declared.items()}
+
+
+def has_turns(score: str, declared: Mapping[str, ScoreSpec]) -> bool:
+    """Tell whether a score has values of single turns beside the one of the row.
+
+    Args:
+        score: its name.
+        declared: the files in ``scores/``.
+    """
+    family, _, column = score.partition(".")
+    if family in BY_TURN:
+        return any(column in found.columns for found in FAMILIES[family].values() if found.parts)
+    spec = declared.get(column)
+    return isinstance(spec, GivenSpec) and score == score_name(column, spec) and spec.turns is not None
 
 
 def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:

@@ -31,15 +31,16 @@ class Params(StrictModel, frozen=True):
         high: upper bound, left out; None: no bound.
         unit: ``value``: the bounds are scores; ``percentile``: shares from 0 to 1 of the usable rows, by rank, ties by
             row_id. Inside ``stratify`` those of the group.
-        first: order in the band: ``random`` (by seed), ``high`` or ``low`` scores, or ``middle``: closest to the middle
-            of the band (its middle value; by rank where a bound is missing or the unit is ``percentile``).
+        first: order in the band: ``random`` (by seed), ``high`` or ``low`` scores, ``middle``: closest to the middle of
+            the band (its middle value; by rank where a bound is missing or the unit is ``percentile``), or ``even``:
+            any first rows lie evenly over the ranks of the band.
     """
 
     by: str
     low: float | None = None
     high: float | None = None
     unit: Literal["value", "percentile"] = "value"
-    first: Literal["random", "high", "low", "middle"] = "random"
+    first: Literal["random", "high", "low", "middle", "even"] = "random"
 
     @property
     def may_fall_short(self) -> bool:
@@ -93,8 +94,26 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
         inside = inside[np.lexsort((ties[inside], -scores[inside]))]
     elif params.first == "middle":
         inside = inside[np.lexsort((ties[inside], _off_middle(params, scores[inside])))]
+    elif params.first == "even":
+        inside = inside[_spread(len(inside))]
     inside = inside[:budget]
     return Sample.of(rows[inside], scores=scores[inside])
+
+
+def _spread(n: int) -> np.ndarray:
+    """Return 0 .. n - 1 in an order of which every beginning lies evenly: bits reversed (van der Corput 1935).
+
+    >>> _spread(8).tolist()
+    [0, 4, 2, 6, 1, 5, 3, 7]
+    """
+    bits = max(n - 1, 0).bit_length()
+    places, left = np.zeros(1 << bits, np.int64), np.arange(1 << bits)
+    for _ in range(bits):
+        places, left = places << 1 | left & 1, left >> 1
+    # Shrunk to n and not cut off at it: what is left out lies evenly too.
+    order = (places * n >> bits)[: n << bits]
+    _, first = np.unique(order, return_index=True)
+    return order[np.sort(first)]
 
 
 def _off_middle(params: Params, scores: np.ndarray) -> np.ndarray:

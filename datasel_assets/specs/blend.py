@@ -17,14 +17,15 @@ class BlendInput(StrictModel, frozen=True):
         weight: its factor in a sum, mean rank or vote; its exponent in a product. Not for ``ols``, which fits it.
         keep: whether ``high`` or ``low`` values are good; ``auto``: what the indicator declares.
         scale: ``none``; ``minmax`` to 0..1; ``robust``: minus the median, by the quantile range; ``clipped``: to 0..1
-            between the two quantiles, which is ``robust`` without its outliers, then ``minmax``. For sum and product.
+            between the two quantiles, which is ``robust`` without its outliers, then ``minmax``; ``log``: the natural
+            logarithm, where a value that is not above 0 is a missing one. For sum and product.
         top: for ``vote``: the row gets this score's vote when it is among this share of the best.
     """
 
     score: str
     weight: float = 1.0
     keep: Literal["auto", "high", "low"] = "auto"
-    scale: Literal["none", "minmax", "robust", "clipped"] = "none"
+    scale: Literal["none", "minmax", "robust", "clipped", "log"] = "none"
     top: Annotated[float, Field(gt=0, le=1)] | None = None
 
 

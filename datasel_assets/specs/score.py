@@ -1,15 +1,16 @@
-"""``data/scores/*.yaml``: scores of which each file makes one column: blends, DSIR, predictability, sensitivity.
+"""``data/scores/*.yaml``: scores of which each file makes one column, from those of others to those that users bring.
 
 Belongs here: what such a file may say. Does not: blends (``blend``, which recipes hold too), what each kind computes
 and is made from (``indicators.declared``), the tables.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.blend import BlendSpec
+from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec, Pooling, Precision
 
 NGRAMS = 2
 BUCKETS = 10_000
@@ -104,5 +105,133 @@ class SensitivitySpec(StrictModel, frozen=True):
     paper: str = "Data-Efficient Learning via Clustering-Based Sensitivity Sampling (arXiv 2402.17327)"
 
 
-ScoreSpec = BlendSpec | DsirSpec | PredictabilitySpec | SensitivitySpec
+class GivenSpec(StrictModel, frozen=True):
+    """A score that somebody else has made, in ``scores/<name>.yaml``: a field of the records, or a table of the user.
+
+    Attributes:
+        how: ``given``.
+        keep: whether ``high``, ``low`` or middling (``mid``) values are good.
+        field: where a record holds it, among the fields that the conversation is not made of: ``quality``,
+            ``scores.helpful``, ``ratings.0.value``. The fields of single messages are under ``message_fields``.
+        table: a ``.parquet`` (also a pattern of several) or ``.csv`` file; a relative path starts from the data folder.
+        column: its column of scores.
+        key: its column that says whose score it is.
+        match: what the keys are: ids of rows; hashes of contents, which copies share; or the texts of prompts.
+        turns: how the values of several turns become one, where a value is a list.
+        range: the lowest and the highest value that there can be, null where open; a row with another has failed.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["given"]
+    keep: Literal["high", "low", "mid"]
+    field: Annotated[str, Field(min_length=1)] | None = None
+    table: Annotated[str, Field(min_length=1)] | None = None
+    column: str = "score"
+    key: str = "row_id"
+    match: Literal["row_id", "content_hash", "prompt"] = "row_id"
+    turns: Literal["mean", "sum", "min", "max"] | None = None
+    range: tuple[float | None, float | None] = (None, None)
+    doc: str = ""
+    paper: str = ""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.field is None) == (self.table is None):
+            raise ValueError("give one of 'field' (of the records) and 'table' (a file of yours)")
+        stray = sorted(self.model_fields_set & {"column", "key", "match"})
+        if self.field is not None and stray:
+            raise ValueError(f"{', '.join(stray)} belong to 'table' and not to 'field'")
+        low, high = self.range
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"range must be [lowest, highest], but it is [{low:g}, {high:g}]")
+        return self
+
+
+class SimilaritySpec(StrictModel, frozen=True):
+    """A score of how like a target a row is, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``similarity``.
+        representation: by whose vectors.
+        target: a file name of ``targets/``.
+        to: the ``nearest`` example, or the ``mean`` over all examples (which ranks rows as their centre does).
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["similarity"]
+    representation: Slug
+    target: Slug
+    to: Literal["nearest", "mean"] = "nearest"
+    doc: str = ""
+    paper: str = ""
+
+
+class PairSimilaritySpec(StrictModel, frozen=True):
+    """A score of whether an answer is about its question, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``pair_similarity``.
+        model: a sentence encoder of the pool's language: a local folder, or a name on the Hugging Face hub.
+        revision: branch, tag or commit on the hub.
+        max_tokens: each side is cut on the right after this many tokens.
+        pooling: how a side's tokens become its vector; ``mean`` is what most sentence encoders are trained with.
+        precision: as in a representation's ``encoder``.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["pair_similarity"]
+    model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
+    revision: str | None = None
+    max_tokens: Annotated[int, Field(ge=1)] = 256
+    pooling: Pooling = "mean"
+    precision: Precision | Literal["int8"] = "auto"
+    doc: str = ""
+    paper: str = ""
+
+    @property
+    def encoder(self) -> EncoderSpec:
+        """The encoder that reads both sides: its last layer, texts as they are."""
+        of = self.model_dump(include={"model", "revision", "max_tokens", "pooling", "precision"})
+        return EncoderSpec(**of, layers="last", template="plain")
+
+
+class TurnsSpec(StrictModel, frozen=True):
+    """A score made turn by turn, in ``scores/<name>.yaml``: in each turn the product of some scores, then over turns.
+
+    Attributes:
+        how: ``turns``.
+        inputs: scores with values of single turns: those of ``how: given`` that say ``turns``, and the columns of sides
+            in the families ``text`` and ``frequency``. The turns of all inputs must be equally many.
+        over: ``sum`` or ``mean`` over the turns.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["turns"]
+    inputs: Annotated[tuple[str, ...], Field(min_length=1)]
+    over: Literal["sum", "mean"] = "sum"
+    doc: str = ""
+    paper: str = ""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        repeated = sorted({name for name in self.inputs if self.inputs.count(name) > 1})
+        if repeated:
+            raise ValueError(f"inputs: the score {repeated[0]!r} is named twice")
+        return self
+
+
+ScoreSpec = (
+    BlendSpec
+    | DsirSpec
+    | GivenSpec
+    | PairSimilaritySpec
+    | PredictabilitySpec
+    | SensitivitySpec
+    | SimilaritySpec
+    | TurnsSpec
+)
 """What a file in ``scores/`` may hold."""

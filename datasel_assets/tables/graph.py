@@ -14,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import score_order
+from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
 from datasel_assets.tables.contamination.contamination import CONTAMINATION, contamination_tables
@@ -32,14 +33,13 @@ from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
 from datasel_assets.tables.planning import with_all_they_read
-from datasel_assets.tables.scores.declared import declared_tables
-from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS
+from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
-from datasel_assets.tables.scores.pool_score import POOL_SCORES
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
+from datasel_assets.tables.scores.verify import verify_scores
 from datasel_assets.tables.scores.word_counts import WORD_COUNTS
 from datasel_assets.tables.selections.comparison import COMPARISON, comparison_table
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL, proxy_eval_table
@@ -65,6 +65,7 @@ from datasel_assets.tables.vectors.representations import (
     REPRESENTATIONS,
     representation_tables,
 )
+from datasel_assets.tables.vectors.side_embeddings import SIDE_EMBEDDINGS, side_tables
 from datasel_assets.tables.warehouse import Warehouse
 
 COMPARED_BY = ("clusters", "tags", "quality", "comparison")
@@ -86,7 +87,9 @@ def _layers(registry: Registry) -> list[Table]:
     ]
     targets = sorted(registry.targets)
     brought = [spec.brought for spec in specs if spec.brought]
-    return [*embedding_tables(encoders, targets, compared), *given_vector_tables(brought, targets)]
+    apart = [spec.encoder for spec in registry.scores.values() if isinstance(spec, PairSimilaritySpec)]
+    own = [*given_vector_tables(brought, targets), *side_tables(apart)]
+    return [*embedding_tables(encoders, targets, compared), *own]
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
@@ -103,6 +106,7 @@ def _near_duplicates(registry: Registry) -> list[Table]:
 
 def _scores(registry: Registry) -> Iterable[Table]:
     yield text_scores()
+    yield verify_scores()
     yield from frequency_tables()
     if registry.tags:
         yield tag_scores(registry.tags)
@@ -145,14 +149,24 @@ def _proxy_evals(registry: Registry) -> list[Table]:
 
 GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]] = (
     (_sources, (RAW_CORPUS, CORPUS, DUPLICATES, TARGETS)),
-    (_layers, (EMBEDDINGS, TARGET_EMBEDDINGS, EVALUATION_EMBEDDINGS, GIVEN_VECTORS, GIVEN_TARGET_VECTORS)),
+    (
+        _layers,
+        (
+            EMBEDDINGS,
+            TARGET_EMBEDDINGS,
+            EVALUATION_EMBEDDINGS,
+            GIVEN_VECTORS,
+            GIVEN_TARGET_VECTORS,
+            SIDE_EMBEDDINGS,
+        ),
+    ),
     (_representations, (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, CLUSTER_MODELS, CLUSTERS)),
     (
         contamination_tables,
         (EVALUATIONS, CONTAMINATION, CONTAMINATION_REVIEW, EVALUATION_NEIGHBOURS, EVALUATION_THRESHOLD),
     ),
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
-    (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, DSIR_COUNTS, DSIR, *POOL_SCORES.values())),
+    (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),

@@ -1,5 +1,6 @@
 """The contract of every kind of score that is written as files, and what each makes of a pool that is plain to see."""
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -14,8 +15,12 @@ from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name, ta
 EXAMPLES = {
     "blend": {"how": "sum", "inputs": [{"score": "text.words", "weight": 2}, {"score": "n_chars", "keep": "low"}]},
     "dsir": {"how": "dsir", "target": "sums"},
+    "given": {"how": "given", "field": "quality", "keep": "high"},
+    "pair_similarity": {"how": "pair_similarity"},
     "predictability": {"how": "predictability", "representation": "plain", "splits": 4},
     "sensitivity": {"how": "sensitivity", "representation": "plain", "loss": "proxy_lm.nll"},
+    "similarity": {"how": "similarity", "representation": "plain", "target": "sums"},
+    "turns": {"how": "turns", "inputs": ["given.hard", "given.good"]},
 }
 N = 40
 
@@ -36,6 +41,11 @@ def pool() -> Given:
         vectors=np.stack([sides, np.zeros(N)], axis=1).astype(np.float32),
         clusters=(sides > 0).astype(np.int64),
         distance=numbers / 100,
+        examples=np.array([[2.0, 0.0], [0.0, 3.0]], np.float32),
+        turns={
+            "given.hard": pl.Series([[1.0], [2.0, 3.0]] * (N // 2)),
+            "given.good": pl.Series([[5.0], [7.0, 11.0]] * (N // 2)),
+        },
     )
 
 
@@ -49,8 +59,8 @@ def made(name: str, given: Given | None = None, **more) -> PoolScore:
 def test_a_kind_says_what_its_files_are_and_which_values_are_kept(kind: ScoreKind):
     spec = spec_of(kind)
     assert set(kind.ways) == set(get_args(kind.spec.model_fields["how"].annotation))
-    assert kind.keep in get_args(Keep)
-    assert kind.indicator is None or kind.indicator.keep == kind.keep
+    assert kind.keep_of(spec) in get_args(Keep)
+    assert kind.indicator is None or kind.indicator.keep == kind.keep_of(spec)
     assert kind_of(spec) is kind
     assert score_name("mine", spec) == f"{kind.name}.mine"
     assert kind.about(spec).endswith(".")
@@ -77,13 +87,20 @@ def test_what_a_file_says_decides_what_it_is_made_from(kind: ScoreKind):
     keep = dict(pool().keep)
     own = kind.identity(spec_of(kind), keep, None)
     assert own == kind.identity(spec_of(kind), keep, None)
-    other = {"blend": {"missing": "median"}, "predictability": {"seed": 1}, "sensitivity": {"distance_weight": 2.0}}
+    other = {
+        "blend": {"missing": "median"},
+        "predictability": {"seed": 1},
+        "sensitivity": {"distance_weight": 2.0},
+        "similarity": {"to": "mean"},
+        "turns": {"over": "mean"},
+    }
     assert own != kind.identity(spec_of(kind, **other[kind.name]), keep, None)
 
 
 def test_only_scores_toward_a_target_have_targets():
     assert {name: targets_of(spec_of(kind)) for name, kind in KINDS.items() if targets_of(spec_of(kind))} == {
-        "dsir": {"sums"}
+        "dsir": {"sums"},
+        "similarity": {"sums"},
     }
 
 
@@ -162,3 +179,42 @@ def test_sensitivity_is_the_loss_at_the_centre_and_the_distance_and_says_how_muc
     np.testing.assert_allclose(found.values[1:], np.log(total[1:]))
     assert found.facts["mean_share_of_distance"] == pytest.approx(np.mean(spread[1:] / total[1:]))
     assert set(found.shown) == {"proxy_lm.nll", "distance"}
+
+
+def test_likeness_to_a_target_is_the_cosine_of_the_nearest_example_or_their_mean():
+    sides = np.where(np.arange(N) % 2, 1.0, -1.0)
+    np.testing.assert_allclose(made("similarity").values, np.maximum(sides, 0.0), atol=1e-12)
+    np.testing.assert_allclose(made("similarity", to="mean").values, sides / 2, atol=1e-12)
+
+
+def test_a_row_or_an_example_without_a_direction_is_like_nothing():
+    given = pool()
+    vectors = given.vectors.copy()
+    vectors[3] = 0
+    found = made("similarity", replace(given, vectors=vectors, examples=np.array([[0.0, 0.0], [-1.0, 0.0]])))
+    assert np.flatnonzero(np.isnan(found.values)).tolist() == [3]
+    np.testing.assert_allclose(found.values[:3], [1.0, -1.0, 1.0])
+    with pytest.raises(ValueError, match="no direction"):
+        made("similarity", replace(given, examples=np.zeros((2, 2))))
+
+
+def test_products_of_turns_are_added_up_or_averaged():
+    np.testing.assert_allclose(made("turns").values, [5.0, 2 * 7.0 + 3 * 11.0] * (N // 2))
+    np.testing.assert_allclose(made("turns", over="mean").values, [5.0, (2 * 7.0 + 3 * 11.0) / 2] * (N // 2))
+
+
+def test_turns_that_do_not_match_or_lack_a_value_make_no_score_and_are_counted():
+    hard = pl.Series([[1.0, 2.0], [1.0], None, [3.0, None], []], dtype=pl.List(pl.Float64))
+    good = pl.Series([[1.0], [4.0], [1.0], [1.0, 1.0], []], dtype=pl.List(pl.Float64))
+    given = Given(np.arange(5).astype(str), np.array(["a"] * 5), turns={"given.hard": hard, "given.good": good})
+    found = made("turns", given)
+    np.testing.assert_array_equal(found.values, [np.nan, 4.0, np.nan, np.nan, np.nan])
+    assert found.facts == {"rows_whose_inputs_have_different_numbers_of_turns": 1}
+
+
+def test_a_logarithm_in_a_blend_leaves_out_what_has_none_and_says_how_many():
+    given = replace(pool(), scores={"text.words": np.array([0.0, 1.0, np.e, -1.0] * (N // 4))})
+    inputs = [{"score": "text.words", "scale": "log", "weight": 3.0}]
+    found = made("blend", given, inputs=inputs)
+    np.testing.assert_allclose(found.values, [np.nan, 0.0, 3.0, np.nan] * (N // 4))
+    assert found.facts["without a logarithm: text.words"] == N // 2

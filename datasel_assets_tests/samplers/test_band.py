@@ -65,3 +65,14 @@ def test_the_random_order_depends_on_the_seed_alone():
 def test_a_band_that_cannot_be_is_refused(raw, message):
     with pytest.raises(ValueError, match=message):
         Params(by="x", **raw)
+
+
+@given(st.integers(1, 400), st.integers(1, 50))
+def test_any_first_rows_of_an_even_band_lie_evenly_over_its_ranks(n: int, budget: int):
+    order = rows(np.arange(n), low=0, first="even")
+    assert sorted(order) == list(range(n))
+    chosen = rows(np.arange(n), budget, low=0, first="even")
+    assert chosen == order[:budget]
+    # No gap is longer than twice what evenly spaced rows would leave, up to the rounding of ranks.
+    gaps = np.diff(np.sort([0, *chosen, n]))
+    assert gaps.max() <= 2 * n / min(budget, n) + 1

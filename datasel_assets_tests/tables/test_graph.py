@@ -19,13 +19,19 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """The default folder with every recipe of the gallery, one evaluation by vectors, and vectors of the user."""
+    """The default folder with every recipe of the gallery, one evaluation by vectors, and what a user brings."""
     data = tmp_path_factory.mktemp("everything") / "data"
     shutil.copytree(DATA, data, ignore=shutil.ignore_patterns("warehouse", "releases"))
     for file in (data / "gallery").glob("*.yaml"):
         file.rename(data / "recipes" / file.name)
     write_yaml(data / "evaluations" / "exam.yaml", {"uri": "x.jsonl", "embedding": {"representation": "rds_plus"}})
     write_yaml(data / "representations" / "brought.yaml", {"source": {"table": "vectors.parquet"}})
+    given = {"how": "given", "field": "quality", "turns": "mean", "keep": "high"}
+    alike = {"how": "similarity", "representation": "rds_plus", "target": "arithmetic"}
+    by_turn = {"how": "turns", "inputs": ["given.mine", "text.response_words"]}
+    write_yaml(data / "scores" / "apt.yaml", {"how": "pair_similarity"})
+    for name, spec in {"mine": given, "alike": alike, "by_turn": by_turn}.items():
+        write_yaml(data / "scores" / f"{name}.yaml", spec)
     return load_registry(data)
 
 

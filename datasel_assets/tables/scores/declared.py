@@ -6,13 +6,19 @@ Belongs here: which tables a file means. Does not belong here: the kinds (``indi
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
+from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
+from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
 
-DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS)
+DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS, GIVEN_SCORES, PAIR_SIMILARITY)
 """All kinds of tables that files in ``scores/`` may mean."""
 
-OF_THEIR_OWN = {DSIR.name: dsir_tables}
+OF_THEIR_OWN = {
+    DSIR.name: dsir_tables,
+    GIVEN_SCORES.name: given_tables,
+    PAIR_SIMILARITY.name: pair_similarity_tables,
+}
 """Kinds whose scores are not computed over the whole pool at once."""
 
 

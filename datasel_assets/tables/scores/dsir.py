@@ -186,5 +186,5 @@ def _facts(name: str, step: Step, update: Update) -> dict[str, Any]:
     return {
         "rows_without_score": int(np.isnan(values).sum()),
         "plot: scores": picture(plots.score_grid({title: values}, title), f"distribution of {name}"),
-        "rows": extreme_rows(step.warehouse, table, {"score": KIND.keep}, step.source),
+        "rows": extreme_rows(step.warehouse, table, {"score": maths.dsir_log_ratio.keep}, step.source),
     }

@@ -18,15 +18,18 @@ from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKi
 from datasel_assets.indicators.score_kinds import KINDS, kind_of
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.specs.score import ScoreSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.score_names import score_deps, score_inputs, score_key
 from datasel_assets.tables.scores.extremes import extreme_rows
+from datasel_assets.tables.scores.turn_values import read_turns
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import centroid_distances
+from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
 POOL_SCORES = {kind.name: Kind(kind.name, version=kind.version) for kind in KINDS.values() if kind.per == "pool"}
@@ -46,6 +49,7 @@ class _Declared:
         needs: what it is made from beside other scores; clusters by name.
         keep: score that it reads -> which of its values are kept.
         clustered: the representation by whose clusters recipes are balanced.
+        represented: how the representation of its vectors is made, where it is compared with a target in it.
     """
 
     name: str
@@ -54,6 +58,7 @@ class _Declared:
     needs: Sequence[Need]
     keep: Mapping[str, str]
     clustered: str | None
+    represented: RepresentationSpec | None = None
 
     @classmethod
     def of(cls, name: str, registry: Registry) -> "_Declared":
@@ -64,7 +69,9 @@ class _Declared:
             for need in kind.needs(spec)
         ]
         keep = {score: every[score] for score in kind.reads(spec) if score in every}
-        return cls(name, spec, kind, needs, keep, registry.clustered)
+        own = cls(name, spec, kind, needs, keep, registry.clustered)
+        by = own.need("vector") if own.need("example") else None
+        return replace(own, represented=registry.representations[by] if by else None)
 
     @property
     def reads(self) -> Sequence[str]:
@@ -80,11 +87,19 @@ class _Declared:
 
     def tables(self) -> dict[str, Key]:
         """Return what is needed -> the key of the tables that it is in."""
-        return {
+        found = {
             need.what: (MADE_FROM[need.what], *([need.name] if need.name else []))
             for need in self.needs
             if need.what in MADE_FROM
         }
+        return found | {key[0]: key for key in self.aimed()}
+
+    def aimed(self) -> list[Key]:
+        """Return the tables of which the examples of a target get their vectors in a representation."""
+        target, by = self.need("example"), self.need("vector")
+        if self.represented is None or target is None or by is None:
+            return []
+        return [layers_of(self.represented).target_key(target), ("representation_basis", by)]
 
 
 def pool_score_tables(name: str, registry: Registry) -> list[Table]:
@@ -93,8 +108,8 @@ def pool_score_tables(name: str, registry: Registry) -> list[Table]:
     kind, tables = own.kind, own.tables()
     fingerprint = digest([POOL_SCORES[kind.name].version, *kind.identity(own.spec, own.keep, own.clustered)])
     reads = [("corpus",), ("duplicates",), *(key for key in tables.values() if key != ("corpus",))]
-    meaning = {"score": f"{kind.indicator.summary} Keep: {kind.keep}."} if kind.indicator else {}
-    origins = [(key, what) for what, key in tables.items()]
+    meaning = {"score": f"{kind.indicator.summary} Keep: {kind.keep_of(own.spec)}."} if kind.indicator else {}
+    origins = [(key, what) for what, key in tables.items() if what in MADE_FROM]
     origins += [(score_key(score), score.partition(".")[2]) for score in own.reads if "." in score]
     table = Table(
         kind=POOL_SCORES[kind.name],
@@ -116,7 +131,8 @@ def pool_score_tables(name: str, registry: Registry) -> list[Table]:
 def _expect(own: _Declared, fingerprint: str, warehouse: Warehouse, source: str | None) -> Expected:
     inputs = warehouse.versions("corpus")
     for key in own.tables().values():
-        inputs |= warehouse.versions(*key)
+        single = key in own.aimed()
+        inputs |= {"/".join(key): warehouse.lake.version(key)} if single else warehouse.versions(*key)
     inputs |= score_inputs(warehouse, own.reads)
     if uri := own.need("outcomes"):
         path = warehouse.settings.data / uri
@@ -140,7 +156,7 @@ def _build(own: _Declared, step: Step) -> Built:
         **{what: table_link(*key) for what, key in _links(own).items()},
         "rows_without_score": pool.height - known,
         "plot: scores": _picture(own, made),
-        "rows": extreme_rows(step.warehouse, table, {"score": own.kind.keep}),
+        "rows": extreme_rows(step.warehouse, table, {"score": own.kind.keep_of(own.spec)}),
     }
     return Built(info, table.height, metadata=facts, checks={"some_rows_have_a_score": Check(True, {"rows": known})})
 
@@ -160,6 +176,12 @@ def _given(own: _Declared, warehouse: Warehouse, pool: pl.DataFrame, clustered: 
     if representation := own.need("vector"):
         vectors = read_vectors(warehouse, representation, pool).vectors
         given = replace(given, vectors=vectors.take(np.arange(pool.height)))
+        target = own.need("example")
+        if own.represented is not None and target is not None:
+            _, examples = target_vectors(warehouse, representation, own.represented, target)
+            given = replace(given, examples=examples)
+    if own.kind.by_turn:
+        given = replace(given, turns={score: read_turns(warehouse, pool, score) for score in own.reads})
     if uri := own.need("outcomes"):
         given = replace(given, outcomes=_read_outcomes(warehouse.settings.data / uri))
     return given

@@ -203,12 +203,12 @@ def _facts(rows_of: Key, spec: EncoderSpec, step: Step, update: Update) -> dict[
         "model": spec.model,
         "layers": ", ".join(map(str, _layers(step))),
         "truncated_share": round(float(truncated), 4),
-        **_costs(update.facts),
+        **encoding_costs(update.facts),
         "texts": table_link(*rows_of),
     }
 
 
-def _costs(figures: Mapping[str, Any]) -> dict[str, Any]:
+def encoding_costs(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the model calls of one step cost together."""
     if not figures:
         return {"device": "none: every row was reused"}

@@ -1,0 +1,60 @@
+"""Runs that are carried out in this process and recorded as runs of the code location's jobs.
+
+Dagster's own ``execute_in_process`` leaves out where a job comes from, and the timeline, the pages of jobs and "last
+run" show only runs that say it. Belongs here: creating and executing such a run. Not: what is to be run (``main_job``).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import RemoteRepositoryOrigin
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
+from datasel_assets.settings import REPOSITORY
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config of a run whose failures somebody else prints."""
+
+
+def code_location() -> RemoteRepositoryOrigin:
+    """Return where the jobs come from by ``workspace.yaml``, as the webserver and the daemon say it too."""
+    (location,) = location_origins_from_yaml_paths([str(REPOSITORY / "workspace.yaml")])
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def carry_out(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    origin: RemoteRepositoryOrigin,
+    *,
+    source: str | None = None,
+    keys: Sequence[dg.AssetKey] = (),
+    tags: Mapping[str, str] | None = None,
+    quiet: bool = True,
+) -> tuple[bool, list[dg.DagsterEvent]]:
+    """Run a job here and now; return whether it succeeded, and its events.
+
+    Args:
+        job: the job.
+        instance: where it is recorded.
+        origin: the code location that the job stands in.
+        source: partition of the run.
+        keys: which of the job's assets; none for all of it.
+        tags: further tags of the run.
+        quiet: print nothing.
+    """
+    partition = dict(job.get_tags_for_partition_key(source, selected_asset_keys=list(keys))) if source else {}
+    run = instance.create_run_for_job(
+        job_def=job,
+        run_config=QUIET if quiet else {},
+        tags={**job.run_tags, **partition, **(tags or {}), PROCESS_TAG: this_process()},
+        asset_selection=frozenset(keys) or None,
+        remote_job_origin=origin.get_job_origin(job.name),
+    )
+    events = list(execute_run_iterator(InMemoryJob(job), run, instance))
+    ended = instance.get_run_by_id(run.run_id)
+    return ended is not None and ended.is_success, events

@@ -1,7 +1,7 @@
 """Where long work reports how far it is. A leaf: producers call :func:`report`, a front end calls :func:`listen`.
 
-Belongs here: the reports, and how one reads as a line. Does not belong here: where lines are shown (``defs`` writes them
-to Dagster's log, ``cli`` to the terminal).
+Belongs here: the reports, and how one reads as a line. Not: where lines are shown (``defs`` writes them to
+Dagster's log, ``cli`` to the terminal).
 
 A module variable and not a context variable, because Dagster may run a step in another context of the same process.
 """

@@ -74,12 +74,12 @@ class Lines:
         self._console = console
         self._clock = clock
         self._pace = progress.Pace(self._print, EVERY_S, clock)
-        self._printed = self._begun = clock()
+        self._printed = clock()
+        self._seen: tuple[str, float] | None = None
         self._over = Event()
 
     def begin(self, what: str) -> None:
         """Say that work has begun, so that a log does not end where the work is."""
-        self._begun = self._clock()
         self._print(what)
 
     def report(self, what: str, done: int, total: int) -> None:
@@ -93,8 +93,13 @@ class Lines:
     def still(self) -> None:
         """Say what goes on and for how long, where nothing was said for ``QUIET_S``."""
         now, what = self._clock(), progress.current()
-        if what and now - self._printed >= QUIET_S:
-            self._print(f"{what}: still at work, {timedelta(seconds=round(now - self._begun))} so far")
+        if what is None:
+            self._seen = None
+            return
+        if self._seen is None or self._seen[0] != what:
+            self._seen = what, now
+        if now - self._printed >= QUIET_S:
+            self._print(f"{what}: at work for {timedelta(seconds=round(now - self._seen[1]))}")
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -55,6 +55,7 @@ def carry_out(
         asset_selection=frozenset(keys) or None,
         remote_job_origin=origin.get_job_origin(job.name),
     )
-    events = list(execute_run_iterator(InMemoryJob(job), run, instance))
+    here = job.with_executor_def(dg.in_process_executor)
+    events = list(execute_run_iterator(InMemoryJob(here), run, instance))
     ended = instance.get_run_by_id(run.run_id)
     return ended is not None and ended.is_success, events

@@ -1,8 +1,9 @@
 """What asks for the main job: the sensor over the registry files, and the daily refresh.
 
 The main job alone decides what is to be made and in which order, so no two runs work on the same tables, none asks for
-a table before what it reads is there, and nothing is made twice. Belongs here: asking for it. Does not belong here: what
-has changed (``tables.corpus.source_changes``), what is stale (``tables.planning``).
+a table before what it reads is there, and nothing is made twice.
+Belongs here: asking for it. Not: what has changed (``tables.corpus.source_changes``), what is stale
+(``tables.planning``).
 """
 
 import json
@@ -23,7 +24,7 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
     """Return the sensor over the registry files.
 
     It asks for one run of the main job when a source is new, changed or gone, or when other registry files were loaded
-    ("Reload definitions"), and then only where something is stale: what `make run` has just made is not asked for again.
+    ("Reload definitions"), and then only where something is stale: what `make run` has made is not asked for again.
 
     Args:
         tables: all that the main job makes.

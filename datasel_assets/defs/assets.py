@@ -11,6 +11,7 @@ from datasel_assets.defs.log_progress import log_progress
 from datasel_assets.defs.op_tags import COMPUTE_TAG, CPU_OP_TAGS, GPU_OP_TAGS, GPU_POOL
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.defs.served import page_of
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.making import Made, make
 from datasel_assets.tables.table import Table
@@ -29,12 +30,14 @@ def to_asset(table: Table) -> dg.AssetsDefinition:
     """Return the asset of a table."""
     key = asset_key(table.key)
     partitions = sources_partitions if table.per_source else None
+    page = page_of(table.key)
 
     @dg.asset(
         key=key,
         deps=[asset_key(read) for read in table.reads],
         partitions_def=partitions,
         description=table.description,
+        metadata={"report in the browser": dg.MetadataValue.url(page)} if page else {},
         group_name=table.group,
         kinds=set(table.kinds),
         owners=OWNERS,

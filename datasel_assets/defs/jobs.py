@@ -9,6 +9,7 @@ from datasel_assets.defs.log_progress import log_progress
 from datasel_assets.defs.main_job import EVIDENCE, NOBODY, Told, run_main
 from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
+from datasel_assets.defs.registry_page import registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -64,7 +65,10 @@ def main_job(
             told.on_wait(what)
 
         wait_for_turn(instance, context.run_id, wait)
-        definitions, assets = build(warehouse.open())
+        opened = warehouse.open()
+        for event in registry_events(opened):
+            instance.report_runless_asset_event(event)
+        definitions, assets = build(opened)
 
         def tell(state: str, source: str | None, run: Sequence[Table]) -> None:
             log.info(f"{state}: {source or 'pool'}: {', '.join(asset.name for asset in run)}")

@@ -16,13 +16,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 RUNS = """
 { runsFeedOrError(limit: 200, view: RUNS) { __typename ... on RunsFeedConnection { results {
-    __typename id runStatus tags { key value } ... on Run { jobName creationTime assetMaterializations { assetKey { path } partition } }
+    __typename id runStatus tags { key value }
+    ... on Run { jobName assetMaterializations { assetKey { path } partition } }
 } } } }
 """
 JOBS = """
 { repositoryOrError(repositorySelector: {
     repositoryName: "__repository__", repositoryLocationName: "datasel_assets.definitions"
-  }) { ... on Repository { jobs { name runs(limit: 100) { id status repositoryOrigin { repositoryLocationName } } } } } }
+  }) { ... on Repository { jobs {
+    name runs(limit: 100) { id status repositoryOrigin { repositoryLocationName } }
+  } } } }
 """
 RELOAD = """
 mutation { reloadRepositoryLocation(repositoryLocationName: "datasel_assets.definitions") {

@@ -2,6 +2,8 @@
 
 import shutil
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +42,12 @@ REGISTRY = """
 } } }
 """
 
+LINKS = """
+query($path: [String!]!) { assetNodeOrError(assetKey: {path: $path}) { ... on AssetNode {
+    metadataEntries { label ... on UrlMetadataEntry { url } }
+} } }
+"""
+
 
 @pytest.fixture(scope="module")
 def served(finished: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
@@ -57,10 +65,10 @@ def runs(product: Product) -> list[dict[str, Any]]:
 
 
 def settle(product: Product, known: set[str], done) -> list[dict[str, Any]]:
-    """Wait until ``done`` and then until no run was seen under way for a minute; return the runs that are new."""
+    """Wait until ``done`` and then until no run was seen under way for longer than the sensor rests; return the runs that are new."""
     product.wait_for("the change to arrive", done, seconds=300)
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < 75:
+    while time.monotonic() - quiet_since < 45:
         if any(run["runStatus"] not in {"SUCCESS", "FAILURE", "CANCELED"} for run in runs(product)):
             quiet_since = time.monotonic()
         time.sleep(2)
@@ -131,3 +139,24 @@ def test_a_broken_recipe_is_red_on_the_page_of_the_registry_after_a_reload_and_g
     assert "recipes/typo" in page()[0]
     broken.unlink()
     served.wait_for("the green check", lambda: page()[1:] == ("SUCCEEDED", 0))
+
+
+@pytest.mark.parametrize(("asset", "says"), [("selections/random", "random"), ("comparison", "toward_adding")])
+def test_the_page_of_an_asset_links_to_its_report_and_the_report_opens(served: Product, asset: str, says: str):
+    node = served.query(LINKS, path=asset.split("/"))["assetNodeOrError"]
+    (url,) = (entry["url"] for entry in node["metadataEntries"] if entry["label"] == "report in the browser")
+    assert url.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert says in answer.read().decode()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{url.split('/', 3)[0]}//{url.split('/')[2]}/releases/%2e%2e/defaults.yaml", timeout=30)
+    assert refused.value.code == 404
+
+
+def test_the_timeline_shows_the_jobs_and_not_that_there_are_no_runs(served: Product, page):
+    page.goto(f"http://127.0.0.1:{served.port}/overview/activity/timeline")
+    for job in ("main", "refresh_source", "refresh_pool"):
+        page.get_by_text(job, exact=True).first.wait_for(timeout=60_000)
+    assert "No runs" not in page.inner_text("body")
+    page.screenshot(path=str(served.data.parent / "timeline.png"))

@@ -9,7 +9,7 @@ from datasel_assets.defs.log_progress import log_progress
 from datasel_assets.defs.main_job import EVIDENCE, NOBODY, Told, run_main
 from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
-from datasel_assets.defs.registry_page import registry_events
+from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -66,8 +66,9 @@ def main_job(
 
         wait_for_turn(instance, context.run_id, wait)
         opened = warehouse.open()
-        for event in registry_events(opened):
-            instance.report_runless_asset_event(event)
+        if not is_shown(instance, opened.registry):
+            for event in registry_events(opened):
+                instance.report_runless_asset_event(event)
         definitions, assets = build(opened)
 
         def tell(state: str, source: str | None, run: Sequence[Table]) -> None:

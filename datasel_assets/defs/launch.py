@@ -4,7 +4,7 @@ Dagster's own ``execute_in_process`` leaves out where a job comes from, and the 
 run" show only runs that say it. Belongs here: creating and executing such a run. Not: what is to be run (``main_job``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -15,6 +15,9 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
 from datasel_assets.settings import REPOSITORY
+
+NO_RETRY_TAG = "dagster/max_retries"
+"""The daemon would run one again whose process was killed; whoever carries these out goes on from there himself."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config of a run whose failures somebody else prints."""
@@ -33,7 +36,6 @@ def carry_out(
     *,
     source: str | None = None,
     keys: Sequence[dg.AssetKey] = (),
-    tags: Mapping[str, str] | None = None,
     quiet: bool = True,
 ) -> tuple[bool, list[dg.DagsterEvent]]:
     """Run a job here and now; return whether it succeeded, and its events.
@@ -44,14 +46,13 @@ def carry_out(
         origin: the code location that the job stands in.
         source: partition of the run.
         keys: which of the job's assets; none for all of it.
-        tags: further tags of the run.
         quiet: print nothing.
     """
     partition = dict(job.get_tags_for_partition_key(source, selected_asset_keys=list(keys))) if source else {}
     run = instance.create_run_for_job(
         job_def=job,
         run_config=QUIET if quiet else {},
-        tags={**job.run_tags, **partition, **(tags or {}), PROCESS_TAG: this_process()},
+        tags={**job.run_tags, **partition, NO_RETRY_TAG: "0", PROCESS_TAG: this_process()},
         asset_selection=frozenset(keys) or None,
         remote_job_origin=origin.get_job_origin(job.name),
     )

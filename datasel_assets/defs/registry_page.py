@@ -21,6 +21,7 @@ REGISTRY = dg.AssetKey("registry")
 CHECK = "every_file_can_be_used"
 MESSAGE_CHARS = 500
 USABLE = "can be used"
+VERSION_TAG = "dagster/data_version"
 
 
 def registry_asset(registry: Registry) -> dg.AssetsDefinition:
@@ -54,12 +55,19 @@ def registry_events(warehouse: Warehouse) -> list[dg.AssetMaterialization | dg.A
     now = warehouse.registry
     return [
         dg.AssetMaterialization(
-            REGISTRY, metadata=_shown(now), tags={"dagster/data_version": digest(files(now))}, description=_say(now)
+            REGISTRY, metadata=_shown(now), tags={VERSION_TAG: digest(files(now))}, description=_say(now)
         ),
         dg.AssetCheckEvaluation(
             asset_key=REGISTRY, check_name=CHECK, passed=not now.errors, metadata=_wrong(now), description=_say(now)
         ),
     ]
+
+
+def is_shown(instance: dg.DagsterInstance, registry: Registry) -> bool:
+    """Tell whether what was recorded last, by whomever, is what the files say now."""
+    last = instance.get_latest_materialization_event(REGISTRY)
+    shown = last.asset_materialization if last else None
+    return shown is not None and (shown.tags or {}).get(VERSION_TAG) == digest(files(registry))
 
 
 def files(registry: Registry) -> dict[str, str]:

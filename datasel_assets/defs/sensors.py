@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from datasel_assets.defs.one_at_a_time import MAIN, is_queued
+from datasel_assets.defs.one_at_a_time import MAIN, is_asked_for
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
-from datasel_assets.defs.registry_page import registry_events
+from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.corpus.source_changes import list_sources, source_changes
 from datasel_assets.tables.planning import needs_work
@@ -54,12 +54,11 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
         kept = {name: mark for name, mark in seen.items() if name in failures}
         changes = source_changes(listing, set(seen), seen)
         retired = [name for name in changes.retired if name not in kept]
-        errors = dict(opened.registry.errors)
         reloaded = loaded != last.get("loaded")
-        page = registry_events(opened) if reloaded or errors != last.get("errors") else []
-        cursor = json.dumps({"sources": listing | kept, "loaded": loaded, "errors": errors}, sort_keys=True)
+        page = [] if is_shown(context.instance, opened.registry) else registry_events(opened)
+        cursor = json.dumps({"sources": listing | kept, "loaded": loaded}, sort_keys=True)
 
-        def nothing(reason: str) -> dg.SensorResult:
+        def nothing(reason: str, cursor: str | None = cursor) -> dg.SensorResult:
             return dg.SensorResult(skip_reason=reason, cursor=cursor, asset_events=page)
 
         found = {"new": changes.added, "changed": changes.changed, "gone": retired}
@@ -69,12 +68,12 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
         ]
         if not said:
             return nothing(f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed")
+        if is_asked_for(context.instance):  # what it leaves undone is seen when it is over
+            return nothing(f"{'; '.join(said)}: a run of {MAIN} is queued or under way", context.cursor)
         partitions = context.instance.get_dynamic_partitions(SOURCES)
         new = sorted(set(listing) - set(partitions))
         if not new and not needs_work(opened, tables, sorted(listing)):
             return nothing(f"{'; '.join(said)}: every table is current")
-        if is_queued(context.instance):
-            return nothing(f"{'; '.join(said)}: a run of {MAIN} is queued and will see it")
         return dg.SensorResult(
             run_requests=[dg.RunRequest(tags={"datasel/because": "; ".join(said)[:200]})],
             dynamic_partitions_requests=[sources_partitions.build_add_request(new)] if new else [],

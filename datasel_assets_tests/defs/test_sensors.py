@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from datasel_assets.definitions import build_defs
+from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import failed_steps
 from datasel_assets.defs.resources import WarehouseResource
@@ -120,25 +121,33 @@ def test_a_source_that_comes_back_is_asked_for_again(settled: Project):
         cursor = back.cursor
 
 
-def test_a_change_while_a_run_is_queued_waits_for_that_run_and_while_one_is_under_way_asks_for_the_next(
-    project: Project,
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
+def test_a_change_waits_for_the_end_of_a_run_that_is_queued_or_under_way_and_is_not_forgotten(
+    project: Project, status: dg.DagsterRunStatus
 ):
     job = build_defs(project.settings).resolve_job_def("main")
-    run = project.instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
-    waiting = look(project)
+    run = project.instance.create_run_for_job(
+        job, status=status, remote_job_origin=code_location().get_job_origin("main"), tags={PROCESS_TAG: this_process()}
+    )
+    waiting = look(project, cursor := None)
     assert not waiting.run_requests
-    assert "is queued and will see it" in waiting.skip_reason.skip_message
-    project.instance.handle_new_event(
-        dg.EventLogEntry(
-            error_info=None,
-            level="debug",
-            user_message="",
-            run_id=run.run_id,
-            timestamp=0.0,
-            dagster_event=dg.DagsterEvent(dg.DagsterEventType.PIPELINE_START.value, "main"),
-        )
+    assert "is queued or under way" in waiting.skip_reason.skip_message
+    assert waiting.cursor == cursor
+    project.instance.report_run_failed(run)
+    assert len(look(project, waiting.cursor).run_requests) == 1
+
+
+def test_a_run_whose_process_is_gone_keeps_nobody_waiting(project: Project):
+    job = build_defs(project.settings).resolve_job_def("main")
+    gone = f"{this_process().split('/')[0]}/999999999/1"
+    run = project.instance.create_run_for_job(
+        job,
+        status=dg.DagsterRunStatus.STARTED,
+        remote_job_origin=code_location().get_job_origin("main"),
+        tags={PROCESS_TAG: gone},
     )
     assert len(look(project).run_requests) == 1
+    assert project.instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
 
 
 def test_a_launched_step_of_a_source_whose_file_is_gone_says_so(settled: Project):

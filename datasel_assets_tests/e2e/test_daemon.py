@@ -65,7 +65,7 @@ def runs(product: Product) -> list[dict[str, Any]]:
 
 
 def settle(product: Product, known: set[str], done) -> list[dict[str, Any]]:
-    """Wait until ``done`` and then until no run was seen under way for longer than the sensor rests; return the runs that are new."""
+    """Wait until ``done`` and then for longer than the sensor rests with no run under way; return the new runs."""
     product.wait_for("the change to arrive", done, seconds=300)
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < 45:

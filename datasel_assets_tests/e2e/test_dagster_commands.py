@@ -60,7 +60,7 @@ def test_dagster_dev_serves_the_history_of_the_data_folder(product: Product):
         product.wait_for("the webserver", up, seconds=180)
         assert (product.data / "warehouse" / "_dagster" / "history" / "runs.db").is_file()
     finally:
-        family = [process_ for process_ in psutil.Process(process.pid).children(recursive=True)]
+        family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(2)
         try:
             process.wait(timeout=60)

@@ -57,6 +57,11 @@ def carry_out(
         remote_job_origin=origin.get_job_origin(job.name),
     )
     here = job.with_executor_def(dg.in_process_executor)
-    events = list(execute_run_iterator(InMemoryJob(here), run, instance))
+    try:
+        events = list(execute_run_iterator(InMemoryJob(here), run, instance))
+    finally:
+        left = instance.get_run_by_id(run.run_id)
+        if left and not left.is_finished:  # interrupted before its first step or after its last
+            instance.report_run_canceled(left, message="interrupted")
     ended = instance.get_run_by_id(run.run_id)
     return ended is not None and ended.is_success, events

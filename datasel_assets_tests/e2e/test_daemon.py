@@ -159,4 +159,3 @@ def test_the_timeline_shows_the_jobs_and_not_that_there_are_no_runs(served: Prod
     for job in ("main", "refresh_source", "refresh_pool"):
         page.get_by_text(job, exact=True).first.wait_for(timeout=60_000)
     assert "No runs" not in page.inner_text("body")
-    page.screenshot(path=str(served.data.parent / "timeline.png"))

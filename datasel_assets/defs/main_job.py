@@ -180,7 +180,8 @@ def failed_steps(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
     for event in events:
         if event.is_step_failure:
             message = _message(event.step_failure_data.error)
-            if "DagsterExecutionInterruptedError" in message:
+            # What Ctrl-C raises in a step, and what a run within it made of that.
+            if message.split(":")[0].endswith(("DagsterExecutionInterruptedError", "KeyboardInterrupt")):
                 raise KeyboardInterrupt
             failures[str(event.step_key)] = message
     return failures

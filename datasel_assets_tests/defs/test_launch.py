@@ -2,9 +2,11 @@
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
 from datasel_assets.defs.launch import carry_out, code_location
+from datasel_assets.defs.main_job import failed_steps
 
 
 def job_of(step) -> dg.JobDefinition:
@@ -52,3 +54,15 @@ def test_a_run_that_is_interrupted_before_its_first_step_does_not_stay_open(inst
     with pytest.raises(KeyboardInterrupt):
         carry_out(job_of(lambda: None), instance, code_location())
     assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]
+
+
+def test_an_interrupt_within_a_run_that_a_run_makes_reaches_who_asked_for_it(instance):
+    def interrupted() -> None:
+        raise DagsterExecutionInterruptedError
+
+    def within() -> None:
+        failed_steps(carry_out(job_of(interrupted), instance, code_location())[1])
+
+    _, events = carry_out(job_of(within), instance, code_location())
+    with pytest.raises(KeyboardInterrupt):
+        failed_steps(events)

@@ -1,17 +1,23 @@
 """The code location: assembles assets, jobs, sensors and resources. Nothing else belongs here."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel
 
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs, main_job
+from datasel_assets.defs.main_job import NOBODY, Told
+from datasel_assets.defs.registry_page import registry_asset
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.defs.sensors import automation_sensor, daily_refresh, sources_sensor
+from datasel_assets.defs.sensors import daily_refresh, sources_sensor
+from datasel_assets.registry.load import FILES, FOLDERS, SOURCES
+from datasel_assets.registry.registry import Registry
 from datasel_assets.settings import Settings, load_settings
+from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.graph import all_tables
-from datasel_assets.tables.planning import phases
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -24,22 +30,39 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     return assemble(Warehouse(settings or load_settings()))[0]
 
 
-def assemble(warehouse: Warehouse) -> tuple[dg.Definitions, Sequence[Table]]:
-    """Return the definitions for an opened data folder, and the table assets they were made from, upstream first."""
-    settings = warehouse.settings
-    assets = all_tables(warehouse.registry)
-    regular = [asset for asset in assets if not asset.on_demand]
-    jobs = [*asset_jobs(assets), main_job(assemble)]
+def assemble(warehouse: Warehouse, told: Told = NOBODY) -> tuple[dg.Definitions, Sequence[Table]]:
+    """Return the definitions for an opened data folder, and the table assets they were made from, upstream first.
+
+    Args:
+        warehouse: the opened data folder.
+        told: who is told what the main job does.
+    """
+    settings, registry = warehouse.settings, warehouse.registry
+    assets = all_tables(registry)
+    main = main_job(assemble, told)
     definitions = dg.Definitions(
-        assets=[to_asset(asset) for asset in assets],
-        jobs=jobs,
-        sensors=[sources_sensor(phases(regular)[0], [jobs[0], jobs[-1]]), automation_sensor()],
+        assets=[registry_asset(registry), *(to_asset(asset) for asset in assets)],
+        jobs=[*asset_jobs(assets), main],
+        sensors=[sources_sensor(assets, fingerprint_of(registry, assets), main)],
         schedules=[daily_refresh],
         resources={"warehouse": WarehouseResource(data=str(settings.data), device=settings.device)},
         # One run is one process: a killed run worker leaves no orphaned step that goes on writing.
         executor=dg.in_process_executor,
     )
     return definitions, assets
+
+
+def fingerprint_of(registry: Registry, tables: Sequence[Table]) -> str:
+    """Return what changes where registry files other than sources do, or the code of tables."""
+    fields = [*(folder for folder in FOLDERS if folder != SOURCES), *(file.removesuffix(".yaml") for file in FILES)]
+    said = {field: _plain(getattr(registry, field)) for field in fields}
+    return digest([said, {table.name: table.version for table in tables}])
+
+
+def _plain(value: Mapping[str, BaseModel] | BaseModel | None) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(spec) for name, spec in value.items()}
+    return value.model_dump(mode="json") if value is not None else None
 
 
 @dg.definitions

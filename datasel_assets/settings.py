@@ -10,6 +10,8 @@ DEFAULT_DATA = REPOSITORY / "data"
 DATA_VARIABLE = "DATASEL_DATA"
 DAGSTER_VARIABLE = "DATASEL_DAGSTER_DIR"
 DEVICE_VARIABLE = "DATASEL_DEVICE"
+FILES_VARIABLE = "DATASEL_FILES_URL"
+"""Where releases and reports are served while the UI runs; set by ``datasel ui`` for the processes it starts."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Settings:
     releases: Path
     dagster: Path
     device: str = "auto"
+
+    @property
+    def served(self) -> dict[str, Path]:
+        """Return the folders that are shown in a browser, by the first part of their address."""
+        return {"releases": self.releases, "reports": self.warehouse / "reports"}
 
     @classmethod
     def at(cls, data: Path, device: str = "auto") -> "Settings":

@@ -1,6 +1,7 @@
 """What several commands print: the console, and what failed. Not here: progress (``progress_display``)."""
 
-from typing import IO, TYPE_CHECKING
+import os
+from typing import IO, TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,17 @@ def open_console(file: IO[str] | None = None) -> "Console":
     from rich.console import Console
 
     return Console(file=file, markup=False, emoji=False, highlight=False)
+
+
+def outside_steps(stream: TextIO) -> TextIO:
+    """Return a stream to where ``stream`` goes now, which Dagster does not divert into the log of a running step.
+
+    A stream that has no file of its own (a notebook, a test) is returned as it is.
+    """
+    try:
+        return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors=stream.errors, buffering=1)
+    except (OSError, ValueError):
+        return stream
 
 
 def print_failures(console: "Console", outcome: "Outcome", again: str) -> None:

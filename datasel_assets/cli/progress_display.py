@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from datasel_assets import progress
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 EVERY_S = 5.0
 """Least time between two lines where there is no terminal."""
+QUIET_S = 20.0
+"""Longest silence where there is no terminal: who watches a job elsewhere stops one that says nothing."""
 WIDTH = 44
 
 
@@ -24,7 +27,7 @@ def progress_display(console: "Console") -> Iterator["Bars | Lines"]:
     """Show how far work is while the block runs; what else is printed on ``console`` stays in place."""
     if not (console.is_interactive and console.file.isatty()):
         lines = Lines(console)
-        with progress.listen(lines.report):
+        with lines.watched(), progress.listen(lines.report):
             yield lines
         return
     bars = Bars(console)
@@ -65,42 +68,55 @@ class Bars:
 
 
 class Lines:
-    """A line at most every ``EVERY_S`` seconds."""
+    """A line at most every ``EVERY_S`` seconds, and one every ``QUIET_S`` while work goes on that reports nothing."""
 
     def __init__(self, console: "Console", clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
+        self._pace = progress.Pace(self._print, EVERY_S, clock)
         self._printed = clock()
-        self._first: dict[str, tuple[float, int]] = {}
+        self._seen: tuple[str, float] | None = None
+        self._over = Event()
 
     def begin(self, what: str) -> None:
-        """Print nothing: only work whose extent is known has a line."""
+        """Say that work has begun, so that a log does not end where the work is."""
+        self._print(what)
 
     def report(self, what: str, done: int, total: int) -> None:
         """Print how far ``what`` is, unless it is done or a line was printed just now."""
-        now = self._clock()
-        since, before = self._first.setdefault(what, (now, done))
-        if now - self._printed < EVERY_S or done >= total:
-            return
-        self._printed = now
-        self._console.print(f"  {progress_line(what, done, total, done - before, now - since)}", soft_wrap=True)
+        self._pace.report(what, done, total)
 
     def end(self) -> None:
         """Forget the work that is over."""
-        self._first.clear()
+        self._pace.forget()
 
+    def still(self) -> None:
+        """Say what goes on and for how long, where nothing was said for ``QUIET_S``."""
+        now, what = self._clock(), progress.current()
+        if what is None:
+            self._seen = None
+            return
+        if self._seen is None or self._seen[0] != what:
+            self._seen = what, now
+        if now - self._printed >= QUIET_S:
+            self._print(f"{what}: at work for {timedelta(seconds=round(now - self._seen[1]))}")
 
-def progress_line(what: str, done: int, total: int, fresh: int, seconds: float) -> str:
-    """Return ``what`` with its count and, where ``fresh`` units have taken ``seconds``, rate and remaining time.
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Call :meth:`still` now and then while the block runs."""
 
-    >>> progress_line("corpus", 1500, 6000, 1000, 10.0)
-    'corpus: 1,500/6,000 (25%), 100/s, ETA 0:00:45'
-    >>> progress_line("corpus", 500, 6000, 0, 0.0)
-    'corpus: 500/6,000 (8%)'
-    """
-    line = f"{what}: {done:,}/{total:,} ({100 * done // total}%)"
-    if fresh <= 0 or seconds <= 0:
-        return line
-    rate = fresh / seconds
-    left = timedelta(seconds=round(max(total - done, 0) / rate))
-    return f"{line}, {rate:,.0f}/s, ETA {left}" if rate >= 10 else f"{line}, {rate:.2g}/s, ETA {left}"
+        def watch() -> None:
+            while not self._over.wait(1.0):
+                self.still()
+
+        thread = Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _print(self, line: str) -> None:
+        self._printed = self._clock()
+        self._console.print(f"  {line}", soft_wrap=True)

@@ -1,13 +1,14 @@
 """``datasel run``: the main job in this process, with its progress and a summary."""
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datasel_assets.cli.environment import command_line, open_instance, open_warehouse
-from datasel_assets.cli.output import open_console, print_failures
+from datasel_assets.cli.output import open_console, outside_steps, print_failures
 from datasel_assets.cli.progress_display import progress_display
 from datasel_assets.settings import Settings
 
@@ -27,12 +28,15 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run what is stale; return 1 where anything failed or a registry file cannot be used."""
     from rich.text import Text
 
-    console = open_console()
+    console = open_console(outside_steps(sys.stdout))
     started = time.time()
     console.print(Text.assemble(("datasel_assets", "bold"), f" main job over {settings.data}"), soft_wrap=True)
     from datasel_assets.definitions import assemble
-    from datasel_assets.defs.main_job import run_main
+    from datasel_assets.defs.launch import carry_out, code_location
+    from datasel_assets.defs.main_job import Told, failed_steps
+    from datasel_assets.defs.one_at_a_time import MAIN
 
+    outcomes: list[Outcome] = []
     with open_instance(settings) as instance:
         warehouse = open_warehouse(settings)
         for message in warehouse.registry.errors.values():
@@ -52,8 +56,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 line = f"{' ' * (6 - len(mark[0]))} {source or 'whole pool':24} {names}"
                 console.print(Text.assemble("  ", mark, line), soft_wrap=True)
 
-            definitions, assets = assemble(warehouse)
-            outcome = run_main(definitions, assets, lambda: open_warehouse(settings), instance, on_run=on_run)
+            def waiting(what: str) -> None:
+                console.print(f"  {what}", soft_wrap=True)
+
+            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting))
+            _, events = carry_out(definitions.resolve_job_def(MAIN), instance, code_location())
+        failures = failed_steps(events)
+    if not outcomes:
+        console.print(Text.assemble(("failed", "bold red"), " ", "; ".join(failures.values())), soft_wrap=True)
+        return 1
+    (outcome,) = outcomes
     _print_costs(console, settings, outcome, started)
     print_failures(console, outcome, command_line("run", settings))
     _print_unmapped(console, settings)

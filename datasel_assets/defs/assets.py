@@ -5,11 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from datasel_assets import progress
 from datasel_assets.defs import display
-from datasel_assets.defs.automation import upstream_or_code_changed
+from datasel_assets.defs.log_progress import log_progress
 from datasel_assets.defs.op_tags import COMPUTE_TAG, CPU_OP_TAGS, GPU_OP_TAGS, GPU_POOL
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.defs.served import page_of
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.making import Made, make
 from datasel_assets.tables.table import Table
@@ -28,12 +30,14 @@ def to_asset(table: Table) -> dg.AssetsDefinition:
     """Return the asset of a table."""
     key = asset_key(table.key)
     partitions = sources_partitions if table.per_source else None
+    page = page_of(table.key)
 
     @dg.asset(
         key=key,
         deps=[asset_key(read) for read in table.reads],
         partitions_def=partitions,
         description=table.description,
+        metadata={"report in the browser": dg.MetadataValue.url(page)} if page else {},
         group_name=table.group,
         kinds=set(table.kinds),
         owners=OWNERS,
@@ -41,7 +45,6 @@ def to_asset(table: Table) -> dg.AssetsDefinition:
         pool=GPU_POOL if table.runs_model else table.pool,
         op_tags=GPU_OP_TAGS if table.runs_model else CPU_OP_TAGS,
         code_version=table.version,
-        automation_condition=None if table.on_demand else upstream_or_code_changed(whole_pool=not table.per_source),
         freshness_policy=REFRESHED_DAILY if table.refreshed_daily else None,
         retry_policy=DOWNLOAD_RETRY if table.fetches else None,
         check_specs=[
@@ -51,7 +54,12 @@ def to_asset(table: Table) -> dg.AssetsDefinition:
     )
     def table_asset(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
         source = context.partition_key if table.per_source else None
-        made = make(warehouse.open(), table, source, log=context.log, run_id=context.run.run_id)
+        opened = warehouse.open()
+        if source and source not in opened.registry.source_names:
+            gone = f"sources/{source}.yaml is not there any more: the next run of `main` takes its partition away"
+            raise dg.Failure(gone, allow_retries=False)
+        with log_progress(context.log), progress.working_on(f"{table.name} {source}" if source else table.name):
+            made = make(opened, table, source, log=context.log, run_id=context.run.run_id)
         for other, figures in made.built.observed.items() if made.cost else ():
             context.log_event(dg.AssetObservation(asset_key(other), metadata=display.metadata(figures)))
         return _result(table, made)

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
+from datasel_assets.defs.served import address_of
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.columns import describe
 from datasel_assets.tables.shown import FilePath, Link, Picture, Rows
@@ -59,7 +60,8 @@ def _value(value: Any) -> Any:
         case Link(key):
             return dg.MetadataValue.asset(dg.AssetKey(list(key)))
         case FilePath(path):
-            return dg.MetadataValue.path(str(path))
+            address = address_of(path)
+            return dg.MetadataValue.url(address) if address else dg.MetadataValue.path(str(path))
     return short(value)
 
 

@@ -4,8 +4,12 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
-from datasel_assets.defs.main_job import EVIDENCE, run_main
-from datasel_assets.defs.op_tags import MAX_RUNTIME_TAG
+from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
+from datasel_assets.defs.log_progress import log_progress
+from datasel_assets.defs.main_job import EVIDENCE, NOBODY, Told, run_main
+from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
+from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
+from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -39,26 +43,51 @@ def asset_jobs(assets: Sequence[Table]) -> list:
     ]
 
 
-def main_job(build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[Table]]]) -> dg.JobDefinition:
+def main_job(
+    build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[Table]]],
+    told: Told = NOBODY,
+) -> dg.JobDefinition:
     """Return the job ``main``: the registry as it is at launch, brought up to date by runs of its own.
 
     Args:
         build: makes fresh definitions and their table assets for an opened warehouse (given by the floor above, so
             that new registry files count without reloading the code location).
+        told: who is told what it does, beside its log.
     """
 
     @dg.op(description="Runs every stale asset, source by source and phase by phase, as runs of their own.")
     def bring_up_to_date(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> None:
-        definitions, assets = build(warehouse.open())
-        outcome = run_main(
-            definitions,
-            assets,
-            warehouse.open,
-            context.instance,
-            on_run=lambda state, source, run: context.log.info(f"{state}: {source or 'pool'}: {[a.name for a in run]}"),
-        )
+        instance, log = context.instance, context.log
+        instance.add_run_tags(context.run_id, {PROCESS_TAG: this_process()})
+
+        def wait(what: str) -> None:
+            log.info(what)
+            told.on_wait(what)
+
+        wait_for_turn(instance, context.run_id, wait)
+        opened = warehouse.open()
+        if not is_shown(instance, opened.registry):
+            for event in registry_events(opened):
+                instance.report_runless_asset_event(event)
+        definitions, assets = build(opened)
+
+        def tell(state: str, source: str | None, run: Sequence[Table]) -> None:
+            log.info(f"{state}: {source or 'pool'}: {', '.join(asset.name for asset in run)}")
+            told.on_run(state, source, run)
+
+        origin = context.run.remote_job_origin
+        with log_progress(log):
+            outcome = run_main(
+                definitions,
+                assets,
+                warehouse.open,
+                instance,
+                on_run=tell,
+                origin=origin.repository_origin if origin else None,
+            )
+        told.on_end(outcome)
         if not outcome.runs:
-            context.log.info(f"nothing to do: {outcome.checked} tables are current")
+            log.info(f"nothing to do: {outcome.checked} tables are current")
         if outcome.failures:
             raise dg.Failure(
                 description="\n".join(f"{run['source'] or 'pool'}: {run['error']}" for run in outcome.failures),
@@ -66,9 +95,9 @@ def main_job(build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[Table]]
             )
 
     @dg.job(
-        name="main",
+        name=MAIN,
         description="From source datasets to released subsets: what `make run` does, for the launch button.",
-        tags={MAX_RUNTIME_TAG: "43200"},
+        tags={MAX_RUNTIME_TAG: "43200", **MAIN_TAG},
     )
     def main() -> None:
         bring_up_to_date()

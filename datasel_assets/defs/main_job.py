@@ -9,12 +9,35 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.remote_origin import RemoteRepositoryOrigin
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs, this_process
+from datasel_assets.defs.dead_runs import end_dead_runs
+from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.tables.planning import Pick, lacks_input, phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
+
+OnRun = Callable[[str, str | None, Sequence[Table]], None]
+"""Is told of each run: ``start``, ``done`` or ``failed``, for which source, which assets."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told what the main job does.
+
+    Attributes:
+        on_run: of each run that it makes.
+        on_end: of the outcome.
+        on_wait: that it waits, and what for.
+    """
+
+    on_run: OnRun = lambda state, source, assets: None
+    on_end: Callable[["Outcome"], None] = lambda outcome: None
+    on_wait: Callable[[str], None] = lambda what: None
+
+
+NOBODY = Told()
 
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
@@ -47,10 +70,11 @@ def run_main(
     open_warehouse: Callable[[], Warehouse],
     instance: dg.DagsterInstance,
     *,
-    on_run: Callable[[str, str | None, Sequence[Table]], None] = lambda state, source, assets: None,
+    on_run: OnRun = lambda state, source, assets: None,
+    origin: RemoteRepositoryOrigin | None = None,
     quiet: bool = True,
 ) -> Outcome:
-    """Register the sources, then run every phase over what is stale.
+    """Make the partitions those of the registry, then run every phase over what is stale.
 
     A table that cannot be made (unreadable file, absent model, too many bad rows) stays as it was and stops only what
     needs it and finds none from before; its failure is in the outcome.
@@ -59,10 +83,14 @@ def run_main(
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
     end_dead_runs(instance)
-    wanted = sorted(open_warehouse().registry.sources)
-    missing = set(wanted) - set(instance.get_dynamic_partitions(SOURCES))
-    if missing:
+    registry = open_warehouse().registry
+    wanted = sorted(registry.sources)
+    known = set(instance.get_dynamic_partitions(SOURCES))
+    if missing := set(wanted) - known:
         instance.add_dynamic_partitions(SOURCES, sorted(missing))
+    # A partition without a file could only fail; what is known of its tables comes back with the file.
+    for gone in sorted(known - registry.source_names):
+        instance.delete_dynamic_partition(SOURCES, gone)
     outcome = Outcome()
     broken: set[Pick] = set()
     regular = {asset.key: asset for asset in assets if not asset.on_demand}
@@ -82,7 +110,7 @@ def run_main(
                 outcome.runs.append({"source": source, "assets": [name], "success": False, "error": error})
             if todo and not failures:
                 on_run("start", source, todo)
-                failures = _launch(definitions, instance, todo, source, quiet)
+                failures = _launch(definitions, instance, todo, source, origin, quiet)
                 on_run("failed" if failures else "done", source, todo)
                 alike = {why: [name for name in failures if failures[name] == why] for why in failures.values()}
                 error = "; ".join(f"{', '.join(steps)}: {why}" for why, steps in alike.items()) or None
@@ -101,7 +129,7 @@ def run_on_demand(
     warehouse: Warehouse,
     instance: dg.DagsterInstance,
     *,
-    on_run: Callable[[str, str | None, Sequence[Table]], None] = lambda state, source, assets: None,
+    on_run: OnRun = lambda state, source, assets: None,
 ) -> Outcome:
     """Run each of some on-demand assets that is not current, one run per asset."""
     end_dead_runs(instance)
@@ -114,7 +142,7 @@ def run_on_demand(
             outcome.runs.append({"source": None, "assets": [asset.name], "success": False, "error": str(error)})
             continue
         on_run("start", None, [asset])
-        failures = _launch(definitions, instance, [asset], None, True, EVIDENCE)
+        failures = _launch(definitions, instance, [asset], None, None, True, EVIDENCE)
         error = "; ".join(failures.values()) or None
         on_run("failed" if failures else "done", None, [asset])
         outcome.runs.append({"source": None, "assets": [asset.name], "success": error is None, "error": error})
@@ -126,31 +154,37 @@ def _launch(
     instance: dg.DagsterInstance,
     assets: Sequence[Table],
     source: str | None,
+    origin: RemoteRepositoryOrigin | None,
     quiet: bool,
     job_name: str | None = None,
 ) -> dict[str, str]:
     """Run the assets in this process as a recorded Dagster run; return the failures, asset name to message."""
     job = definitions.resolve_job_def(job_name or ("refresh_source" if source else "refresh_pool"))
-    config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if quiet else {}
     keys = {asset.name: dg.AssetKey(list(asset.key)) for asset in assets}
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=source,
-        asset_selection=list(keys.values()),
-        raise_on_error=False,
-        run_config=config,
-        tags={PROCESS_TAG: this_process()},
+    succeeded, events = carry_out(
+        job, instance, origin or code_location(), source=source, keys=list(keys.values()), quiet=quiet
     )
     steps = {key.to_python_identifier(): name for name, key in keys.items()}
-    failures = {}
-    for event in result.all_events:
-        if event.is_step_failure:
-            # Dagster reports Ctrl-C as one more failed step, and the next source would start.
-            if "DagsterExecutionInterruptedError" in _message(event.step_failure_data.error):
-                raise KeyboardInterrupt
-            failures[steps.get(event.step_key or "", str(event.step_key))] = _message(event.step_failure_data.error)
-    if not result.success and not failures:
+    failures = {steps.get(step, step): message for step, message in failed_steps(events).items()}
+    if not succeeded and not failures:
         failures = dict.fromkeys(keys, "the run failed before its first step; see it in the UI")
+    return failures
+
+
+def failed_steps(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
+    """Return step -> what it raised.
+
+    Raises:
+        KeyboardInterrupt: a step was interrupted, which Dagster reports as one more failure.
+    """
+    failures = {}
+    for event in events:
+        if event.is_step_failure:
+            message = _message(event.step_failure_data.error)
+            # What Ctrl-C raises in a step, and what a run within it made of that.
+            if message.split(":")[0].endswith(("DagsterExecutionInterruptedError", "KeyboardInterrupt")):
+                raise KeyboardInterrupt
+            failures[str(event.step_key)] = message
     return failures
 
 

@@ -23,3 +23,6 @@ COMPUTE_TAG = "compute"
 
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds after which monitoring fails a run whose host died; without it the run and its pool slot stay for ever."""
+
+MAIN_TAG = {"datasel/owner": "main"}
+"""Run tag of the main job, on which ``dagster.yaml`` has a limit of one: two of them would do the same work twice."""

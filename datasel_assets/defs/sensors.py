@@ -1,6 +1,9 @@
-"""Sensors and schedules: new and changed sources, declarative automation, the daily refresh.
+"""What asks for the main job: the sensor over the registry files, and the daily refresh.
 
-Belongs here: asking for runs. Does not belong here: what has changed (``tables.corpus.source_changes``).
+The main job alone decides what is to be made and in which order, so no two runs work on the same tables, none asks for
+a table before what it reads is there, and nothing is made twice.
+Belongs here: asking for it. Not: what has changed (``tables.corpus.source_changes``), what is stale
+(``tables.planning``).
 """
 
 import json
@@ -8,29 +11,35 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from datasel_assets.defs.one_at_a_time import MAIN, is_asked_for
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
+from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.corpus.source_changes import list_sources, source_changes
-from datasel_assets.tables.planning import Phase, stale
+from datasel_assets.tables.planning import needs_work
+from datasel_assets.tables.table import Table
 
 
-def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
-    """Return the sensor over ``sources/``.
+def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition) -> dg.SensorDefinition:
+    """Return the sensor over the registry files.
+
+    It asks for one run of the main job when a source is new, changed or gone, or when other registry files were loaded
+    ("Reload definitions"), and then only where something is stale: what `make run` has made is not asked for again.
 
     Args:
-        first: the per-source assets that need nothing global; what follows is carried on by automation, because a
-            first source has no basis to be projected on yet. A source seen for the first time whose tables are
-            current (``make run`` made them) is not requested again.
-        jobs: ``refresh_source`` and ``main``.
+        tables: all that the main job makes.
+        loaded: fingerprint of the registry files, without the sources, that this code location was loaded with. A
+            recipe that is being written is not run before its author reloads.
+        main: the main job.
     """
 
     @dg.sensor(
         name="sources_sensor",
-        jobs=jobs,
-        minimum_interval_seconds=60,
+        job=main,
+        minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Adds a partition for every new file in sources/; refreshes sources whose file or content changed.",
+        description="Asks for one run of `main` when a source is new, changed or gone, or definitions were reloaded; "
+        "records on the page of `registry` which files cannot be used.",
     )
     def look(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult | dg.SkipReason:
         try:
@@ -38,54 +47,46 @@ def sources_sensor(first: Phase, jobs: Sequence) -> dg.SensorDefinition:
             listing, failures = list_sources(opened)
         except OSError as error:
             return dg.SkipReason(f"the registry cannot be listed, nothing is assumed about it: {error}")
-        seen = json.loads(context.cursor) if context.cursor else {}
+        last = json.loads(context.cursor) if context.cursor else {}
+        seen = last.get("sources", {})
         for name, message in failures.items():
             context.log.warning(f"source {name}: {message}")
         kept = {name: mark for name, mark in seen.items() if name in failures}
-        partitions = set(context.instance.get_dynamic_partitions(SOURCES))
-        # `make run` has just brought up to date what this sensor sees for the first time: no runs for that.
-        unseen = partitions & set(listing) - set(seen)
-        current = {name: listing[name] for name in unseen if not stale(first, opened, name)[0]}
-        changes = source_changes(listing, partitions, seen | current)
+        changes = source_changes(listing, set(seen), seen)
         retired = [name for name in changes.retired if name not in kept]
-        requests = [
-            dg.RunRequest(
-                job_name="refresh_source",
-                partition_key=name,
-                run_key=f"{name}:{listing[name]}",
-                asset_selection=[dg.AssetKey(list(asset.key)) for asset in first.tables],
-            )
-            for name in (*changes.added, *changes.changed)
+        reloaded = loaded != last.get("loaded")
+        page = [] if is_shown(context.instance, opened.registry) else registry_events(opened)
+        cursor = json.dumps({"sources": listing | kept, "loaded": loaded}, sort_keys=True)
+
+        def nothing(reason: str, cursor: str | None = cursor) -> dg.SensorResult:
+            return dg.SensorResult(skip_reason=reason, cursor=cursor, asset_events=page)
+
+        found = {"new": changes.added, "changed": changes.changed, "gone": retired}
+        said = [
+            *(f"{what}: {', '.join(names)}" for what, names in found.items() if names),
+            *(["other registry files were loaded"] if reloaded else []),
         ]
-        if retired:
-            requests.append(dg.RunRequest(job_name="main", run_key=f"without {','.join(retired)}:{digest(listing)}"))
-        cursor = json.dumps(listing | kept, sort_keys=True)
-        if not requests:
-            reason = f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed"
-            return dg.SensorResult(skip_reason=reason, cursor=cursor)
-        added = [sources_partitions.build_add_request(list(changes.added))] if changes.added else []
+        if not said:
+            return nothing(f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed")
+        if is_asked_for(context.instance):  # what it leaves undone is seen when it is over
+            return nothing(f"{'; '.join(said)}: a run of {MAIN} is queued or under way", context.cursor)
+        partitions = context.instance.get_dynamic_partitions(SOURCES)
+        new = sorted(set(listing) - set(partitions))
+        if not new and not needs_work(opened, tables, sorted(listing)):
+            return nothing(f"{'; '.join(said)}: every table is current")
         return dg.SensorResult(
-            run_requests=requests,
-            dynamic_partitions_requests=added,
+            run_requests=[dg.RunRequest(tags={"datasel/because": "; ".join(said)[:200]})],
+            dynamic_partitions_requests=[sources_partitions.build_add_request(new)] if new else [],
             cursor=cursor,
+            asset_events=page,
         )
 
     return look
 
 
-def automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor that carries changes downstream; Dagster's own default one is stopped after install."""
-    return dg.AutomationConditionSensorDefinition(
-        name="downstream_sensor",
-        target=dg.AssetSelection.all(),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=30,
-    )
-
-
 @dg.schedule(
     name="daily_refresh",
-    job_name="main",
+    job_name=MAIN,
     cron_schedule="0 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

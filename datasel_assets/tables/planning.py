@@ -75,6 +75,15 @@ def stale(
     return found, unusable
 
 
+def needs_work(warehouse: Warehouse, tables: Sequence[Table], sources: Sequence[str]) -> bool:
+    """Tell whether any table is not current, or of one it cannot be told because a file that it needs is not there."""
+    return any(
+        any(stale(phase, warehouse, source))
+        for phase in phases([table for table in tables if not table.on_demand])
+        for source in (sources if phase.per_source else [None])
+    )
+
+
 def lacks_input(
     table: Table,
     source: str | None,

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from datasel_assets import progress
 from datasel_assets.cli.output import open_console
-from datasel_assets.cli.progress_display import EVERY_S, Bars, Lines, progress_display, progress_line
+from datasel_assets.cli.progress_display import EVERY_S, QUIET_S, Bars, Lines, progress_display
 
 
 class Clock:
@@ -28,6 +28,7 @@ def test_outside_a_terminal_a_line_is_printed_every_few_seconds_with_rate_and_re
     printed = file.getvalue().splitlines()
     # 20 s of work at 100 rows a second.
     assert printed == [
+        "  sums: embeddings",
         "  embeddings sums: 500/2,000 (25%), 100/s, ETA 0:00:15",
         "  embeddings sums: 1,000/2,000 (50%), 100/s, ETA 0:00:10",
         "  embeddings sums: 1,500/2,000 (75%), 100/s, ETA 0:00:05",
@@ -43,6 +44,36 @@ def test_work_without_extent_and_work_that_is_done_have_no_line():
     assert file.getvalue() == ""
 
 
+def test_work_that_reports_nothing_is_named_now_and_then_with_its_own_time_and_no_question_mark():
+    file, clock = StringIO(), Clock()
+    lines = Lines(open_console(file), clock)
+    lines.still()
+    for what in ("duplicates", "selections/random"):
+        with progress.working_on(what):
+            for _ in range(int(2 * QUIET_S) + 1):
+                lines.still()
+                clock.now += 1
+    clock.now += 10 * QUIET_S
+    lines.still()
+    assert file.getvalue().splitlines() == [
+        "  duplicates: at work for 0:00:20",
+        "  duplicates: at work for 0:00:40",
+        "  selections/random: at work for 0:00:19",
+        "  selections/random: at work for 0:00:39",
+    ]
+
+
+def test_work_that_reports_is_not_named_besides():
+    file, clock = StringIO(), Clock()
+    lines = Lines(open_console(file), clock)
+    with progress.working_on("embeddings sums"):
+        for done in range(60):
+            clock.now += 1
+            lines.report("embeddings sums", done, 100)
+            lines.still()
+    assert "at work" not in file.getvalue()
+
+
 def test_the_same_work_of_a_later_run_is_timed_afresh():
     file, clock = StringIO(), Clock()
     lines = Lines(open_console(file), clock)
@@ -56,7 +87,7 @@ def test_the_same_work_of_a_later_run_is_timed_afresh():
 
 
 def test_a_line_of_work_that_was_seen_once_has_no_rate():
-    assert progress_line("corpus", 500, 6000, 0, 0.0) == "corpus: 500/6,000 (8%)"
+    assert progress.line("corpus", 500, 6000, 0, 0.0) == "corpus: 500/6,000 (8%)"
 
 
 def test_a_stream_that_is_no_terminal_gets_lines_although_colours_are_forced(monkeypatch):

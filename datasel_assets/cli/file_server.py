@@ -1,0 +1,180 @@
+"""Releases and reports in a browser: a small read-only server on the loopback interface, beside the UI.
+
+Belongs here: what is served, and as what. Not: what stands in a report (``diagnostics``).
+
+Nothing outside the served folders is reached, by dots or by links; hidden files are neither listed nor served. A text
+is shown as text, so that a row with markup in it is never a page; only the reports at their own places are HTML, which
+may load nothing and run nothing.
+"""
+
+import html
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from threading import Thread
+from urllib.parse import quote, unquote, urlsplit
+
+HOST = "127.0.0.1"
+PAGES = ("releases/*/*/report.html", "reports/*.html")
+"""What is HTML of our own making; everything else is text, or is saved."""
+TEXTS = {".html", ".htm", ".md", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".csv", ""}
+LATEST = "latest"
+MAX_NAME = 64
+PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    ),
+}
+
+
+class Refused(Exception):
+    """What is asked for cannot be shown; says why in words that name no path outside."""
+
+
+@contextmanager
+def serve_files(folders: Mapping[str, Path], port: int) -> Iterator[str]:
+    """Serve some folders while the block runs; gives the address.
+
+    Args:
+        folders: first part of an address -> the folder it stands for; it need not exist yet.
+        port: the port to take; where another process has it, any that is free.
+    """
+    try:
+        server = _Server((HOST, port), folders)
+    except OSError:
+        server = _Server((HOST, 0), folders)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def find(folders: Mapping[str, Path], address: str) -> tuple[Path, str]:
+    """Return the file or folder of an address, and the address without detours (``latest`` is the version it names).
+
+    Raises:
+        Refused: there is none, or it is not for showing.
+    """
+    parts = [part for part in unquote(urlsplit(address).path, errors="strict").split("/") if part]
+    if any(part.startswith(".") or "\\" in part or not part.isprintable() for part in parts):
+        raise Refused("no such file")
+    if not parts or parts[0] not in folders:
+        raise Refused("no such file")
+    root = folders[parts[0]].resolve()
+    path, walked = root, parts[:1]
+    for part in parts[1:]:
+        if part == LATEST and (path / part).is_file():
+            with (path / part).open("rb") as file:
+                part = file.read(MAX_NAME + 1).decode("ascii", "replace").strip()
+            if not part.isalnum() or len(part) > MAX_NAME:
+                raise Refused("no such file")
+        path, walked = path / part, [*walked, part]
+    resolved = path.resolve()
+    inside = resolved.is_relative_to(root) and not any(p.startswith(".") for p in resolved.relative_to(root).parts)
+    if not inside or not (resolved.is_file() or resolved.is_dir()):
+        raise Refused("no such file")
+    return resolved, "/".join([parts[0], *resolved.relative_to(root).parts])
+
+
+def headers_of(address: str) -> Mapping[str, str]:
+    """Return how a file is sent, from its address."""
+    path = PurePosixPath(address)
+    if any(path.match(page) and len(path.parts) == page.count("/") + 1 for page in PAGES):
+        return PAGE_HEADERS
+    if path.suffix.lower() in TEXTS:
+        return {"Content-Type": "text/plain; charset=utf-8", "Content-Security-Policy": "sandbox"}
+    return {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.name, safe='')}",
+    }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = False
+
+    def __init__(self, address: tuple[str, int], folders: Mapping[str, Path]) -> None:
+        self.folders = dict(folders)
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = "datasel"
+    sys_version = ""
+    timeout = 30
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the terminal belongs to the UI."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse in plain text."""
+        self._send(
+            code, {"Content-Type": "text/plain; charset=utf-8"}, f"{message or HTTPStatus(code).phrase}\n".encode()
+        )
+
+    def _answer(self, body: bool) -> None:
+        # Another site that had its name point here would otherwise read these files through the browser.
+        if self.headers.get("Host", "") not in {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}:
+            self.send_error(HTTPStatus.FORBIDDEN, "ask for this server by its own address")
+            return
+        try:
+            if not urlsplit(self.path).path.strip("/"):
+                self._send(HTTPStatus.OK, PAGE_HEADERS, _listing("", sorted(self.server.folders), []), body)
+                return
+            path, address = find(self.server.folders, self.path)
+            file = None if path.is_dir() else path.open("rb")
+        except (Refused, ValueError, OSError):
+            self.send_error(HTTPStatus.NOT_FOUND, "no such file")
+            return
+        if file is None:
+            shown = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+            folders = [each.name for each in shown if each.is_dir()]
+            listing = _listing(address, folders, [each.name for each in shown if not each.is_dir()])
+            self._send(HTTPStatus.OK, PAGE_HEADERS, listing, body)
+            return
+        with file, suppress(ConnectionError):  # who asked may leave before the end
+            self._head(HTTPStatus.OK, headers_of(address), path.stat().st_size)
+            if body:
+                shutil.copyfileobj(file, self.wfile)
+
+    def _send(self, code: int, headers: Mapping[str, str], content: bytes, body: bool = True) -> None:
+        self._head(code, headers, len(content))
+        if body and self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _head(self, code: int, headers: Mapping[str, str], size: int) -> None:
+        self.send_response(code)
+        fixed = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache", "Content-Length": str(size)}
+        for name, value in {**headers, **fixed}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+
+def _listing(address: str, folders: list[str], files: list[str]) -> bytes:
+    """Return the page of a folder; names are links and text, never markup."""
+    above = address.rpartition("/")[0]
+    lines = [f'<li><a href="/{quote(above)}">..</a></li>'] if address else []
+    for name in [*(f"{folder}/" for folder in folders), *files]:
+        where = "/".join(part for part in (address, name.rstrip("/")) if part)
+        lines.append(f'<li><a href="/{quote(where)}">{html.escape(name)}</a></li>')
+    title = html.escape(address or "releases and reports")
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<body style="font-family: sans-serif; margin: 2em"><h1>{title}</h1><ul>{"".join(lines)}</ul></body></html>'
+    )
+    return page.encode()

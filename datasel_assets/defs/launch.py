@@ -1,0 +1,67 @@
+"""Runs that are carried out in this process and recorded as runs of the code location's jobs.
+
+Dagster's own ``execute_in_process`` leaves out where a job comes from, and the timeline, the pages of jobs and "last
+run" show only runs that say it. Belongs here: creating and executing such a run. Not: what is to be run (``main_job``).
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import RemoteRepositoryOrigin
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
+from datasel_assets.settings import REPOSITORY
+
+NO_RETRY_TAG = "dagster/max_retries"
+"""The daemon would run one again whose process was killed; whoever carries these out goes on from there himself."""
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config of a run whose failures somebody else prints."""
+
+
+def code_location() -> RemoteRepositoryOrigin:
+    """Return where the jobs come from by ``workspace.yaml``, as the webserver and the daemon say it too."""
+    (location,) = location_origins_from_yaml_paths([str(REPOSITORY / "workspace.yaml")])
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def carry_out(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    origin: RemoteRepositoryOrigin,
+    *,
+    source: str | None = None,
+    keys: Sequence[dg.AssetKey] = (),
+    quiet: bool = True,
+) -> tuple[bool, list[dg.DagsterEvent]]:
+    """Run a job here and now; return whether it succeeded, and its events.
+
+    Args:
+        job: the job.
+        instance: where it is recorded.
+        origin: the code location that the job stands in.
+        source: partition of the run.
+        keys: which of the job's assets; none for all of it.
+        quiet: print nothing.
+    """
+    partition = dict(job.get_tags_for_partition_key(source, selected_asset_keys=list(keys))) if source else {}
+    run = instance.create_run_for_job(
+        job_def=job,
+        run_config=QUIET if quiet else {},
+        tags={**job.run_tags, **partition, NO_RETRY_TAG: "0", PROCESS_TAG: this_process()},
+        asset_selection=frozenset(keys) or None,
+        remote_job_origin=origin.get_job_origin(job.name),
+    )
+    here = job.with_executor_def(dg.in_process_executor)
+    try:
+        events = list(execute_run_iterator(InMemoryJob(here), run, instance))
+    finally:
+        left = instance.get_run_by_id(run.run_id)
+        if left and not left.is_finished:  # interrupted before its first step or after its last
+            instance.report_run_canceled(left, message="interrupted")
+    ended = instance.get_run_by_id(run.run_id)
+    return ended is not None and ended.is_success, events

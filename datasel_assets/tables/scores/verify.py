@@ -74,7 +74,7 @@ def _facts(step: Step) -> dict[str, Any]:
             "verifier": name,
             "applies_to": (known := table[name].fill_nan(None).drop_nulls()).len(),
             "fails": int((known > 0).sum()),
-            "share_of_those": round(float((known > 0).mean() or 0), 4) if known.len() else None,
+            "share_of_those": round(int((known > 0).sum()) / known.len(), 4) if known.len() else None,
         }
         for name in FAMILY
     ]

@@ -3,11 +3,16 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-from datasel_assets_tests.project import finished, instance, project, settled
+from datasel_assets_tests.project import finished, first_run, instance, project, settled
 
-__all__ = ["finished", "instance", "project", "settled", "shared_data"]
+__all__ = ["finished", "first_run", "instance", "project", "settled", "shared_data"]
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

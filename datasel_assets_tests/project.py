@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +13,7 @@ from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_main
 from datasel_assets.diagnostics.plots import canvas
 from datasel_assets.settings import Settings
+from datasel_assets.tables import make
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.table import Built, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -36,6 +38,16 @@ class Project:
         with coarse_pictures():
             outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
         return outcome, self.warehouse.lake.runs()[before:]
+
+    def update(self) -> list[dict]:
+        """Make everything that is not current, without an orchestrator; return the log of what was made."""
+        before = len(self.warehouse.lake.runs())
+        for table in (table for table in all_tables(self.warehouse.registry) if not table.on_demand):
+            for source in sorted(self.warehouse.registry.sources) if table.per_source else [None]:
+                with coarse_pictures():
+                    made = make(self.warehouse, table, source)
+                assert all(check.passed for check in made.built.checks.values())
+        return self.warehouse.lake.runs()[before:]
 
     def refresh(self, wanted: Callable[[Table], bool]) -> dict[tuple[str, str | None], Built]:
         """Make what is not current of the ``wanted`` tables, without an orchestrator; return what was made."""
@@ -72,13 +84,38 @@ def project(tmp_path: Path, instance: dg.DagsterInstance) -> Project:
     return Project(small_pool(tmp_path / "data"), instance)
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """What the main job did over a pool that had never been run.
+
+    Attributes:
+        data: the data folder; never run it again, copy it.
+        outcome: what the job says.
+        runs: the log of costs, a line for each table that was made.
+        events: what Dagster recorded.
+    """
+
+    data: Path
+    outcome: Outcome
+    runs: list[dict]
+    events: list[dg.DagsterEvent]
+
+
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder over which the main job has run; never run it again, copy it."""
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    """The main job, once for all tests: most of them begin where it ends."""
     data = small_pool(tmp_path_factory.mktemp("finished") / "data")
     with dg.DagsterInstance.ephemeral() as instance:
-        assert Project(data, instance).run()[0].failures == []
-    return data
+        outcome, runs = Project(data, instance).run()
+        logged = [entry for run in instance.get_runs() for entry in instance.all_logs(run.run_id)]
+    return FirstRun(data, outcome, runs, [entry.dagster_event for entry in logged if entry.dagster_event])
+
+
+@pytest.fixture(scope="session")
+def finished(first_run: FirstRun) -> Path:
+    """A data folder over which the main job has run; never run it again, copy it."""
+    assert first_run.outcome.failures == []
+    return first_run.data
 
 
 @pytest.fixture
@@ -91,9 +128,7 @@ def copy_of(data: Path, folder: Path, instance: dg.DagsterInstance) -> Project:
     """Copy a data folder that is up to date; only its catalog, which names files by their place, is made again."""
     shutil.copytree(data, folder / "data")
     project = Project(folder / "data", instance)
-    outcome, runs = project.run()
-    assert outcome.failures == []
-    assert {run["stage"] for run in runs} == {"catalog"}
+    assert [made["stage"] for made in project.update()] == ["catalog"]
     return project
 
 
@@ -102,5 +137,5 @@ def changed_copy(data: Path, folder: Path, change: Callable[[Path], None]) -> Pa
     with dg.DagsterInstance.ephemeral() as instance:
         project = copy_of(data, folder, instance)
         change(project.data)
-        assert project.run()[0].failures == []
+        project.update()
     return project.data

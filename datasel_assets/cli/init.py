@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DEFAULT_DATA, Settings
-from datasel_assets.storage.readers.patterns import local_files
 
 HELP = "Make a new data folder."
 
@@ -77,6 +76,8 @@ def _address(source: str) -> str:
     Raises:
         ValueError: a path that is no file and matches none.
     """
+    from datasel_assets.storage.readers.patterns import local_files
+
     if re.match(r"[a-z][a-z0-9+.-]+:", source):
         return source
     path = Path(source).expanduser().absolute()

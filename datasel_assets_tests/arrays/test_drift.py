@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
@@ -16,7 +16,6 @@ def test_equal_distributions_have_no_drift_and_disjoint_ones_have_one_bit():
     assert drift(np.array([1, 2, 0]), np.array([0, 0, 3])) == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(COUNTS, COUNTS)
 def test_drift_is_the_square_of_the_distance_of_scipy(one, two):
     expected = jensenshannon(one, two, base=2) ** 2

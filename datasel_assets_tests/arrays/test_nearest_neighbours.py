@@ -58,7 +58,7 @@ def test_a_pool_smaller_than_the_list_leaves_gaps(n):
     assert np.isnan(found.distance[:, -1]).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 30),
     rounds=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=3),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasel_assets.corpus import FormatError, Ingest, ingest
@@ -197,7 +197,6 @@ odd = st.recursive(
 names = ["instruction", "input", "output", "messages", "tools", "images", "history", "label", "choices", "answer"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(names), odd, max_size=5), max_size=6))
 def test_no_value_in_any_column_escapes_the_accounting(records: list[dict]):
     for start in ({"instruction": "Q", "output": "A"}, {"question": "Q", "answer": "A"}):

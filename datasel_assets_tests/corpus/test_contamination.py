@@ -401,7 +401,7 @@ def as_set(found: pl.DataFrame) -> set[tuple]:
     return {(int(r), int(i), tier, round(share, 6)) for r, _, i, tier, share, _ in found.rows()}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(pools(), st.booleans(), st.booleans(), st.sampled_from([1, 2, 10]), st.integers(1, 6), st.integers(3, 20))
 def test_tiers_and_shares_are_those_of_the_definition(
     pool: tuple, exact: bool, ngram: bool, common_to: int, least: int, enough: int
@@ -419,7 +419,7 @@ def test_tiers_and_shares_are_those_of_the_definition(
             assert f" {evidence} " in f" {' '.join(whole.split())} "
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pools(), st.randoms(), st.integers(1, 60))
 def test_neither_the_order_of_rows_nor_the_size_of_blocks_matters(pool: tuple, shuffler: random.Random, size: int):
     rows, items = pool
@@ -431,7 +431,7 @@ def test_neither_the_order_of_rows_nor_the_size_of_blocks_matters(pool: tuple, s
     assert_frame_equal(find_overlaps(ids, texts, index, block_chars=size), whole)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pools())
 def test_collisions_of_hashes_are_never_reported(pool: tuple):
     rows, items = pool

@@ -26,7 +26,7 @@ def plain_shingles(text: str, unit: str, n: int) -> set[tuple[str, ...]]:
     return {tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(WORDS, WORDS, st.sampled_from(["word", "token"]), st.integers(1, 4))
 def test_jaccard_is_that_of_the_sets_of_runs(left: list[str], right: list[str], unit: Literal["word", "token"], n: int):
     texts = ["".join(left), "".join(right)]
@@ -38,7 +38,7 @@ def test_jaccard_is_that_of_the_sets_of_runs(left: list[str], right: list[str], 
         assert found[0] == len(a & b) / len(a | b)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(max_size=20), st.text(max_size=20), st.integers(1, 4))
 def test_character_runs_ignore_how_much_white_space_there_is(left: str, right: str, n: int):
     def runs(text: str) -> set[str]:

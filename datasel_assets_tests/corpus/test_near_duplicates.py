@@ -71,7 +71,7 @@ def as_dict(found: NearDuplicates) -> dict[int, tuple[int, float]]:
     return {int(a[1:]): (int(b[1:]), s) for a, b, s in rows}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TEXTS, st.sampled_from([0.5, 0.6, 0.75, 1.0]), st.randoms(use_true_random=False))
 def test_the_rule_is_the_one_of_plain_loops(texts: list[str], threshold: float, shuffler: random.Random):
     ranks = list(range(len(texts)))
@@ -83,7 +83,7 @@ def test_the_rule_is_the_one_of_plain_loops(texts: list[str], threshold: float, 
     assert found.table["row_id"].is_sorted()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TEXTS, st.randoms(use_true_random=False), st.sampled_from([1, 2, 32]))
 def test_the_order_of_the_rows_does_not_matter(texts: list[str], shuffler: random.Random, limit: int):
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,7 @@ def test_the_order_of_the_rows_does_not_matter(texts: list[str], shuffler: rando
     assert_frame_equal(found.table, expected.table)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.lists(st.sampled_from("abcde"), max_size=6).map(" ".join), st.integers(0, 3)), max_size=16),
     st.randoms(use_true_random=False),

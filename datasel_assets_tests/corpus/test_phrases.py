@@ -108,7 +108,7 @@ def test_ideographs_make_phrases_without_spaces_and_single_ones_are_no_label():
     assert "机器" in found[2]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.sampled_from(["tree", "trees", "red", "house", "the", ",", "boat"]), max_size=8), max_size=12),
     st.integers(1, 3),

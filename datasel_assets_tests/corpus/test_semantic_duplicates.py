@@ -42,7 +42,7 @@ def plain(points: np.ndarray, order: list[int], threshold: float, among_kept: bo
 POINTS = st.lists(st.tuples(*[st.integers(-2, 2)] * 3), min_size=1, max_size=20)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(POINTS, st.data(), st.sampled_from([1, 3, 1024]))
 def test_both_rules_are_those_of_plain_loops(rows: list[tuple[int, ...]], data: st.DataObject, block: int):
     points = np.array(rows, np.float32)

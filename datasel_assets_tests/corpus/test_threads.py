@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasel_assets.corpus import ingest
@@ -131,7 +131,6 @@ def forests(draw: st.DrawFn) -> list[dict]:
     return [message("first", None, "user"), message("second", "first"), *records, *[message("z", "first")] * 14]
 
 
-@settings(deadline=None)
 @given(forests())
 def test_every_message_is_in_a_thread_or_refused_whatever_the_table(records: list[dict]):
     rows = [RawRow(i, record) for i, record in enumerate(records)]

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
@@ -71,7 +71,6 @@ def test_a_vocabulary_without_labels_is_one_bit_from_any_other_and_none_from_ano
 COUNTS = st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 1000), min_size=1)
 
 
-@settings(deadline=None)
 @given(COUNTS, COUNTS)
 def test_drift_is_what_scipy_says_of_the_labels_of_both(before, after):
     names = sorted({*before, *after})
@@ -99,7 +98,6 @@ def test_a_tag_that_is_no_label_has_no_number():
     assert numbered_tags(lists, pl.Series(["x"]), [])["label"].to_list() == [None]
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from("uvwxyz"), st.none() | st.lists(st.sampled_from("abc"))), st.permutations("uvwx")
 )

@@ -18,7 +18,7 @@ from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.selections.comparison import report_path
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets_tests.pools import ENCODER, add_source, rows, write_yaml
-from datasel_assets_tests.project import Project
+from datasel_assets_tests.project import FirstRun, Project
 
 ENCODER_SLUG = EncoderSpec.model_validate(ENCODER).slug
 
@@ -27,24 +27,25 @@ def stages(runs: list[dict]) -> set[str]:
     return {run["stage"] for run in runs}
 
 
-def test_the_main_job_makes_every_table_and_then_finds_nothing_to_do(project: Project, monkeypatch):
-    outcome, runs = project.run()
-    assert outcome.failures == []
-    lake = project.warehouse.lake
+def test_the_main_job_makes_every_table_and_then_finds_nothing_to_do(
+    first_run: FirstRun, settled: Project, monkeypatch
+):
+    assert first_run.outcome.failures == []
+    lake = settled.warehouse.lake
     for recipe, size in {"random": 12, "longest": 12, "toward_adding": 12, "spread": 9}.items():
         selected = lake.scan(("selections", recipe)).collect()
         decisions = lake.scan(("decisions", recipe)).collect()
         assert selected.height == size
         assert decisions.height == 120
         assert decisions["kept"].sum() == size
-    assert (project.settings.warehouse / "datasel.duckdb").is_file()
-    assert {r["stage"] for r in runs} >= {"corpus", "duplicates", "comparison", "catalog", "clusters/white"}
+    assert (settled.settings.warehouse / "datasel.duckdb").is_file()
+    assert stages(first_run.runs) >= {"corpus", "duplicates", "comparison", "catalog", "clusters/white"}
 
     # A model that must not be loaded: loading it would fail.
     monkeypatch.setattr(
         "datasel_assets.tables.vectors.embeddings.load_encoder", lambda *a: pytest.fail("a model was loaded")
     )
-    outcome, runs = project.run()
+    outcome, runs = settled.run()
     assert outcome.runs == []
     assert runs == []
 
@@ -280,14 +281,8 @@ def test_a_selection_with_rows_that_have_left_the_pool_is_left_out_of_the_compar
     assert "left out, not selected from the pool as it is now" in report_path(settled.warehouse).read_text("utf-8")
 
 
-def test_every_materialisation_shows_its_rows_and_every_check_passes(project: Project):
-    project.run()
-    events = [
-        event.dagster_event
-        for run in project.instance.get_runs()
-        for event in project.instance.all_logs(run.run_id)
-        if event.dagster_event
-    ]
+def test_every_materialisation_shows_its_rows_and_every_check_passes(first_run: FirstRun):
+    events = first_run.events
     shown = [e.step_materialization_data.materialization for e in events if e.is_step_materialization]
     assert len(shown) > 30
     for materialization in shown:

@@ -25,7 +25,7 @@ def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
     return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(TEXT, min_size=1, max_size=8))
 def test_distinct_n_counts_over_the_whole_set(texts):
     found = lexical_diversity(texts, ids(len(texts)))
@@ -46,7 +46,7 @@ def test_a_set_of_one_repeated_row_has_the_variety_of_the_row_over_its_copies():
     assert found.compression > 5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(TEXT.filter(bool), min_size=2, max_size=6))
 def test_self_bleu_of_few_texts_is_the_mean_over_all_ordered_pairs(texts):
     pairs = [(a, b) for i, a in enumerate(texts) for j, b in enumerate(texts) if i != j]

@@ -82,7 +82,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(turns=conversations())
 def test_every_encoding_is_read_back_to_the_same_turns(name: str, turns: Turns):
     conversation = convert(ENCODINGS[name](turns))
@@ -90,7 +90,6 @@ def test_every_encoding_is_read_back_to_the_same_turns(name: str, turns: Turns):
     assert conversation.extra.keys() <= {"rejected", "history"}
 
 
-@settings(deadline=None)
 @given(conversations())
 def test_a_record_that_is_itself_a_list_of_turns_is_a_conversation(turns: Turns):
     record: Any = objects(turns)
@@ -98,7 +97,7 @@ def test_a_record_that_is_itself_a_list_of_turns_is_a_conversation(turns: Turns)
     assert [(m["role"], m["content"]) for m in batch.corpus["messages"][0].as_py()] == turns
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(conversations(), min_size=1, max_size=5))
 def test_the_hash_of_a_conversation_is_the_same_in_every_encoding(pool: list[Turns]):
     hashes = set()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasel_assets.indicators.token_table import EMPTY, TOO_LONG, UNPREDICTED
@@ -133,7 +133,6 @@ def test_a_token_of_white_space_whose_offsets_were_trimmed_is_scored(tmp_path):
     assert scored.target.tolist() == [2, 3]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 60), st.integers(0, 60), st.integers(2, 40))
 def test_a_cut_fits_and_keeps_both_ends(prompt, response, hidden, limit):
     kept = cut(prompt, response, hidden, limit)
@@ -143,7 +142,6 @@ def test_a_cut_fits_and_keeps_both_ends(prompt, response, hidden, limit):
     assert kept[-1] == prompt + response - 1 or (kept >= prompt).sum() == 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 60), st.integers(2, 40))
 def test_a_hidden_prompt_cuts_the_response_as_a_shown_one(prompt, response, limit):
     shown = cut(prompt, response, 0, limit)

@@ -81,7 +81,7 @@ def by_hand(bounds: Limits, source: list[int], cost: list[int] | None) -> list[b
     return accepted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_filling_equals_the_greedy_that_keeps_room_for_the_minimums(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

@@ -174,7 +174,7 @@ def test_margins_part_kept_rows_from_those_the_budget_left_out(select):
         assert left_out.max() <= 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=st.integers(1, 150), select=st.sampled_from([s for n, s in SELECTS.items() if n != "best_of_clusters"]))
 def test_a_smaller_row_budget_selects_a_prefix(rows, select):
     pool, vectors, queries = make()

@@ -63,7 +63,7 @@ def test_the_first_selection_has_nothing_to_hold_on_to():
     assert selection.kept is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_the_bound_holds_and_the_best_rows_of_both_sides_stay(data):
     n = data.draw(st.integers(1, 30))
@@ -128,7 +128,7 @@ def again(pool: pl.DataFrame, keep: str, budget: dict, churn: float, previous: l
     ids=str,
 )
 @pytest.mark.parametrize("keeps", [("high", "low"), ("low", "high")], ids=" then ".join)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1), churn=st.floats(0, 0.9))
 def test_the_bound_holds_for_every_kind_of_budget_until_all_previous_rows_stay(budget, keeps, seed, churn):
     pool = two_sources(seed, 300)

@@ -152,7 +152,7 @@ def test_the_largest_half_precision_values_do_not_overflow():
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(cut=st.integers(1, 299))
 def test_a_row_does_not_depend_on_the_rows_beside_it(spec, cut):
     rows = pool(n=300)

@@ -28,7 +28,7 @@ def rows():
     return generator.standard_normal((3000, 24)) * generator.uniform(0.1, 2, 24) + 50 * generator.standard_normal(24)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(order=st.permutations(range(17)), left_to_right=st.booleans(), seed=st.integers(0, 2**16))
 def test_seventeen_uneven_chunks_merge_to_the_one_shot_result_in_any_order_and_tree(order, left_to_right, seed, rows):
     cuts = np.sort(np.random.default_rng(seed).integers(0, len(rows) + 1, 16))

@@ -40,7 +40,7 @@ def problems(draw: st.DrawFn) -> dict:
 
 
 @pytest.mark.parametrize("spare", [best_per_query.SPARE_ENTRIES, 0])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(problem=problems())
 def test_streamed_lists_equal_a_full_sort_for_any_block_size(spare, problem):
     """CRDS-T11. With no spare entries every block is cut back, so the cutting is exercised too."""
@@ -147,7 +147,7 @@ def test_the_score_matrix_is_never_held():
     assert peak < n * t * 4 / 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problem=problems(), offset=st.sampled_from([None, "finite", "infinite"]))
 def test_the_nearest_query_is_the_best_by_score_minus_offset(problem, offset):
     p = problem

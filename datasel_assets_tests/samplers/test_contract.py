@@ -151,7 +151,7 @@ def run(name: str, raw: dict, pool: Candidates, budget: int, seed: int = 0) -> S
 
 
 @every_sampler
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pool=pools(), budget=st.integers(0, 30))
 def test_it_returns_exactly_the_budget_in_distinct_usable_rows(name, raw, pool, budget):
     sample = run(name, raw, pool, budget)
@@ -167,7 +167,7 @@ def test_it_returns_exactly_the_budget_in_distinct_usable_rows(name, raw, pool, 
 
 
 @every_sampler
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pool=pools(), data=st.data())
 def test_a_smaller_budget_is_a_prefix(name, raw, pool, data):
     if not keeps_prefix(SAMPLERS[name].Params.model_validate(raw)):
@@ -181,7 +181,7 @@ def test_a_smaller_budget_is_a_prefix(name, raw, pool, data):
 
 
 @every_sampler
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pool=pools(), budget=st.integers(0, 30), shuffle=st.randoms(use_true_random=False))
 def test_permuting_the_rows_permutes_the_result(name, raw, pool, budget, shuffle):
     permutation = np.array(shuffle.sample(range(pool.n), pool.n))
@@ -194,7 +194,7 @@ def test_permuting_the_rows_permutes_the_result(name, raw, pool, budget, shuffle
 
 
 @every_sampler
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(pool=pools(), seed=st.integers(-5, 2**63))
 def test_the_same_seed_gives_the_same_rows(name, raw, pool, seed):
     first, second = (run(name, raw, pool, pool.n // 2, seed) for _ in range(2))

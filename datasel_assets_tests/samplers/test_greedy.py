@@ -59,7 +59,7 @@ every_objective = pytest.mark.parametrize("case", CASES)
 
 
 @every_objective
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 11), budget=st.integers(1, 12))
 def test_the_order_and_the_gains_are_those_of_evaluating_everything_from_scratch(case, seed, n, budget):
     vectors, has = planes(seed, n), tags(seed, n)
@@ -72,7 +72,7 @@ def test_the_order_and_the_gains_are_those_of_evaluating_everything_from_scratch
 
 
 @every_objective
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 9))
 def test_gain_per_cost_and_a_modular_term_are_taken_into_account(case, seed, n):
     vectors, has, rng = planes(seed, n), tags(seed, n), RNG(seed)

@@ -30,7 +30,7 @@ def greedy_by_hand(vectors: np.ndarray, ties: np.ndarray, budget: int, first: in
 
 
 @pytest.mark.parametrize("hopefuls", [1, 3, kcenter.HOPEFULS])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), dim=st.integers(1, 3), budget=st.integers(1, 45))
 def test_the_order_is_the_greedy_one_however_few_rows_are_kept_up_to_date(hopefuls, seed, n, dim, budget):
     rng = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def test_an_unknown_existing_row_is_named():
         sample(pool_of(np.ones((2, 2), np.float32)), 1, Params(existing=("nope",)), 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), dim=st.integers(1, 3), rows=st.sampled_from([1, 4, 4096]))
 def test_the_farthest_pair_is_that_of_all_pairs_with_the_lowest_ids(seed, n, dim, rows):
     rng = np.random.default_rng(seed)

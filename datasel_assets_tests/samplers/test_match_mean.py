@@ -30,7 +30,7 @@ def herding_by_hand(x: np.ndarray, mean: np.ndarray, budget: int) -> list[int]:
     return order
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 25), st.integers(1, 4), st.sampled_from([np.float16, np.float32]))
 def test_herding_is_the_greedy_choice_of_a_plain_loop(seed, n, dim, kind):
     x = np.random.default_rng(seed).standard_normal((n, dim)).astype(kind)
@@ -105,7 +105,7 @@ def unit_rows(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 20), st.integers(2, 6), st.sampled_from([0.0, 0.3]))
 def test_in_its_first_round_the_pursuit_is_greedy_with_weights_of_scipys_nnls(seed, n, dim, ridge):
     x = unit_rows(np.random.default_rng(seed), n, dim)

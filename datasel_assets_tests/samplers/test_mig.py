@@ -128,7 +128,7 @@ def test_lazy_evaluation_gives_the_order_of_the_greedy_rule(raw):
     np.testing.assert_allclose(sample.scores, gains, rtol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     gain=st.sampled_from(["linear", "exact"]),

@@ -67,7 +67,7 @@ def test_the_query_whose_turn_took_a_row_and_its_similarity_are_reported():
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("sample_rows", [round_robin.SAMPLE_ROWS, 5])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_every_rule_equals_its_play_by_hand(rule, sample_rows, data):
     """CRDS-T10: loop against rank key on ties; a sample of 5 rows makes bad guesses of the depth."""

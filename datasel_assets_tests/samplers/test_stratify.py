@@ -25,7 +25,7 @@ def test_square_root_quotas_lie_between_equal_and_proportional():
     assert counts(take_turns(group_weights(list("abc"), sizes, "sqrt"), sizes, 60), 3) == [10, 20, 30]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_after_every_row_every_group_is_less_than_one_row_from_its_target(data):
     groups = data.draw(st.integers(1, 7))
@@ -145,7 +145,7 @@ def test_repeated_draws_equalise_small_groups_up_to_the_cap():
     assert repetitions(np.array([1.0, 3.0]), np.array([10, 10]), 9).tolist() == pytest.approx([0.5, 1.5])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.floats(1, 6), st.integers(0, 100))
 def test_clusterclip_draws_every_group_alike_unless_its_rows_are_worn_out(sizes, most, budget):
     groups = np.repeat(np.arange(len(sizes)), sizes)

@@ -53,7 +53,7 @@ def test_on_a_chain_the_kept_rule_keeps_three_rows_and_the_earlier_rule_one():
 
 @pytest.mark.parametrize("among_kept", [True, False])
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 2), (512, 2048)])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 50), st.integers(1, 40), st.integers(-50, 100).map(lambda x: x / 100))
 def test_the_rule_is_that_of_a_plain_loop_for_any_block(sizes, among_kept, seed, n, dim, threshold):
     rng = np.random.default_rng(seed)
@@ -106,7 +106,7 @@ def complexity_first_by_hand(sets: list[set[int]], budget: int) -> list[int]:
     return picked
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sets(st.integers(0, 8), max_size=5), min_size=1, max_size=30), st.integers(0, 30))
 def test_passes_over_tags_are_those_of_instags_algorithm(sets, budget):
     pool = pool_of(tags=sets)
@@ -150,7 +150,7 @@ TEXTS = st.lists(st.lists(st.sampled_from("abcde"), max_size=90).map(" ".join), 
 
 @pytest.mark.parametrize(("overlap", "words"), [("rouge_l", 1), ("jaccard", 1), ("jaccard", 3)])
 @pytest.mark.parametrize("among_kept", [True, False])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TEXTS, st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.8]))
 def test_limited_overlap_of_words_is_that_of_a_plain_loop(overlap, words, among_kept, texts, threshold):
     kept: list[int] = []

@@ -1,6 +1,8 @@
 """The one life of a row table: nothing is computed twice, nothing is lost, one bad row costs one row."""
 
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -151,7 +153,7 @@ def test_the_data_version_says_which_rows_and_not_in_which_order_they_came(tmp_p
     assert one.lake.version(KEY) == two.lake.version(KEY)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stages=st.lists(st.sets(st.text("abc", min_size=1, max_size=3), max_size=12), min_size=1, max_size=4),
     unit_rows=st.integers(1, 5),
@@ -339,11 +341,14 @@ def test_a_table_whose_rows_were_written_by_hand_may_allow_no_failure_at_all(toy
 
 
 def test_what_was_loaded_for_another_table_is_let_go_before_the_next_is_loaded(toy: Toy, monkeypatch):
-    held: list[int] = []
-    load = toys.load
-    monkeypatch.setattr(
-        toys, "load", lambda *args, **kwargs: held.append(len(row_units._held)) or load(*args, **kwargs)
-    )
+    held, load = [], toys.load
+
+    @wraps(load)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        held.append(len(row_units._held))
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(toys, "load", watched)
     toy.update(["a"], {"x": f"of {toy.warehouse.settings.data}"})
     toy.update(["a"], {"x": f"of {toy.warehouse.settings.data} again"})
     assert held == [0, 0]

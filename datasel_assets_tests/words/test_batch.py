@@ -77,7 +77,7 @@ ascii_text = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(ascii_text, st.sampled_from(["", CHINESE, "É. 2.5 é!"])), max_size=5))
 def test_the_loop_for_ascii_and_the_expression_split_alike(texts: list[str]):
     series = pl.Series("text", texts, dtype=pl.String)

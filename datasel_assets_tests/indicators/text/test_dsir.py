@@ -28,7 +28,7 @@ def test_features_equal_those_of_data_selection_bit_by_bit(n: int, buckets: int)
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=30), max_size=4))
 def test_features_equal_on_any_text(texts: list[str]):
     expected = sum((get_ngram_counts(text, n=2, num_buckets=50) for text in texts), np.zeros(50, int))

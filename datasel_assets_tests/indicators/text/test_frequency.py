@@ -112,7 +112,7 @@ def test_conversations_are_counted_by_word_and_by_the_length_of_each_side():
 words = st.lists(st.sampled_from(["a", "b", "c", "dd", "Dd", "\u4f60", "!"]), max_size=6).map(" ".join)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=8), st.integers(1, 3))
 def test_counts_of_any_pieces_add_up_to_those_of_the_whole(pairs, size):
     sides = {"prompt": [p for p, _ in pairs], "response": [r for _, r in pairs]}
@@ -128,7 +128,7 @@ def test_counts_of_any_pieces_add_up_to_those_of_the_whole(pairs, size):
         assert units(sum_counts([whole], 1))["word"] == {first: spoken[first]}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.sampled_from([0.5, 0.8, 1.0]))
 def test_a_middle_band_is_the_band_of_the_values_written_out(values, share):
     distinct, count = np.unique(values, return_counts=True)

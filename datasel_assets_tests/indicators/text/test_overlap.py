@@ -46,7 +46,7 @@ def test_rouge_and_bleu_equal_their_packages():
 words = st.lists(st.sampled_from("abcde"), min_size=1, max_size=9).map(" ".join)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(words, words)
 def test_short_pairs_equal_the_packages(reference: str, candidate: str):
     left, right = TextBatch([reference]), TextBatch([candidate])

@@ -54,7 +54,7 @@ def test_all_columns_are_float32_within_their_bounds():
 rows = st.lists(st.tuples(text, text), min_size=1, max_size=4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows, st.randoms(use_true_random=False))
 def test_any_text_has_values_that_do_not_depend_on_its_neighbours(pairs, random):
     alone = score(pairs)

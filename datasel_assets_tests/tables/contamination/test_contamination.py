@@ -61,7 +61,7 @@ def test_no_release_holds_a_contaminated_row_and_the_ledger_says_why(leaking: Pr
 def test_a_tier_that_does_not_block_only_lists_its_rows(leaking: Project):
     spec = {"uri": "files/exam.jsonl", "item_column": "id", "blocks": ["exact"]}
     write_yaml(leaking.data / "evaluations" / "exam.yaml", spec)
-    _, runs = leaking.run()
+    runs = leaking.update()
     assert not {run["stage"] for run in runs} & {"contamination", "corpus", "evaluations/exam"}
     decisions = leaking.warehouse.lake.scan(("decisions", "longest")).collect()
     assert (decisions["stage"] == "contaminated").sum() == 1
@@ -70,7 +70,7 @@ def test_a_tier_that_does_not_block_only_lists_its_rows(leaking: Project):
 
 def test_a_changed_evaluation_is_compared_with_every_source_again(leaking: Project):
     write_jsonl(leaking.data / "files" / "exam.jsonl", [{"question": "Something quite different?", "id": "q2"}])
-    _, runs = leaking.run()
+    runs = leaking.update()
     assert {run["source"] for run in runs if run["stage"] == "contamination"} == {"code", "fruit", "leaky", "sums"}
     assert leaking.warehouse.lake.scan(("contamination", "leaky")).collect().is_empty()
 
@@ -98,7 +98,7 @@ def reworded(settled: Project) -> Project:
         "labels": "files/labels.csv",
     }
     write_yaml(settled.data / "evaluations" / "exam.yaml", spec)
-    assert settled.run()[0].failures == []
+    settled.update()
     return settled
 
 
@@ -116,7 +116,7 @@ def test_a_reworded_item_is_listed_for_review_and_not_dropped_until_its_tier_blo
     path.write_text(path.read_text() + "blocks: [exact, ngram, embedding]\n")
     lines = [f"{row},q1,{text == REWORDED}" for row, text in found.select("row_id", "prompt").iter_rows()]
     (reworded.data / "files" / "labels.csv").write_text("\n".join(["row_id,item,is_contaminated", *lines, ""]))
-    _, runs = reworded.run()
+    runs = reworded.update()
     assert not {run["stage"] for run in runs} & {"contamination", "evaluation_neighbours/exam", "evaluations/exam"}
     out = lake.scan(("decisions", "longest")).filter(stage="contaminated").collect()
     assert out.height == found.height
@@ -127,19 +127,19 @@ def test_a_reworded_item_is_listed_for_review_and_not_dropped_until_its_tier_blo
 def test_new_rows_and_new_items_are_all_that_is_compared_and_the_result_is_that_of_all(reworded: Project):
     files = reworded.data / "files"
     add_source(reworded.data, "sums", [*rows("sums", 40), {"instruction": "Sing.", "output": "La la la."}])
-    _, runs = reworded.run()
+    runs = reworded.update()
     done = {run["source"]: run["rows_new"] for run in runs if run["stage"] == "evaluation_neighbours/exam"}
     assert done == {"sums": 1}
     items = [{"question": "Which basket holds 3 apples?", "answer": "4", "id": "q2"}]
     write_jsonl(files / "exam.jsonl", [{"question": QUESTION, "answer": "17", "id": "q1"}, *items])
-    _, runs = reworded.run()
+    runs = reworded.update()
     done = {run["source"]: run["rows_new"] for run in runs if run["stage"] == "evaluation_neighbours/exam"}
     assert done == dict.fromkeys(("code", "fruit", "leaky", "sums"), 0)
     lake, key = reworded.warehouse.lake, ("evaluation_neighbours", "exam", "fruit")
     grown = lake.scan(key).collect()
     assert (grown["item_id"] != grown["item_id"][0]).any(), "the new item is the nearest of some rows"
     lake.delete(key)
-    reworded.run()
+    reworded.update()
     assert lake.scan(key).collect().equals(grown)
 
 

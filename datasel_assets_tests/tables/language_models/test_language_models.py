@@ -1,6 +1,7 @@
 """A proxy model trained on the pool, its token statistics and the scores made of them, as tables."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,39 +14,48 @@ from datasel_assets.defs.prune import prune
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
+from datasel_assets.tables import Table, make
 from datasel_assets.tables.language_models import token_statistics
 from datasel_assets.tables.language_models.proxy import trained_folder
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, write_yaml
-from datasel_assets_tests.project import Project
+from datasel_assets_tests.project import Project, changed_copy, copy_of
 
 CONTEXTS = ["unconditioned_bare", "unconditioned_header"]
 CHINESE = [{"instruction": f"词 {i} 是什么意思？", "output": "这是一个很长的中文回答，" * 30} for i in range(150)]
 
 
-@pytest.fixture
-def read(settled: Project) -> Project:
+@pytest.fixture(scope="module")
+def read_once(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small pool, read by a tiny model of its own, with a recipe that ranks by it."""
-    spec = {"causal": CAUSAL, "contexts": CONTEXTS, "proxy": TINY, "retrain": {"drift": 0.3}}
-    write_yaml(settled.data / "language_models" / "tiny.yaml", spec)
-    write_yaml(
-        settled.data / "recipes" / "hardest.yaml",
-        {
-            "paper": "Cherry LLM",
-            "drop": [{"score": "tiny.ifd_loss_ratio", "above": 1.0, "missing": "drop"}],
-            "select": {"sampler": "topk", "by": "tiny.ifd_loss_ratio", "keep": "high"},
-            "budget": {"rows": 5},
-        },
-    )
-    assert settled.run()[0].failures == []
-    return settled
+
+    def change(data: Path) -> None:
+        spec = {"causal": CAUSAL, "contexts": CONTEXTS, "proxy": TINY, "retrain": {"drift": 0.3}}
+        write_yaml(data / "language_models" / "tiny.yaml", spec)
+        write_yaml(
+            data / "recipes" / "hardest.yaml",
+            {
+                "paper": "Cherry LLM",
+                "drop": [{"score": "tiny.ifd_loss_ratio", "above": 1.0, "missing": "drop"}],
+                "select": {"sampler": "topk", "by": "tiny.ifd_loss_ratio", "keep": "high"},
+                "budget": {"rows": 5},
+            },
+        )
+
+    return changed_copy(finished, tmp_path_factory.mktemp("read"), change)
+
+
+@pytest.fixture
+def read(read_once: Path, tmp_path: Path, instance: dg.DagsterInstance) -> Project:
+    """A copy of it that a test may change."""
+    return copy_of(read_once, tmp_path, instance)
+
+
+def of_the_model(table: Table) -> bool:
+    return table.key[0] in ("raw_corpus", "corpus", "proxy_lm", "tokens") or table.key[:2] == ("scores", "tiny")
 
 
 def scores(project: Project, source: str) -> pl.DataFrame:
     return project.warehouse.lake.scan(("scores", "tiny", source)).collect()
-
-
-def stages(runs: list[dict]) -> set[str]:
-    return {run["stage"] for run in runs}
 
 
 def test_every_row_has_a_perplexity_and_both_kinds_of_ifd(read: Project):
@@ -67,12 +77,10 @@ def test_a_recipe_ranks_by_the_model_and_drops_what_it_finds_impossible(read: Pr
 def test_appended_rows_are_scored_alone_and_the_model_is_kept_when_the_pool_has_hardly_moved(read: Project):
     before = scores(read, "sums")
     add_source(read.data, "sums", rows("sums", 43))
-    outcome, runs = read.run()
-    assert outcome.failures == []
-    done = {(run["stage"], run["source"]): run for run in runs}
-    assert done["proxy_lm/tiny", None]["rows_new"] == 0
-    assert done["tokens/tiny", "sums"]["rows_new"] == 3
-    assert ("tokens/tiny", "code") not in done
+    made = read.refresh(of_the_model)
+    assert made["proxy_lm/tiny", None].rows_new == 0
+    assert made["tokens/tiny", "sums"].rows_new == 3
+    assert ("tokens/tiny", "code") not in made
     after = scores(read, "sums").filter(pl.col("row_id").is_in(before["row_id"].implode()))
     assert after.equals(before)
 
@@ -80,11 +88,9 @@ def test_appended_rows_are_scored_alone_and_the_model_is_kept_when_the_pool_has_
 def test_a_pool_that_has_moved_trains_the_model_again_and_scores_every_row_again(read: Project):
     before = scores(read, "code")
     add_source(read.data, "chinese", CHINESE)
-    outcome, runs = read.run()
-    assert outcome.failures == []
-    done = {(run["stage"], run["source"]): run for run in runs}
-    assert done["proxy_lm/tiny", None]["rows_new"] > 0
-    assert done["tokens/tiny", "code"]["rows_new"] == 40
+    made = read.refresh(of_the_model)
+    assert made["proxy_lm/tiny", None].rows_new > 0
+    assert made["tokens/tiny", "code"].rows_new == 40
     assert not scores(read, "code").equals(before), "the scores are those of the new model"
 
 
@@ -110,15 +116,14 @@ def test_a_model_that_was_trained_but_not_recorded_counts_and_scores_every_row_a
     add_source(read.data, "chinese", CHINESE)
     with monkeypatch.context() as patch:
         patch.setattr(Lake, "write", killed)
-        assert read.run()[0].failures
+        with pytest.raises(OSError, match="killed"):
+            read.refresh(of_the_model)
     with pytest.raises(StaleTableError, match="materialise proxy_lm/tiny again"):
         trained_folder(read.warehouse, "tiny")
-    outcome, runs = read.run()
-    assert outcome.failures == []
-    assert {(run["stage"], run["source"]): run for run in runs}["tokens/tiny", "code"]["rows_new"] == 40
+    made = read.refresh(of_the_model)
+    assert made["tokens/tiny", "code"].rows_new == 40
     assert not scores(read, "code").equals(before)
-    event = read.instance.get_latest_materialization_event(dg.AssetKey(["proxy_lm", "tiny"]))
-    said = event.asset_materialization.metadata["trained"].value
+    said = made["proxy_lm/tiny", None].metadata["trained"]
     assert said == "yes: by a run that ended before it was recorded"
     assert trained_folder(read.warehouse, "tiny").is_dir()
 
@@ -126,9 +131,7 @@ def test_a_model_that_was_trained_but_not_recorded_counts_and_scores_every_row_a
 def test_a_model_whose_folder_was_deleted_is_trained_again(read: Project):
     before = scores(read, "sums")
     shutil.rmtree(read.settings.warehouse / "models" / "tiny")
-    outcome, runs = read.run()
-    assert outcome.failures == []
-    assert "proxy_lm/tiny" in stages(runs)
+    assert ("proxy_lm/tiny", None) in read.refresh(of_the_model)
     assert scores(read, "sums").equals(before)
 
 
@@ -141,11 +144,10 @@ def test_prune_deletes_the_model_of_a_file_that_is_gone(read: Project):
 
 
 def test_the_page_of_the_model_shows_its_loss(read: Project):
-    event = read.instance.get_latest_materialization_event(dg.AssetKey(["proxy_lm", "tiny"]))
-    metadata = event.asset_materialization.metadata
-    assert metadata["trained"].value == "yes: first training"
-    assert metadata["plot: loss"].value.startswith("![loss of the proxy model]")
-    assert 0 < metadata["held_out_loss"].value < 7
+    metadata = make(read.warehouse, "proxy_lm/tiny").built.metadata
+    assert metadata["trained"] == "yes: first training"
+    assert metadata["plot: loss"].alt == "loss of the proxy model"
+    assert 0 < metadata["held_out_loss"] < 7
 
 
 def test_another_context_reads_the_pool_again_but_trains_nothing(read: Project):
@@ -158,9 +160,7 @@ def test_another_context_reads_the_pool_again_but_trains_nothing(read: Project):
     }
     write_yaml(read.data / "language_models" / "tiny.yaml", spec)
     (read.data / "recipes" / "hardest.yaml").unlink()
-    outcome, runs = read.run()
-    assert outcome.failures == []
-    assert "proxy_lm/tiny" not in stages(runs)
+    assert ("proxy_lm/tiny", None) not in read.refresh(of_the_model)
     assert scores(read, "sums")["learning_complexity"].is_not_nan().all()
     assert "ifd_loss_ratio" not in scores(read, "sums").columns
 
@@ -178,17 +178,15 @@ def test_records_checkpoints_and_choices_are_added_without_scoring_the_other_col
         "proxy": {**TINY, "seed": 1},
     }
     write_yaml(read.data / "language_models" / "tiny.yaml", spec)
-    assert read.run()[0].failures == []
+    read.refresh(of_the_model)
     lake = read.warehouse.lake
     before = lake.info(("tokens", "tiny", "sums")).meta["columns"]
     table, scored = lake.scan(("tokens", "tiny", "sums")).collect(), scores(read, "sums")
     more = {"checkpoints": 2, "records": True, "contexts": [*spec["contexts"], "choices"]}
     write_yaml(read.data / "language_models" / "tiny.yaml", {**spec, **more})
-    outcome, runs = read.run()
-    assert outcome.failures == []
-    done = {(run["stage"], run["source"]): run for run in runs}
-    assert done["proxy_lm/tiny", None]["rows_new"] > 0
-    assert done["tokens/tiny", "sums"]["rows_new"] == 0
+    made = read.refresh(lambda table: of_the_model(table) or table.key == ("catalog",))
+    assert made["proxy_lm/tiny", None].rows_new > 0
+    assert made["tokens/tiny", "sums"].rows_new == 0
     after = lake.info(("tokens", "tiny", "sums")).meta["columns"]
     assert {column: after[column] for column in before} == before
     wide = lake.scan(("tokens", "tiny", "sums")).collect()
@@ -198,8 +196,8 @@ def test_records_checkpoints_and_choices_are_added_without_scoring_the_other_col
     assert scores(read, "quiz")["cape"].is_between(0, 0.5).all()
     assert scores(read, "sums")["learning_complexity_checkpoints"].is_not_nan().all()
     tokens_agree_with_their_sums(wide)
-    event = read.instance.get_latest_materialization_event(dg.AssetKey(["tokens", "tiny"])).asset_materialization
-    assert event.metadata["not scored, choices: no list of answer choices in the prompt"].value == 40
+    unscored = "not scored, choices: no list of answer choices in the prompt"
+    assert made["tokens/tiny", "sums"].metadata[unscored] == 40
     with duckdb.connect(str(read.settings.warehouse / "datasel.duckdb"), read_only=True) as catalog:
         query = "SELECT source, count(*) FROM (SELECT source, unnest(token_top1) FROM tokens_tiny) GROUP BY 1"
         assert dict(catalog.sql(query).fetchall())["sums"] == wide["token"].list.len().sum()

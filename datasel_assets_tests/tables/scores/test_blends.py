@@ -18,7 +18,7 @@ def scores(project: Project, source: str) -> pl.DataFrame:
 def test_a_changed_blend_recomputes_itself_and_the_recipe_that_reads_it(settled: Project):
     inputs = [{"score": "text.response_ttr", "weight": 3}, {"score": "neighbours.knn_distance", "keep": "low"}]
     write_yaml(settled.data / "scores" / "rich.yaml", {"doc": "other", "how": "rank_mean", "inputs": inputs})
-    _, runs = settled.run()
+    runs = settled.update()
     assert stages(runs) == {"blend/rich", "selections/richest", "comparison", "catalog"}
 
 
@@ -45,11 +45,11 @@ def test_least_squares_on_outcomes_of_the_user_becomes_a_score(settled: Project)
         "outcomes": {"uri": "runs.csv", "column": "loss"},
     }
     write_yaml(settled.data / "scores" / "fitted.yaml", spec)
-    settled.run()
+    settled.update()
     found = settled.warehouse.lake.scan(("blend", "fitted")).collect().join(scores(settled, "sums"), on="row_id")
     np.testing.assert_allclose(found["score"], found["response_words"] / 4 - 3, atol=1e-4)
     observed.with_columns(loss=-pl.col("loss")).write_csv(settled.data / "runs.csv")
-    _, runs = settled.run()
+    runs = settled.update()
     assert "blend/fitted" in stages(runs), "other outcomes mean another fit"
 
 

@@ -11,6 +11,7 @@ import pytest
 from data_selection.hashed_ngram_dsir import get_ngram_counts
 
 from datasel_assets.indicators.predictability import adversarial_filter, predictability, removal_score
+from datasel_assets.tables import make
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.scores.declared import declared_tables
 from datasel_assets_tests.conftest import REPOSITORY
@@ -45,7 +46,7 @@ def declared(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         recipe = {"paper": "baseline", "select": select, "budget": {"rows": 9}}
         write_yaml(data / "recipes" / f"{name}.yaml", recipe)
     with dg.DagsterInstance.ephemeral() as instance:
-        assert Project(data, instance).run()[0].failures == []
+        Project(data, instance).update()
     return data
 
 
@@ -145,8 +146,7 @@ def test_recipes_rank_by_each_kind(looked_at: Project):
 def test_appended_rows_alone_are_weighed_until_the_pool_has_moved_too_far(settled: Project):
     before = settled.warehouse.lake.scan(("dsir", "near", "sums")).collect()
     add_source(settled.data, "sums", rows("sums", 42))
-    outcome, runs = settled.run()
-    assert outcome.failures == []
+    runs = settled.update()
     done = {(run["stage"], run["source"]): run["rows_new"] for run in runs}
     assert done["dsir_counts/near", None] == 0
     assert done["dsir/near", "sums"] == 2
@@ -155,12 +155,12 @@ def test_appended_rows_alone_are_weighed_until_the_pool_has_moved_too_far(settle
     assert after.join(before, on=["row_id", "score"], how="semi").height == 40
     assert done["predictability/told", None] == done["sensitivity/felt", None] == 122
     write_yaml(settled.data / "scores" / "near.yaml", {**SCORES["near"], "drift": 1e-6})
-    _, runs = settled.run()
+    runs = settled.update()
     done = {(run["stage"], run["source"]): run["rows_new"] for run in runs}
     assert done["dsir_counts/near", None] == 122, "beyond the drift that is allowed the pool is counted again"
     assert {done["dsir/near", name] for name in ("code", "fruit")} == {40}
-    event = settled.instance.get_latest_materialization_event(dg.AssetKey(["dsir_counts", "near"]))
-    assert event.asset_materialization.metadata["counted"].value.startswith("yes: the pool has moved by")
+    counted = make(settled.warehouse, "dsir_counts/near").built.metadata["counted"]
+    assert counted.startswith("yes: the pool has moved by")
 
 
 def test_the_columns_say_what_they_are_and_come_from(looked_at: Project):
@@ -180,7 +180,7 @@ def test_instruction_mining_works_with_outcomes_of_the_user(settled: Project):
     weights = np.array([0.01, -0.02, 0.003, -0.004, 0.5])
     runs = pl.concat(subsets)
     runs.with_columns(log_loss=pl.Series(runs.to_numpy() @ weights + 0.3)).write_csv(settled.data / "outcomes.csv")
-    assert settled.run()[0].failures == []
+    settled.update()
     found = settled.warehouse.lake.scan(("blend", "instruction_mining")).collect().join(filled, on="row_id")
     rule = found.select(inputs).to_numpy() @ weights + 0.3
     np.testing.assert_allclose(found["score"], -rule, rtol=1e-3, atol=1e-4)

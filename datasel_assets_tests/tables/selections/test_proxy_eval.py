@@ -20,7 +20,7 @@ def read(settled: Project) -> Project:
     spec = {"causal": CAUSAL, "contexts": ["unconditioned_bare"], "proxy": {**TINY, "held_out": 0.3}}
     write_yaml(settled.data / "language_models" / "tiny.yaml", spec)
     write_yaml(settled.data / "proxy_eval.yaml", {"seeds": 2, "epochs": 4, "batch_tokens": 256, "learning_rate": 0.01})
-    assert settled.run()[0].failures == []
+    settled.update()
     return settled
 
 
@@ -45,7 +45,7 @@ def test_every_arm_is_measured_on_rows_and_targets_that_none_has_seen(read: Proj
 def test_the_same_selection_is_not_tried_out_twice_and_the_main_job_leaves_it_alone(read: Project):
     assert len(try_out(read, "random").runs) == 1
     assert try_out(read, "random").runs == []
-    _, runs = read.run()
+    runs = read.update()
     assert {run["stage"] for run in runs} <= {"catalog"}
     assert read.warehouse.lake.info(("proxy_eval", "longest")) is None
 
@@ -94,5 +94,5 @@ def test_what_came_of_it_is_recorded_for_the_gallery_and_only_for_the_recipe_as_
         read.data / "recipes" / "longest.yaml",
         {"paper": "baseline", "select": {"sampler": "longest"}, "budget": {"rows": 20}},
     )
-    read.run()
+    read.update()
     assert evidence_rows(read.warehouse, "longest") == []

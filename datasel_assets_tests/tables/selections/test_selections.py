@@ -77,7 +77,7 @@ def test_rows_that_enter_and_leave_are_listed_and_a_bound_on_churn_limits_them(s
     longer = [{"instruction": f"Explain {i}.", "output": "word " * (90 + i)} for i in range(60)]
     add_source(settled.data, "sums", rows("sums", 40) + longer)
     recipe(settled, "longest", churn=0.2)
-    settled.run()
+    settled.update()
     now = chosen(settled, "longest")
     changes = settled.warehouse.lake.scan(("changes", "longest")).collect()
     entered, left = (set(changes.filter(pl.col("change") == kind)["row_id"]) for kind in ("entered", "left"))

@@ -48,8 +48,7 @@ def tags_only(project: Project) -> Project:
 
 def test_phrases_become_tags_a_graph_a_score_and_a_selection(settled: Project):
     phrases(settled)
-    outcome, runs = settled.run()
-    assert outcome.failures == []
+    runs = settled.update()
     assert {"tag_candidates/phrases", "tag_vocabulary/phrases", "label_graph/phrases"} <= {r["stage"] for r in runs}
     warehouse = settled.warehouse
     assert all("apples" in tags for tags in tagged(settled, "phrases", "fruit")["tags"])

@@ -27,12 +27,17 @@ class Objective(Protocol):
         REQUIRES: parts of ``Candidates`` that are read.
         n: number of rows.
         batch: how many rows are worth evaluating in one call at least.
+        whole: positive, what f is held against to be a share of 1: f of all rows, or what that is before anything is
+            taken off for redundancy. The same whatever has been added.
     """
 
     Params: type[StrictModel]
     REQUIRES: frozenset[str]
     n: int
     batch: int
+
+    @property
+    def whole(self) -> float: ...
 
     def __init__(self, pool: Candidates, params: Any) -> None: ...
 

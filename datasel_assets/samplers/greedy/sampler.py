@@ -119,9 +119,9 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     that of the greedy algorithm, but most rows are not looked at in most rounds (``optimisers.lazy_greedy``). When
     nothing adds anything any more the rest follow by row_id, so the budget is always met.
 
-    With ``normalise`` F(S) = f(S) + alpha * f(V) * (sum of scores) / budget, V the whole pool and scores in 0 .. 1: f(V)
-    times (f(S) / f(V) + alpha * mean score). As printed, QDIT adds a sum over the n rows of the pool to one over the
-    b chosen rows (survey Alg 5), so that what its a does depends on n and b.
+    With ``normalise`` F(S) = f(S) + alpha * f(V) * (sum of scores) / budget, V the whole pool and scores in 0 .. 1:
+    f(V) times (f(S) / f(V) + alpha * mean score). As printed, QDIT adds a sum over the n rows of the pool to one over
+    the b chosen rows (survey Alg 5), so that what its a does depends on n and b.
 
     Guarantees, for monotone f: every prefix of b rows is worth at least 1 - 1/e of the best b rows; 1 - 1/e - epsilon
     in expectation with ``epsilon``. With costs and a budget of cost, neither gain nor gain per cost alone has a bound;

@@ -27,8 +27,6 @@ class Objective(Protocol):
         REQUIRES: parts of ``Candidates`` that are read.
         n: number of rows.
         batch: how many rows are worth evaluating in one call at least.
-        whole: positive, what f is held against to be a share of 1: f of all rows, or what that is before anything is
-            taken off for redundancy. The same whatever has been added.
     """
 
     Params: type[StrictModel]
@@ -37,7 +35,12 @@ class Objective(Protocol):
     batch: int
 
     @property
-    def whole(self) -> float: ...
+    def whole(self) -> float:
+        """What f is held against to be a share of 1, above 0 and the same whatever has been added.
+
+        It is f of all rows, before anything is taken off for redundancy.
+        """
+        ...
 
     def __init__(self, pool: Candidates, params: Any) -> None: ...
 

@@ -42,7 +42,7 @@ class LogDet:
 
     @property
     def whole(self) -> float:
-        """log det(I + X^T X / ridge), which is log det(I + K / ridge) of all rows."""
+        """The log determinant over all rows: of I + X^T X / ridge, which is that of I + K / ridge."""
         gram = np.zeros_like(self.inverse)
         for start in range(0, self.n, 4096):
             block = self._directions(np.arange(start, min(start + 4096, self.n)))

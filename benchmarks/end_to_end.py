@@ -45,7 +45,6 @@ NEEDS = {
         *(f"{stage}/spectral" for stage in ("representation_moments", "representation_basis", "representations")),
         "cluster_models/spectral",
         "clusters/spectral",
-        "scores/neighbours",
         "semantic_duplicates",
         "selections/d4",
     ),

@@ -56,7 +56,7 @@ be used.
 
 Where a key takes a score, that is a length of the row (`n_tokens`, `n_response_tokens`, `n_chars`, `response_chars`,
 `prompt_chars`, `n_turns`), an [indicator](indicators.md) as `<family>.<column>`, or a [score that is a
-file](declared_scores.md), such as `blend.quality`.
+file](declared_scores.md), such as `blend.quality`; where a sampler has `recluster`, `cluster_distance` too.
 """
 EDITOR = """
 ## Completion in your editor

@@ -14,6 +14,9 @@ _NORM_TOLERANCE = 1e-3
 MAX_AUTO_CLUSTERS = 1000
 FIT_ROWS_PER_CLUSTER = 256
 
+FIT_ROWS = 200_000
+"""Centroids of at most this many rows (a hash sample); more rows move them by less than the seed does."""
+
 
 @dataclass(frozen=True)
 class ClusterModel:

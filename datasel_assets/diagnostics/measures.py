@@ -31,7 +31,8 @@ _DIVERSITY = (
     Measure("vendi_2", "Vendi q=2", "high", "the same at order 2: 1 / mean squared cosine of all pairs"),
     Measure("mean_nearest", "spread", "high", "mean 1 - cosine to the nearest other row of the subset, 0 .. 2"),
     Measure("pair_distance", "pair distance", "high", "mean 1 - cosine of all pairs of rows, 0 .. 2"),
-    Measure("radius", "radius", None, "mean distance to the mean of the subset, 0 .. 2"),
+    Measure("radius", "radius", None, "geometric mean of the coordinates' standard deviations, 0 .. 1; Lai 2020"),
+    Measure("mean_distance", "mean distance", None, "mean distance to the mean of the subset, 0 .. 2"),
     Measure("inertia", "inertia", None, "mean squared distance to the mean of the subset, 0 .. 1"),
     Measure("cluster_inertia", "inertia in clusters", None, "mean squared distance to the mean of the row's cluster"),
     Measure("cluster_effective", "eff. clusters", "high", "equally filled clusters with the same entropy (Hill, q=1)"),
@@ -55,6 +56,7 @@ _WORDS = (
     Measure("distinct_2", "distinct-2", "high", "distinct pairs of words / pairs, 0 .. 1"),
     Measure("distinct_3", "distinct-3", "high", "distinct runs of three words / runs, 0 .. 1"),
     Measure("self_bleu", "self-BLEU", "low", "mean BLEU of pairs of texts, 0 .. 1; Zhu 2018"),
+    Measure("icd", "ICD", None, "mean Jensen-Shannon divergence of a cluster's IDF from the others', 0 .. 1 bit"),
     Measure("compression", "compression", "low", "bytes / bytes compressed by zlib; Shaib 2024"),
 )
 _SHIFT = (

@@ -11,6 +11,7 @@ from datasel_assets.arrays.vectors import SubsetVectors, Vectors
 from datasel_assets.diagnostics.directions import rows_with_direction, unit
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.hill import evenness, hill
+from datasel_assets.diagnostics.idf_divergence import idf_divergence
 from datasel_assets.diagnostics.knn_divergence import knn_divergence
 from datasel_assets.diagnostics.lexical import lexical_diversity
 from datasel_assets.diagnostics.measures import MEASURES
@@ -99,6 +100,9 @@ def subset_diagnostics(
         names = ("distinct_1", "distinct_2", "distinct_3", "self_bleu", "compression")
         found |= {name: getattr(words, name) for name in names}
         found["vocabulary"] = float(words.vocabulary)
+        if clusters is not None:
+            own = np.asarray(clusters)[chosen]
+            found["icd"] = idf_divergence(texts, own, row_ids[chosen], max_rows=limits.texts, seed=seed)
     return found
 
 
@@ -123,6 +127,7 @@ def _vector_figures(
         "mean_nearest": mean_nearest(unit(mine.take(near)), ids[near], max_rows=limits.nearest, seed=seed).mean,
         "pair_distance": spread.pair_distance,
         "radius": spread.radius,
+        "mean_distance": spread.mean_distance,
         "inertia": spread.inertia,
         "cluster_inertia": spread.within,
         "facility_location": cover.facility_location,

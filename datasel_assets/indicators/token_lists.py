@@ -28,7 +28,8 @@ TURN = {
     "truncated": pl.Boolean,
     "reason": pl.String,
 }
-"""An entry of a context: one assistant turn, as in ``TokenStats``; of ``choices`` one choice in one prompt."""
+"""An entry of a context: one assistant turn, as in ``TokenStats``; of ``choices`` one choice in one prompt, of
+``prompt`` one message of the user."""
 
 TURNS = pl.List(pl.Struct(TURN))
 """Type of the column of a context."""

@@ -21,12 +21,13 @@ from datasel_assets.specs.language_model import (
     CONDITIONED,
     HEADER,
     PERTURBED,
+    PROMPT,
     SUBNET,
 )
 
 Contexts = Mapping[str, TokenStats]
 """Statistics by context: ``conditioned``, ``unconditioned_bare``, ``unconditioned_header``, ``perturbed_<k>``,
-``subnet_<k>``, ``checkpoint_<k>``, ``choices``."""
+``subnet_<k>``, ``checkpoint_<k>``, ``choices``, and ``prompt``: the messages of the user in the conditioned context."""
 
 
 @indicator(keep="mid", bounds=(0, None), source="survey Eq 10 (corrected: mean over predicted positions)")
@@ -45,6 +46,26 @@ def perplexity(contexts: Contexts) -> np.ndarray:
     ``exp(nll)``. Marion et al. and Ankner et al. keep the middle.
     """
     return _exp(_rows(contexts, CONDITIONED).nll)
+
+
+@indicator(keep="mid", bounds=(0, None), source="Li et al. 2024 (Cherry LLM), before the warm-up")
+def prompt_nll(contexts: Contexts) -> np.ndarray:
+    """Mean negative log-likelihood of a token of the user's messages given all before it, in nats.
+
+    ``-(1/T) sum_t log p(x_t | x_<t)`` over the T tokens of the user's messages that come before a response; what the
+    template writes around them, the same in every row, is read and not scored (the authors score it too). NaN where a
+    message lies in no pass, such as one before a response that is skipped as too long.
+    """
+    return _rows(contexts, PROMPT).nll
+
+
+@indicator(keep="mid", bounds=(1, None), source="Li et al. 2024 (Cherry LLM), before the warm-up")
+def prompt_perplexity(contexts: Contexts) -> np.ndarray:
+    """Perplexity of the prompt: how unusual the model finds what is asked, whatever the answer.
+
+    ``exp(prompt_nll)``. Cherry LLM takes its warm-up rows from the middle half.
+    """
+    return _exp(_rows(contexts, PROMPT).nll)
 
 
 @indicator(
@@ -208,6 +229,8 @@ TOKENS: dict[str, Indicator] = {
     for found in (
         nll,
         perplexity,
+        prompt_nll,
+        prompt_perplexity,
         el2n,
         entropy,
         least_confidence,
@@ -231,6 +254,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "learning_complexity": (SUBNET,),
     "learning_complexity_checkpoints": (CHECKPOINT,),
     "cape": (CHOICES,),
+    "prompt_nll": (PROMPT,),
+    "prompt_perplexity": (PROMPT,),
 }
 """Contexts of an indicator of :data:`TOKENS`; those that are not named need ``conditioned`` alone."""
 

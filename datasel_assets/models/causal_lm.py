@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,6 +33,9 @@ from datasel_assets.models.scored_tokens import Scored, ScoringTokenizer
 from datasel_assets.models.threads import run_on_threads
 from datasel_assets.models.token_math import FIELDS, next_token_statistics
 from datasel_assets.specs.causal import CausalSpec
+
+if TYPE_CHECKING:
+    import torch
 
 CPU_ACTIVATIONS = 4096 * 192
 CPU_LOGITS = 1 << 20
@@ -128,20 +132,34 @@ class CausalLM:
         Raises:
             DeviceMemoryError: one row alone does not fit on the device.
         """
-        scored = self._tokenizer.score(requests.items)
-        values = np.full((len(FIELDS), len(scored.target)), np.nan, np.float32)
+        (stats,) = self._summaries(requests, self._tokenizer.score(requests.items), progress)
+        return stats if keep_tokens else replace(stats, tokens=None)
+
+    def stats_with_prompts(
+        self, requests: Requests, *, keep_tokens: bool = False, progress: Progress | None = None
+    ) -> tuple[TokenStats, TokenStats]:
+        """Return the statistics of the response tokens, as :meth:`token_stats`, and of those of the user's messages.
+
+        Both are of the same passes: only the head is applied to more positions, after those of the responses, whose
+        statistics stay as they are, to the byte.
+        """
+        scored = self._tokenizer.score(requests.items, prompts=True)
+        stats, prompts = self._summaries(requests, scored, progress)
+        return stats if keep_tokens else replace(stats, tokens=None), replace(prompts, tokens=None)
+
+    def _summaries(self, requests: Requests, scored: Scored, progress: Progress | None) -> list[TokenStats]:
+        """Return the statistics of what is scored, those of the prompts last, with the records of their tokens."""
+        parts = [scored] if scored.prompts is None else [scored, scored.prompts]
+        values = [np.full((len(FIELDS), len(part.target)), np.nan, np.float32) for part in parts]
         lengths = scored.lengths
         total, done = int(lengths.sum()), 0
         for batch, statistics in self._run(scored):
-            values[:, np.concatenate([scored.slots[i] for i in batch])] = statistics
+            for part, filled, found in zip(parts, values, statistics, strict=True):
+                filled[:, np.concatenate([part.slots[i] for i in batch])] = found
             done += int(lengths[batch].sum())
             if progress is not None:
                 progress(done, total)
-        by_name = dict(zip(FIELDS, values, strict=True))
-        by_name["hit"] = by_name["hit"] == 1
-        tokens = TokenTable(scored.offsets, scored.target, **by_name)
-        stats = summarise(requests.n_rows, scored.row, scored.turn, scored.truncated, scored.reason, tokens)
-        return stats if keep_tokens else replace(stats, tokens=None)
+        return [_summary(requests.n_rows, part, made) for part, made in zip(parts, values, strict=True)]
 
     def subnet_stats(
         self, requests: Requests, *, rates: Sequence[float] = RATES, seed: int = 0
@@ -204,13 +222,16 @@ class CausalLM:
         if can_pack(self._parts.model.dtype, self.device):
             pack_linears(self._parts.model)
 
-    def _run(self, scored: Scored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (passes of one batch, (7, tokens) statistics in the order of their slots), in any order."""
+    def _run(self, scored: Scored) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Yield (passes of one batch, (7, tokens) statistics in the order of their slots), in any order.
+
+        The statistics are those of the responses and, where they are scored, those of the prompts.
+        """
         if self.device.type != "cpu":
             return self._run_shrinking(scored)
         return run_on_threads(partial(self._batch, scored), plan_padded(scored.lengths, self._budget.tokens))
 
-    def _run_shrinking(self, scored: Scored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _run_shrinking(self, scored: Scored) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """One batch after the other; a batch that does not fit halves the budget for itself and all that follow."""
         batches = run_within_memory(
             lambda batch: self._batch(scored, batch),
@@ -223,22 +244,29 @@ class CausalLM:
         )
         return (result for _, result in batches)
 
-    def _batch(self, scored: Scored, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _batch(self, scored: Scored, batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         import torch
 
         with torch.inference_mode():
             states = self._parts.states([scored.ids[i] for i in batch], self._tokenizer.pad_id)
-            # The token at position t is predicted by the state at t - 1.
-            flat = np.concatenate([scored.positions[i] - 1 + place * states.shape[1] for place, i in enumerate(batch)])
-            targets = scored.target[np.concatenate([scored.slots[i] for i in batch])].astype(np.int64)
-            statistics = next_token_statistics(
-                states.flatten(0, 1)[torch.from_numpy(flat).to(self.device)],
-                torch.from_numpy(targets).to(self.device),
-                self._parts.logits,
-                self._parts.vocabulary,
-                CPU_LOGITS if self.device.type == "cpu" else GPU_LOGITS,
-            )
-            return batch, statistics.cpu().numpy()
+            parts = [scored] if scored.prompts is None else [scored, scored.prompts]
+            return batch, [self._statistics(states, part, batch) for part in parts]
+
+    def _statistics(self, states: "torch.Tensor", scored: Scored, batch: np.ndarray) -> np.ndarray:
+        """Return (7, tokens) statistics of what is scored of a batch with the hidden ``states``."""
+        import torch
+
+        # The token at position t is predicted by the state at t - 1.
+        flat = np.concatenate([scored.positions[i] - 1 + place * states.shape[1] for place, i in enumerate(batch)])
+        targets = scored.target[np.concatenate([scored.slots[i] for i in batch])].astype(np.int64)
+        statistics = next_token_statistics(
+            states.flatten(0, 1)[torch.from_numpy(flat).to(self.device)],
+            torch.from_numpy(targets).to(self.device),
+            self._parts.logits,
+            self._parts.vocabulary,
+            CPU_LOGITS if self.device.type == "cpu" else GPU_LOGITS,
+        )
+        return statistics.cpu().numpy()
 
     def _default_budget(self) -> int:
         import torch
@@ -252,3 +280,11 @@ class CausalLM:
         free, _ = torch.cuda.mem_get_info(self.device)
         room = GPU_SHARE * free - 12 * GPU_LOGITS
         return int(max(self.spec.max_tokens, min(GPU_BUDGET, room / token_bytes)))
+
+
+def _summary(n_rows: int, scored: Scored, values: np.ndarray) -> TokenStats:
+    """Return what (7, tokens) statistics say of each turn, with the records of the tokens."""
+    by_name = dict(zip(FIELDS, values, strict=True))
+    by_name["hit"] = by_name["hit"] == 1
+    tokens = TokenTable(scored.offsets, scored.target, **by_name)
+    return summarise(n_rows, scored.row, scored.turn, scored.truncated, scored.reason, tokens)

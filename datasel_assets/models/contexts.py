@@ -39,6 +39,8 @@ class Request:
         reason: why nothing is scored, else empty; ``text`` is not read then.
         hidden: text that is not read but takes its room in the context, so that the same tokens of a long response are
             scored with and without the prompt.
+        prompts: characters ``[start, end)`` of the user's messages before the last of the turns, ascending: what can be
+            scored of the prompt in the same passes.
     """
 
     row: int
@@ -47,6 +49,7 @@ class Request:
     spans: tuple[tuple[int, int], ...]
     reason: str = ""
     hidden: str = ""
+    prompts: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def conditioned(conversations: Sequence[Conversation], renderer: DialogueRendere
         turns = _assistant(messages)
         if turns:
             spans = tuple(dialogue.spans[i] for i in turns)
-            items.append(Request(row, tuple(range(len(turns))), dialogue.text, spans))
+            asked = tuple(dialogue.spans[i] for i in range(turns[-1]) if messages[i]["role"] == "user")
+            items.append(Request(row, tuple(range(len(turns))), dialogue.text, spans, prompts=asked))
     return Requests(len(conversations), tuple(items), fallbacks)
 
 

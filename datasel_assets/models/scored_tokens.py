@@ -5,12 +5,12 @@ tokens of the whole text: tokenising the prompt alone gives other tokens where o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from datasel_assets.indicators.token_table import EMPTY, TOO_LONG, UNPREDICTED
+from datasel_assets.indicators.token_table import EMPTY, NO_RESPONSE, TOO_LONG, UNPREDICTED
 from datasel_assets.models.contexts import Request
 from datasel_assets.models.control_tokens import TextEncoder
 from datasel_assets.models.resolve import ModelNotFoundError, ResolvedModel
@@ -19,6 +19,8 @@ from datasel_assets.specs.causal import Overflow
 
 BATCH_ROWS = 1024
 RESPONSE_SHARE = 3 / 4
+
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Scored:
         truncated: (m,) bool.
         reason: (m,) str: why a turn has no scored token, else empty.
         target: (t,) int32 id of each scored token; at a shared position not the one in ``ids``.
+        prompts: the tokens of the prompts over the same ``ids``, a turn for each message of the user; None where they
+            were not asked for. ``positions`` and ``slots`` of a pass may be empty there.
     """
 
     ids: list[np.ndarray]
@@ -47,6 +51,7 @@ class Scored:
     truncated: np.ndarray
     reason: np.ndarray
     target: np.ndarray
+    prompts: "Scored | None" = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -93,9 +98,9 @@ class ScoringTokenizer:
         self._max_tokens = max_tokens
         self._overflow: Overflow = overflow
 
-    def score(self, requests: Sequence[Request]) -> Scored:
-        """Return the tokens of ``requests``."""
-        build = _Builder()
+    def score(self, requests: Sequence[Request], *, prompts: bool = False) -> Scored:
+        """Return the tokens of ``requests``, those of their prompts as well where ``prompts`` asks for them."""
+        build = _Builder(prompts)
         for start in range(0, len(requests), BATCH_ROWS):
             block = requests[start : start + BATCH_ROWS]
             texts = ["" if request.reason else valid_text(request.text) for request in block]
@@ -135,7 +140,10 @@ class ScoringTokenizer:
         ends = [int(tokens[-1]) + 1 if len(tokens) else 0 for tokens in owned]
         # All turns that fit share one pass, each later one takes a pass of its own.
         fitting = [end for end in ends if end + hidden <= self._max_tokens]
-        build.start(ids[: max(fitting, default=0)])
+        limit = max(fitting, default=0)
+        build.start(ids[:limit])
+        asked = _Prompts(offsets, request.prompts if build.prompts is not None else ())
+        asked.read(build, np.arange(limit))
         for turn, tokens, end in zip(request.turns, owned, ends, strict=True):
             if not len(tokens) or end in fitting:
                 self._turn(build, request.row, turn, tokens, tokens, False)
@@ -144,9 +152,11 @@ class ScoringTokenizer:
             else:
                 kept = cut(int(tokens[0]), len(tokens), hidden, self._max_tokens)
                 build.start(ids[kept])
+                asked.read(build, kept)
                 # The token after a gap in the response would be predicted from the wrong neighbour.
                 real = np.flatnonzero(np.diff(kept, prepend=-1) == 1)
                 self._turn(build, request.row, turn, tokens, real[kept[real] >= tokens[0]], True)
+        asked.hand_over(build, request.row, TOO_LONG if any(map(len, owned)) else NO_RESPONSE)
 
     def _turn(
         self, build: "_Builder", row: int, turn: int, tokens: np.ndarray, scored: np.ndarray, truncated: bool
@@ -197,10 +207,41 @@ def _tokens_of(offsets: np.ndarray, span: tuple[int, int]) -> np.ndarray:
     return np.flatnonzero((overlaps | trimmed) & (span[1] > span[0]))
 
 
-class _Builder:
-    """Collects passes and turns in the order of the requests."""
+class _Prompts:
+    """Where the user's messages of one request are scored: in the first of its passes that reads to their end."""
 
-    def __init__(self) -> None:
+    def __init__(self, offsets: np.ndarray, spans: Sequence[tuple[int, int]]) -> None:
+        self._tokens = [_tokens_of(offsets, span) for span in spans]
+        self._found: list[tuple[int, np.ndarray, bool] | None] = [None] * len(spans)
+
+    def read(self, build: "_Builder", kept: np.ndarray) -> None:
+        """Take note of what the pass that began last reads: the tokens ``kept`` of the request."""
+        for turn, tokens in enumerate(self._tokens):
+            if self._found[turn] is None and len(tokens) and len(kept) and tokens[-1] <= kept[-1]:
+                inside = np.isin(kept, tokens)
+                # The token after a gap would be predicted from the wrong neighbour.
+                positions = np.flatnonzero(inside & (np.diff(kept, prepend=-1) == 1))
+                self._found[turn] = build.passes - 1, positions[positions > 0], int(inside.sum()) < len(tokens)
+
+    def hand_over(self, build: "_Builder", row: int, unread: str) -> None:
+        """Give every message to ``build``; ``unread`` says why no pass reads the others."""
+        for turn, (tokens, found) in enumerate(zip(self._tokens, self._found, strict=True)):
+            assert build.prompts is not None, "messages are looked for where they are asked for"
+            if found is not None and len(found[1]):
+                build.prompts.turn(row, turn, found[1], found[2], found[0])
+            else:
+                missing = unread if found is None else TOO_LONG if found[2] else UNPREDICTED
+                build.prompts.nothing(row, turn, missing if len(tokens) else EMPTY)
+
+
+class _Builder:
+    """Collects passes and turns in the order of the requests.
+
+    Args:
+        prompts: whether another one, ``prompts``, collects what is scored of the prompts in the same passes.
+    """
+
+    def __init__(self, prompts: bool = False) -> None:
         self._ids: list[np.ndarray] = []
         self._positions: list[list[np.ndarray]] = []
         self._slots: list[list[np.ndarray]] = []
@@ -208,18 +249,29 @@ class _Builder:
         self._counts: list[int] = []
         self._turns: list[tuple[int, int, bool, str]] = []
         self._filled = 0
+        self.prompts: _Builder | None = None
+        if prompts:
+            self.prompts = _Builder()
+            self.prompts._ids = self._ids
+
+    @property
+    def passes(self) -> int:
+        """How many passes were begun."""
+        return len(self._ids)
 
     def start(self, ids: np.ndarray) -> None:
         """Begin a pass over ``ids``."""
         self._ids.append(ids)
-        self._positions.append([])
-        self._slots.append([])
+        for builder in (self, self.prompts):
+            if builder is not None:
+                builder._positions.append([])
+                builder._slots.append([])
 
-    def turn(self, row: int, turn: int, positions: np.ndarray, truncated: bool) -> None:
-        """Score ``positions`` of the current pass as one turn."""
-        self._positions[-1].append(positions)
-        self._slots[-1].append(np.arange(self._filled, self._filled + len(positions)))
-        self._targets.append(self._ids[-1][positions])
+    def turn(self, row: int, turn: int, positions: np.ndarray, truncated: bool, number: int = -1) -> None:
+        """Score ``positions`` of a pass, by default of the current one, as one turn."""
+        self._positions[number].append(positions)
+        self._slots[number].append(np.arange(self._filled, self._filled + len(positions)))
+        self._targets.append(self._ids[number][positions])
         self._filled += len(positions)
         self._counts.append(len(positions))
         self._turns.append((row, turn, truncated, ""))
@@ -237,16 +289,22 @@ class _Builder:
             if len(positions) == 1 and positions[0].tolist() == [len(self._ids[i]) - 1]:
                 first = shared.setdefault(self._ids[i][:-1].tobytes(), i)
                 if first != i:
-                    self._positions[first] += positions
-                    self._slots[first] += self._slots[i]
+                    for builder in (self, self.prompts):
+                        if builder is not None:
+                            builder._positions[first] += builder._positions[i]
+                            builder._slots[first] += builder._slots[i]
                     continue
             if positions:
                 read.append(i)
+        made = self._scored(read)
+        return made if self.prompts is None else replace(made, prompts=self.prompts._scored(read))
+
+    def _scored(self, read: list[int]) -> Scored:
         row, turn, truncated, reason = zip(*self._turns, strict=True) if self._turns else ((), (), (), ())
         return Scored(
             ids=[self._ids[i] for i in read],
-            positions=[np.concatenate(self._positions[i]) for i in read],
-            slots=[np.concatenate(self._slots[i]) for i in read],
+            positions=[np.concatenate([_NONE, *self._positions[i]]) for i in read],
+            slots=[np.concatenate([_NONE, *self._slots[i]]) for i in read],
             offsets=np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int64),
             row=np.array(row, np.int64),
             turn=np.array(turn, np.int32),

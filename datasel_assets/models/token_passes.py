@@ -12,7 +12,16 @@ import polars as pl
 from datasel_assets.indicators.token_lists import RECORDS, record_columns, turns_column
 from datasel_assets.indicators.token_table import TokenStats
 from datasel_assets.models.contexts import Conversation
-from datasel_assets.specs.language_model import BARE, CHECKPOINT, CHOICES, CONDITIONED, HEADER, PERTURBED, SUBNET
+from datasel_assets.specs.language_model import (
+    BARE,
+    CHECKPOINT,
+    CHOICES,
+    CONDITIONED,
+    HEADER,
+    PERTURBED,
+    PROMPT,
+    SUBNET,
+)
 
 if TYPE_CHECKING:
     from datasel_assets.models.causal_lm import CausalLM
@@ -39,7 +48,7 @@ def token_columns(
         choice_orders: orders of the choices in ``choices``.
 
     Returns:
-        A Series of n lists for each column. Conversations are counted where the conditioned context is asked for.
+        A Series of n lists for each column. Conversations are counted where the conditioned context is read.
     """
     made: dict[str, pl.Series] = {}
     refused = 0
@@ -64,9 +73,14 @@ def _passes(
     The statistics of the conditioned context hold the record of each token where a column wants it.
     """
     conditioned = lm.conditioned(conversations)
-    records = not RECORDS.keys().isdisjoint(columns)
-    if records or CONDITIONED in columns:
-        yield CONDITIONED, lm.token_stats(conditioned, keep_tokens=records), conditioned.fallbacks
+    records, prompts = not RECORDS.keys().isdisjoint(columns), PROMPT in columns
+    if records or prompts or CONDITIONED in columns:
+        if prompts:
+            stats, asked = lm.stats_with_prompts(conditioned, keep_tokens=records)
+            yield PROMPT, asked, 0
+        else:
+            stats = lm.token_stats(conditioned, keep_tokens=records)
+        yield CONDITIONED, stats, conditioned.fallbacks
     if BARE in columns:
         yield BARE, lm.token_stats(lm.unconditioned(conversations, "bare")), 0
     if HEADER in columns:

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from datasel_assets.arrays.vectors import BLOCK_ROWS, Vectors, directed, squared_norms
 from datasel_assets.recipes.scores import to_maximise
 from datasel_assets.samplers import Candidates, Tags
-from datasel_assets.specs.recipe import OWN_GROUPS, SelectSpec
+from datasel_assets.specs.recipe import CLUSTER_DISTANCE, OWN_GROUPS, SelectSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +118,15 @@ def missing_inputs(select: SelectSpec, pool: pl.DataFrame, inputs: Inputs) -> li
     if select.representation is not None:
         lacks = inputs.vectors(select.representation)[1]
         found.append((lacks, f"no vector in {select.representation}, or one of zeros: nothing to compare"))
-    if select.groups == "cluster":
+    # Of clusters that are still to be made nothing is missing but vectors.
+    if select.groups == "cluster" and select.recluster is None:
         found.append((_column(pool, "cluster").is_null().to_numpy(), "it belongs to no cluster"))
     elif select.groups is not None and select.groups not in OWN_GROUPS:
         lacks = _column(pool, category_column(select.groups)).is_null().to_numpy()
         found.append((lacks, f"it has no category in {select.groups}"))
     if select.tags is not None:
         found.append((inputs.tags(select.tags).counts == 0, f"it has no tags in {select.tags}"))
-    if select.score is not None and "scores" in select.reads:
+    if select.score not in (None, CLUSTER_DISTANCE) and "scores" in select.reads:
         scores = _column(pool, select.score)
         if pool.height and scores.null_count() == pool.height:
             advice = "" if "." in select.score else ": count tokens, or choose by response_chars"

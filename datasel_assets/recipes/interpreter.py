@@ -17,6 +17,7 @@ from datasel_assets.recipes.budget import Filled, Limits, fill, resolve
 from datasel_assets.recipes.drop_rules import mark_dropped
 from datasel_assets.recipes.inputs import GivenInputs, Inputs, candidates_of, missing_inputs
 from datasel_assets.recipes.narrow import narrow
+from datasel_assets.recipes.recluster import with_clusters
 from datasel_assets.recipes.scores import with_blends
 from datasel_assets.recipes.sticky import Kept, hold_on, kept, positions
 from datasel_assets.samplers import SAMPLERS, Candidates, Sample, keeps_prefix, ranks_all
@@ -89,6 +90,7 @@ def run_recipe(
         spec.budget, pool.height, sources, np.bincount(source[eligible], minlength=len(sources)).astype(np.int64)
     )
     cost = _cost(pool, limits, eligible)
+    pool, eligible = with_clusters(spec.select, pool, eligible, inputs)
     candidates, labels = candidates_of(
         spec.select, pool, eligible, inputs, keep, None if cost is None else np.maximum(cost, 1).astype(np.float64)
     )

@@ -11,6 +11,7 @@ import polars as pl
 
 from datasel_assets.recipes.drop_rules import told
 from datasel_assets.recipes.inputs import Inputs, candidates_of, missing_inputs
+from datasel_assets.recipes.recluster import with_clusters
 from datasel_assets.samplers import SAMPLERS
 from datasel_assets.specs.recipe import NarrowSpec, SelectSpec, StageSpec, VoteSpec
 
@@ -59,7 +60,8 @@ def _passed(
     stage: StageSpec, pool: pl.DataFrame, eligible: np.ndarray, inputs: Inputs, keep: Mapping[str, str], seed: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return (n,) bool which rows a sampler lets through, (n,) why not the others, and the sampler's notes."""
-    candidates, _ = candidates_of(stage, pool, eligible, inputs, keep)
+    clustered, usable = with_clusters(stage, pool, eligible, inputs)
+    candidates, _ = candidates_of(stage, clustered, usable, inputs, keep)
     reached = int(eligible.sum())
     wanted = reached if stage.take is None else stage.take.of(reached)
     sample = SAMPLERS[stage.sampler].sample(candidates, wanted, stage.params, seed)

@@ -20,7 +20,10 @@ CHECKPOINT = "checkpoint"
 CHOICES = "choices"
 """Contexts under which a response is scored: with its prompt, without it in two forms, and contrasts."""
 
-Context = Literal["unconditioned_bare", "unconditioned_header", "perturbed", "subnet", "choices"]
+PROMPT = "prompt"
+"""The prompt itself, scored where the conditioned context reads it."""
+
+Context = Literal["unconditioned_bare", "unconditioned_header", "perturbed", "subnet", "choices", "prompt"]
 
 
 class Retrain(StrictModel, frozen=True):
@@ -62,7 +65,8 @@ class LanguageModelSpec(StrictModel, frozen=True):
         causal: the model and how rows are shown to it; ``model: local:proxy_lm`` trains one on the pool.
         contexts: passes beside the conditioned one. ``unconditioned_bare`` gives Superfiltering's IFD,
             ``unconditioned_header`` Cherry's, ``perturbed`` prompt uncertainty, ``subnet`` learning complexity,
-            ``choices`` CAPE for the rows that are multiple choice.
+            ``choices`` CAPE for the rows that are multiple choice; ``prompt`` the perplexity of the prompt, from the
+            conditioned pass.
         copies: perturbed prompts per row.
         subnet_rates: shares of the weights that are masked.
         choice_orders: orders of the choices of a multiple-choice row, a pass for each.
@@ -126,7 +130,7 @@ class LanguageModelSpec(StrictModel, frozen=True):
         if SUBNET in self.contexts:
             names += [f"{SUBNET}_{k}" for k in range(len(self.subnet_rates))]
         names += self.checkpoint_passes
-        return (*names, *(c for c in self.contexts if c == CHOICES))
+        return (*names, *(c for c in self.contexts if c in (CHOICES, PROMPT)))
 
     @property
     def checkpoint_passes(self) -> tuple[str, ...]:

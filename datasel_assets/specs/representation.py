@@ -1,6 +1,6 @@
 """``data/representations/*.yaml``: where vectors come from, how they are compressed, and whether rows are clustered."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,7 @@ class ClusterSpec(StrictModel, frozen=True):
         seed: seed of the initial centroids.
     """
 
-    k: int | Literal["auto"] = Field(default="auto", description="number of clusters, or auto (square root of rows)")
+    k: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     seed: int = 0
 
 

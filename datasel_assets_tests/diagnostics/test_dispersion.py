@@ -1,4 +1,4 @@
-"""Dispersion and the diversity coefficient against sums over all pairs."""
+"""Dispersion against sums over all rows and pairs."""
 
 import math
 from itertools import combinations
@@ -11,7 +11,6 @@ from sklearn.cluster import KMeans
 
 from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.dispersion import dispersion
-from datasel_assets.diagnostics.task2vec import diversity_coefficient, task2vec
 
 
 def unit(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -32,7 +31,8 @@ def test_the_closed_forms_are_the_sums_over_rows_and_pairs(n, d, seed):
     mean = X.mean(axis=0, dtype=float)
     assert found.rows == n
     assert found.pair_distance == pytest.approx(np.mean([distance(a, b) for a, b in combinations(X, 2)]), abs=1e-6)
-    assert found.radius == pytest.approx(np.mean([np.linalg.norm(x - mean) for x in X]), abs=1e-6)
+    assert found.mean_distance == pytest.approx(np.mean([np.linalg.norm(x - mean) for x in X]), abs=1e-6)
+    assert found.radius == pytest.approx(np.prod(X.std(axis=0, dtype=float)) ** (1 / d), abs=1e-6)
     assert found.inertia == pytest.approx(np.mean([np.sum((x - mean) ** 2) for x in X]), abs=1e-6)
     squares = [np.sum((x - X[labels == c].mean(axis=0, dtype=float)) ** 2) for x, c in zip(X, labels, strict=True)]
     grouped = [square for square, c in zip(squares, labels, strict=True) if c >= 0]
@@ -51,50 +51,27 @@ def test_inertia_in_clusters_is_that_of_k_means():
 def test_copies_do_not_spread_and_opposites_spread_most():
     copies = dispersion(ArrayVectors(np.repeat(unit(1, 3), 9, axis=0)), np.zeros(9, int))
     assert (copies.pair_distance, copies.inertia, copies.within) == pytest.approx((0, 0, 0), abs=1e-6)
-    assert copies.radius == pytest.approx(0, abs=1e-3)
+    assert copies.mean_distance == pytest.approx(0, abs=1e-3)
+    assert copies.radius == pytest.approx(0, abs=1e-6)
     two = dispersion(ArrayVectors(np.array([[1.0, 0], [-3, 0]])))
-    assert (two.pair_distance, two.radius, two.inertia) == pytest.approx((2, 1, 1))
+    assert (two.pair_distance, two.mean_distance, two.inertia) == pytest.approx((2, 1, 1))
+    assert two.radius == 0  # one of two coordinates does not vary
     assert math.isnan(two.within)
+
+
+def test_the_radius_of_hundreds_of_narrow_coordinates_neither_vanishes_nor_overflows():
+    # The corners of a cross: each coordinate is 1 or -1 in one of d rows, sigma = sqrt(1 / d) in all of them.
+    d = 700
+    cross = np.concatenate([np.eye(d), -np.eye(d)])
+    assert dispersion(ArrayVectors(cross)).radius == pytest.approx(d**-0.5)
 
 
 def test_little_or_nothing_has_no_pairs():
     one = dispersion(ArrayVectors(np.ones((1, 2))))
     assert math.isnan(one.pair_distance)
-    assert one.radius == pytest.approx(0, abs=1e-6)
+    assert one.mean_distance == pytest.approx(0, abs=1e-6)
     none = dispersion(ArrayVectors(np.zeros((5, 2))), np.zeros(5, int))
     assert none.rows == 0
-    assert all(math.isnan(v) for v in (none.pair_distance, none.radius, none.inertia, none.within))
+    assert all(math.isnan(v) for v in (none.pair_distance, none.mean_distance, none.radius, none.inertia, none.within))
     with pytest.raises(ValueError, match="2 labels for 5 rows"):
         dispersion(ArrayVectors(np.zeros((5, 2))), np.zeros(2, int))
-
-
-def test_task2vec_is_the_fisher_information_of_labels_drawn_from_the_probe():
-    generator = np.random.default_rng(0)
-    hidden, logits = generator.standard_normal((4, 3)), generator.standard_normal((4, 5))
-    p = np.exp(logits) / np.exp(logits).sum(axis=1)[:, None]
-    drawn = np.zeros((5, 3))
-    draws = 40_000
-    for h, row in zip(hidden, p, strict=True):
-        labels = generator.choice(5, draws, p=row)
-        # d ln p(y) / d W_k = (1[y = k] - p_k) h
-        gradients = (labels[:, None] == np.arange(5)) - row
-        drawn += (gradients**2).mean(axis=0)[:, None] * h**2
-    np.testing.assert_allclose(task2vec(hidden, p), (drawn / 4).ravel(), rtol=0.05)
-    with pytest.raises(ValueError, match="4 hidden states and 3 rows"):
-        task2vec(hidden, p[:3])
-
-
-@given(st.integers(2, 9), st.integers(0, 99))
-def test_the_diversity_coefficient_is_the_mean_over_pairs_of_batches(m, seed):
-    batches = np.random.default_rng(seed).random((m, 4)) + 1e-3
-    pairs = [1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in combinations(batches, 2)]
-    assert diversity_coefficient(batches) == pytest.approx(np.mean(pairs), abs=1e-9)
-    assert 0 <= diversity_coefficient(batches) <= 1
-
-
-def test_batches_of_one_task_do_not_differ():
-    assert diversity_coefficient([[1.0, 2], [2, 4], [3, 6]]) == pytest.approx(0, abs=1e-12)
-    assert diversity_coefficient(np.eye(4)) == 1
-    assert math.isnan(diversity_coefficient([[1.0]]))
-    with pytest.raises(ValueError, match="batch 1 is zero"):
-        diversity_coefficient([[1.0, 0], [0, 0]])

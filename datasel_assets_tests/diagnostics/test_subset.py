@@ -9,6 +9,7 @@ from datasel_assets.arrays.jensen_shannon import jensen_shannon
 from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.diagnostics.dispersion import dispersion
 from datasel_assets.diagnostics.hill import hill
+from datasel_assets.diagnostics.idf_divergence import idf_divergence
 from datasel_assets.diagnostics.lexical import lexical_diversity
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.mmd import mmd2_linear
@@ -53,6 +54,9 @@ def test_each_figure_is_that_of_its_function():
         "mean_nearest": mean_nearest(mine.array, w["row_ids"][chosen]).mean,
         "pair_distance": spread.pair_distance,
         "cluster_inertia": spread.within,
+        "mean_distance": spread.mean_distance,
+        "radius": spread.radius,
+        "icd": idf_divergence(w["texts"], w["clusters"][chosen], w["row_ids"][chosen]),
         "facility_location": cover.facility_location,
         "cover_radius": cover.radius,
         "cluster_effective": hill(clusters),
@@ -73,7 +77,7 @@ def test_what_is_not_given_is_not_a_number():
     found = subset_diagnostics(w["row_ids"], w["vectors"], w["chosen"])
     unknown = {name for name, value in found.items() if math.isnan(value)}
     kinds = ("cluster_", "source_", "tag_", "distinct_")
-    expected = {name for name in MEASURES if name.startswith(kinds)} | {"vocabulary", "self_bleu", "compression"}
+    expected = {name for name in MEASURES if name.startswith(kinds)} | {"vocabulary", "self_bleu", "compression", "icd"}
     assert unknown == expected
 
 

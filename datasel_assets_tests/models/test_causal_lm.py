@@ -197,6 +197,30 @@ def test_each_turn_is_scored_given_all_before_it(bigram):
     np.testing.assert_allclose(stats.by_row.nll, [-np.mean(losses)], rtol=1e-5)
 
 
+def test_the_prompt_is_scored_in_the_pass_that_reads_it_and_changes_no_byte_of_the_response(bigram):
+    model, logp = bigram
+    rows = [talk("x y", "a b"), talk("one two", "c"), talk("one two", "d"), talk("b", "a", "y one", "c d")]
+    with lm(model) as scorer:
+        requests = scorer.conditioned(rows)
+        alone, (stats, prompts) = scorer.token_stats(requests), scorer.stats_with_prompts(requests)
+    for name, values in alone.columns().items():
+        np.testing.assert_array_equal(values, stats.columns()[name])
+    assert (prompts.row.tolist(), prompts.turn.tolist()) == ([0, 1, 2, 3, 3], [0, 0, 0, 0, 1])
+    read = [("<bos> x", "x y"), ("<bos> one", "one two"), ("<bos> one", "one two"), ("<bos>", "b"), ("a y", "y one")]
+    losses = [[logp[i, j] for i, j in zip(ids(before), ids(own), strict=True)] for before, own in read]
+    np.testing.assert_allclose(prompts.nll, [-np.mean(loss) for loss in losses], rtol=1e-5)
+    pooled = [*(-np.mean(loss) for loss in losses[:3]), -np.mean(losses[3] + losses[4])]
+    np.testing.assert_allclose(TOKENS["prompt_nll"]({"prompt": prompts}), pooled, rtol=1e-5)
+    np.testing.assert_allclose(TOKENS["prompt_perplexity"]({"prompt": prompts}), np.exp(pooled), rtol=1e-5)
+
+
+def test_prompt_losses_are_those_of_transformers(tmp_path):
+    model = tiny_causal("llama", tmp_path)
+    with lm(model) as scorer:
+        _, prompts = scorer.stats_with_prompts(scorer.conditioned([talk(text, "(they flow)") for text in TEXTS]))
+    np.testing.assert_allclose(prompts.nll, [transformers_loss(model, "", text) for text in TEXTS], rtol=1e-5)
+
+
 def test_a_long_row_is_scored_at_both_ends(bigram):
     model, logp = bigram
     answer = "a b c d a b c d three four"
@@ -407,6 +431,7 @@ def test_any_text_has_every_score_or_a_reason_without_a_chat_template_or_a_pad_t
             "subnet_0": next(scorer.subnet_stats(scorer.conditioned(rows), rates=(0.5,))),
             "checkpoint_0": scorer.token_stats(scorer.conditioned(rows)),
             "choices": scorer.token_stats(scorer.choices(rows)),
+            "prompt": scorer.stats_with_prompts(scorer.conditioned(rows))[1],
         }
         contexts |= {f"perturbed_{k}": scorer.token_stats(r) for k, r in enumerate(scorer.perturbed(rows, copies=2))}
     whole = contexts["conditioned"].by_row

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasel_assets.indicators.token_table import EMPTY, TOO_LONG, UNPREDICTED
+from datasel_assets.indicators.token_table import EMPTY, NO_RESPONSE, TOO_LONG, UNPREDICTED
 from datasel_assets.models.contexts import Request
 from datasel_assets.models.resolve import ResolvedModel
 from datasel_assets.models.scored_tokens import ScoringTokenizer, cut
@@ -93,6 +93,48 @@ def test_skip_scores_the_turns_that_fit_and_no_other(tmp_path):
     scored = tokenizer(tmp_path, limit=5, overflow="skip").score([Request(0, (0, 1), text, ((2, 5), (8, 11)))])
     assert scored.reason.tolist() == ["", TOO_LONG]
     assert scored.ids[0].tolist() == ids("<bos> x a b")
+
+
+def asked(prompt: str, answer: str, row: int = 0) -> Request:
+    return Request(
+        row,
+        (0,),
+        f"{prompt} {answer}",
+        ((len(prompt) + 1, len(prompt) + 1 + len(answer)),),
+        prompts=((0, len(prompt)),),
+    )
+
+
+def test_a_prompt_is_scored_beside_its_answer_and_only_where_it_is_asked_for(tmp_path):
+    requests = [asked("x y", "a b"), asked("one", "c", row=1)]
+    assert tokenizer(tmp_path).score(requests).prompts is None
+    scored = tokenizer(tmp_path).score(requests, prompts=True)
+    assert [at.tolist() for at in scored.prompts.positions] == [[1, 2], [1]]
+    assert scored.prompts.target.tolist() == ids("x y one")
+    assert scored.prompts.row.tolist() == [0, 1]
+    without = tokenizer(tmp_path, bos=False).score(requests, prompts=True).prompts
+    assert without.target.tolist() == ids("y")
+    assert without.reason.tolist() == ["", UNPREDICTED]
+
+
+def test_prompts_of_answers_that_share_a_pass_are_all_scored_in_it(tmp_path):
+    scored = tokenizer(tmp_path).score([asked("x y", "a"), asked("x y", "b", row=1)], prompts=True)
+    assert len(scored.ids) == 1
+    assert [at.tolist() for at in scored.prompts.positions] == [[1, 2, 1, 2]]
+    assert scored.prompts.slots[0].tolist() == [0, 1, 2, 3]
+
+
+def test_a_prompt_that_is_read_beside_a_long_answer_is_scored_whole_and_a_long_one_in_part(tmp_path):
+    whole = tokenizer(tmp_path, limit=8).score([asked("x", "a b c d three four one two")], prompts=True)
+    assert whole.prompts.target.tolist() == ids("x")
+    assert not whole.prompts.truncated.any()
+    part = tokenizer(tmp_path, limit=8).score([asked("x y one two x y one", "a b")], prompts=True)
+    assert part.prompts.truncated.all()
+    assert len(part.prompts.target) < 7
+    skipped = tokenizer(tmp_path, limit=8, overflow="skip").score([asked("x", "a b " * 8)], prompts=True)
+    assert skipped.prompts.reason.tolist() == [TOO_LONG]
+    none = tokenizer(tmp_path).score([asked("x", "")], prompts=True)
+    assert none.prompts.reason.tolist() == [NO_RESPONSE]
 
 
 def test_a_long_conversation_takes_a_pass_for_each_turn_that_does_not_fit(tmp_path):

@@ -40,6 +40,10 @@ class Asked:
         yield
         self.masked = None
 
+    def stats_with_prompts(self, requests, *, keep_tokens=False):
+        found = self.token_stats(requests, keep_tokens=keep_tokens)
+        return found, SimpleNamespace(columns=found.columns, n_rows=found.n_rows, tokens=None)
+
     def token_stats(self, requests, *, keep_tokens=False):
         self.passes.append((requests.text, self.masked, keep_tokens))
         n = requests.n_rows
@@ -70,6 +74,15 @@ def test_each_context_is_one_pass_over_its_text():
         "choices": [-4, -4],
     }
     assert refused == 1
+
+
+@pytest.mark.parametrize("columns", [("prompt", "conditioned"), ("prompt",), ("prompt", "token")])
+def test_the_prompt_comes_with_the_conditioned_pass_and_costs_none_of_its_own(columns):
+    lm = Asked()
+    found, _ = token_columns(lm, ROWS, columns)
+    assert lm.passes == [("conditioned", None, "token" in columns)]
+    assert tuple(found) == columns
+    assert logp(found["prompt"]) == [-1, -1]
 
 
 def test_only_the_numbered_contexts_that_are_asked_for_are_read():

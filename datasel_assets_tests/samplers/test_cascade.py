@@ -102,6 +102,13 @@ def test_pairs_of_rows_that_have_only_each_other_reach_two_each():
     assert picked.scores.tolist() == [2, 2, 2, 0, 0, 0]
 
 
+def test_all_rows_reach_the_whole():
+    objective = Cascade(pool_of(RNG(3).standard_normal((20, 3)).astype(np.float32)), CascadeParams(neighbours=3))
+    for row in range(20):
+        objective.add(row)
+    assert objective.active.sum(axis=1).tolist() == [objective.whole] * 100
+
+
 def test_a_row_without_similar_rows_reaches_itself():
     vectors = np.eye(3, dtype=np.float32)
     picked = sample(pool_of(vectors), 3, Params.model_validate({"objective": "cascade"}), 0)

@@ -27,6 +27,7 @@ VARIANTS: dict[str, list[dict]] = {
         {"objective": {"name": "log_det", "ridge": 0.01}},
         {"objective": {"name": "cascade", "neighbours": 3, "graphs": 5}},
         {"alpha": 2.0, "by": "x", "epsilon": 0.5},
+        {"alpha": 0.5, "by": "x", "normalise": True},
     ],
     "kcenter": [{"init": init} for init in ("medoid", "random", "farthest_pair", "medoids")],
     "topk": [

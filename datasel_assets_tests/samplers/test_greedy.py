@@ -243,6 +243,80 @@ def test_existing_rows_count_as_chosen_and_are_not_returned():
         sample(pool, 1, params(existing=("nope",)), 0)
 
 
+@every_objective
+@pytest.mark.parametrize("seed", range(5))
+def test_the_whole_is_what_all_rows_are_worth_before_redundancy_is_taken_off(case, seed):
+    vectors, has = planes(seed, 9), tags(seed, 9)
+    spec, value = CASES[case](vectors, has)
+    if case == "graph_cut":
+        value = by_hand.graph_cut(by_hand.clipped(vectors), 0)
+    chosen = params(spec)
+    objective = OBJECTIVES[chosen.objective.name](pool_of(vectors, has), chosen.objective.params)
+    expected = pytest.approx(value(range(9)), abs=1e-4)
+    assert objective.whole == expected
+    objective.add(3)
+    assert objective.whole == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 10), budget=st.integers(1, 10))
+def test_normalised_terms_are_the_mean_coverage_of_the_pool_and_the_mean_score_of_the_subset(seed, n, budget):
+    vectors, scores = planes(seed, n), RNG(seed).integers(0, 9, n) * 100.0 - 300
+    value = by_hand.facility_location(by_hand.clipped(vectors))
+    spread = scores - scores.min()
+    ranged = spread / max(spread.max(), 1)
+    pool = pool_of(vectors, seed=seed, scores=scores)
+    picked = sample(pool, budget, params(alpha=0.7, by="x", normalise=True), 0)
+    b = min(budget, n)
+    assert picked.order.tolist() == by_hand.naive_greedy(value, n, b, pool.ties, bonus=0.7 * ranged * n / b)
+    means = value(picked.order.tolist()) / n + 0.7 * ranged[picked.order].mean()
+    assert picked.scores.sum() / n == pytest.approx(means, abs=1e-5)
+
+
+def worlds(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sixty rows in five directions that some of them lean away from, and their scores."""
+    rng = RNG(seed)
+    return np.abs(np.eye(5)[rng.integers(0, 5, 60)] + rng.normal(0, 0.4, (60, 5))), rng.random(60)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_alpha_picks_the_same_trade_off_on_a_pool_and_on_its_twofold_copy(seed, alpha):
+    rows, scores = worlds(seed)
+    asked = params(alpha=alpha, by="x", normalise=True)
+    alone = sample(pool_of(rows, scores=scores), 8, asked, 0)
+
+    # The copy says the same again: every row covers twice as many. (A copy of a good row would be good once more.)
+    again = pool_of(np.tile(rows, (2, 1)), scores=np.concatenate([scores, np.full(60, scores.min())]))
+    assert sample(again, 8, asked, 0).order.tolist() == alone.order.tolist()
+
+    # The copy speaks of something else: each half wants the same rows, for twice the budget.
+    away = np.zeros_like(rows)
+    apart = pool_of(np.block([[rows, away], [away, rows]]), scores=np.tile(scores, 2))
+    both = sample(apart, 16, asked, 0).order
+    assert sorted(both[both < 60]) == sorted(alone.order)
+    assert sorted(both[both >= 60] - 60) == sorted(alone.order)
+
+
+def test_without_normalising_alpha_means_less_the_more_often_the_pool_says_the_same():
+    rows, scores = worlds(0)
+    asked = params(alpha=3, by="x")
+    alone = sample(pool_of(rows, scores=scores), 8, asked, 0)
+    many = np.concatenate([scores, np.full(60 * 19, scores.min())])
+    often = sample(pool_of(np.tile(rows, (20, 1)), scores=many), 8, asked, 0)
+    assert scores[often.order % 60].mean() < scores[alone.order].mean() - 0.1
+
+
+def test_scores_without_a_range_leave_the_objective_alone_and_infinite_ones_are_refused():
+    rows, _ = worlds(1)
+    asked = params(alpha=3, by="x", normalise=True)
+    plain = sample(pool_of(rows), 8, params(), 0)
+    tied = sample(pool_of(rows, scores=np.full(60, 4.0)), 8, asked, 0)
+    assert tied.order.tolist() == plain.order.tolist()
+    with pytest.raises(ValueError, match=r"from 0\.0 to inf have no range .* leave 'normalise' out"):
+        sample(pool_of(rows, scores=np.where(np.arange(60) == 7, np.inf, 0)), 8, asked, 0)
+
+
 def test_rows_that_were_not_chosen_tell_an_upper_bound_of_what_they_would_add():
     vectors = RNG(6).standard_normal((80, 4)).astype(np.float32)
     value = by_hand.facility_location(by_hand.clipped(vectors))
@@ -313,6 +387,7 @@ def test_needs_follow_from_the_parameters():
         ({"objective": {"name": "graph_cut", "saturation": 1}}, "unknown key 'saturation' for objective graph_cut"),
         ({"objective": {"name": "graph_cut", "redundancy": -1}}, "redundancy of objective graph_cut"),
         ({"alpha": 1}, "give both or neither"),
+        ({"normalise": True}, "give 'alpha' and 'by' too"),
         ({"epsilon": 1.0}, "less than 1"),
     ],
 )
@@ -324,6 +399,9 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(raw, message):
 def test_parameters_survive_being_written_down():
     spec = params({"name": "graph_cut", "redundancy": 1, "neighbours": 9}, epsilon=0.1)
     assert Params.model_validate(spec.model_dump()) == spec
+    assert "normalise" not in spec.model_dump()
+    means = params(alpha=1, by="x", normalise=True)
+    assert Params.model_validate(means.model_dump()) == means
     assert greedy.Params is Params
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, positions_of, usable_rows
@@ -70,6 +70,10 @@ class Params(StrictModel, frozen=True):
             facility location a gain of 1 is one row covered, so alpha is how many covered rows a point of score is
             worth. QDIT's (1 - a) d + a q (arXiv 2311.14736) is alpha = a / (1 - a).
         by: the column of scores; goes with ``alpha``.
+        normalise: weigh means in place of sums, so that one alpha says the same of every pool and budget: the objective
+            as a share of that of the whole pool (in facility location the mean similarity of a row to the subset)
+            against the mean score of the chosen rows, scores brought to 0 .. 1 by the least and the greatest of the
+            pool. The rows for a smaller budget are then not the first of those for a larger one.
         epsilon: None for the exact lazy greedy; else the stochastic greedy, expected to lose at most this share of the
             optimum.
         cost_scaled: where the rows have costs (the budget is in tokens), compare rows by gain per cost. False: by gain.
@@ -79,6 +83,7 @@ class Params(StrictModel, frozen=True):
     objective: ObjectiveSpec = Field(default_factory=lambda: ObjectiveSpec.model_validate("facility_location"))
     alpha: float = Field(default=0, ge=0)
     by: str | None = None
+    normalise: bool = False
     epsilon: float | None = Field(default=None, gt=0, lt=1)
     cost_scaled: bool = True
     existing: tuple[str, ...] = ()
@@ -87,7 +92,19 @@ class Params(StrictModel, frozen=True):
     def _consistent(self) -> "Params":
         if (self.alpha > 0) != (self.by is not None):
             raise ValueError("'alpha' weighs the scores of the column 'by': give both or neither")
+        if self.normalise and not self.alpha:
+            raise ValueError("'normalise' makes 'alpha' comparable: give 'alpha' and 'by' too, or leave it out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``normalise`` out where it is off: recipes that do not say it keep their versions."""
+        return {key: value for key, value in dump(self).items() if key != "normalise" or value}
+
+    @property
+    def prefix(self) -> bool:
+        """Whether a smaller budget is a prefix: not where the score of a row counts as its share of the budget."""
+        return not self.normalise
 
     @property
     def requires(self) -> frozenset[str]:
@@ -102,6 +119,10 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     that of the greedy algorithm, but most rows are not looked at in most rounds (``optimisers.lazy_greedy``). When
     nothing adds anything any more the rest follow by row_id, so the budget is always met.
 
+    With ``normalise`` F(S) = f(S) + alpha * f(V) * (sum of scores) / budget, V the whole pool and scores in 0 .. 1:
+    f(V) times (f(S) / f(V) + alpha * mean score). As printed, QDIT adds a sum over the n rows of the pool to one over
+    the b chosen rows (survey Alg 5), so that what its a does depends on n and b.
+
     Guarantees, for monotone f: every prefix of b rows is worth at least 1 - 1/e of the best b rows; 1 - 1/e - epsilon
     in expectation with ``epsilon``. With costs and a budget of cost, neither gain nor gain per cost alone has a bound;
     the better of the two orders, cut at the budget, is worth at least (1 - 1/e) / 2 of the best (Leskovec et al. 2007,
@@ -111,7 +132,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
 
     Args:
         candidates: ``vectors`` or ``tags`` as the objective needs; ``scores`` with ``alpha``; ``costs`` where given.
-        budget: number of rows.
+        budget: number of rows. With ``normalise`` a smaller one is NOT a prefix.
         params: objective and optimiser.
         seed: used with ``epsilon``.
 
@@ -141,9 +162,14 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
         return Sample.of(np.empty(0, np.int64))
     pool = candidates.subset(rows)
     objective = objective_type(pool, params.objective.params)
+    bonus = None
+    if params.alpha:
+        scores = np.asarray(pool.scores, dtype=np.float64)
+        if params.normalise:
+            scores = _zero_to_one(scores, free) * (objective.whole / budget)
+        bonus = params.alpha * scores
     for row in np.flatnonzero(~usable[rows]).tolist():
         objective.add(row)
-    bonus = params.alpha * np.asarray(pool.scores, dtype=np.float64) if params.alpha else None
     costs = _costs(pool) if params.cost_scaled and pool.costs is not None else None
     search = Search(objective, free, bonus, costs)
     if params.epsilon is None:
@@ -153,6 +179,21 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     row_scores = np.full(candidates.n, np.nan, dtype=np.float32)
     row_scores[rows] = search.gain
     return Sample.of(rows[order], scores=search.gain[order], row_scores=row_scores)
+
+
+def _zero_to_one(scores: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Return scores (n,) float64 such that the least of the ``free`` rows is 0 and the greatest 1; all 0 if they tie.
+
+    Raises:
+        ValueError: a score is infinite.
+    """
+    least, greatest = scores[free].min(), scores[free].max()
+    if not (np.isfinite(least) and np.isfinite(greatest)):
+        raise ValueError(
+            f"scores from {least} to {greatest} have no range to be brought to 0 .. 1: drop the rows with infinite "
+            "scores, or leave 'normalise' out"
+        )
+    return (scores - least) / (greatest - least) if greatest > least else np.zeros_like(scores)
 
 
 def _costs(pool: Candidates) -> np.ndarray:

@@ -8,9 +8,10 @@ from datasel_assets.specs.recipe.budget import BudgetSpec, SourceLimits
 from datasel_assets.specs.recipe.drop import DropRule
 from datasel_assets.specs.recipe.narrow import NarrowSpec, StageSpec, TakeSpec, VoteSpec
 from datasel_assets.specs.recipe.recipe import Needs, RecipeSpec, ReleaseSpec
-from datasel_assets.specs.recipe.select import OWN_GROUPS, SelectSpec
+from datasel_assets.specs.recipe.select import CLUSTER_DISTANCE, OWN_GROUPS, SelectSpec
 
 __all__ = [
+    "CLUSTER_DISTANCE",
     "OWN_GROUPS",
     "BudgetSpec",
     "DropRule",

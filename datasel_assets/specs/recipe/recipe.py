@@ -147,7 +147,7 @@ class RecipeSpec(StrictModel, frozen=True):
         return Needs(
             representations=frozenset(stage.representation for stage in stages if stage.representation),
             targets=frozenset((str(stage.representation), stage.target) for stage in stages if stage.target),
-            clusters=any(stage.groups == "cluster" for stage in stages),
+            clusters=any(stage.groups == "cluster" and stage.recluster is None for stage in stages),
             categories=frozenset(stage.groups for stage in stages if stage.groups and stage.groups not in OWN_GROUPS),
             tags=frozenset(stage.tags for stage in stages if stage.tags),
             label_graphs=frozenset(str(stage.tags) for stage in stages if "label_graph" in stage.reads),

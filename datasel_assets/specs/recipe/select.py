@@ -8,9 +8,13 @@ from datasel_assets.samplers import SAMPLERS, requires, score_column
 from datasel_assets.samplers.stratify import split_params
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.recipe.values import score_name
+from datasel_assets.specs.representation import ClusterSpec
 
 OWN_GROUPS = ("source", "cluster")
 """Groups that every pool has; others are files in ``categories/``."""
+
+CLUSTER_DISTANCE = "cluster_distance"
+"""The score that ``recluster`` makes: the distance of a row to the centroid of its cluster."""
 
 
 class SelectSpec(StrictModel, frozen=True):
@@ -22,6 +26,9 @@ class SelectSpec(StrictModel, frozen=True):
         target: whose queries to read; for samplers that need queries, and only for these.
         groups: what ``stratify`` takes quotas over: ``source``, ``cluster``, or the name of a file in ``categories/``.
         tags: whose tags to read; for samplers that need tags, and only for these.
+        recluster: cluster the rows that reach this sampler anew, by the vectors of ``representation``: ``groups:
+            cluster`` are then these clusters and not those of the pool, and ``cluster_distance`` is a score, the
+            distance to their centroids.
         params: the sampler's validated ``Params``.
     """
 
@@ -38,6 +45,7 @@ class SelectSpec(StrictModel, frozen=True):
     target: Slug | None = None
     groups: Slug | None = None
     tags: Slug | None = None
+    recluster: ClusterSpec | None = None
     params: Any = None
 
     @model_validator(mode="before")
@@ -47,13 +55,23 @@ class SelectSpec(StrictModel, frozen=True):
 
     @model_validator(mode="after")
     def _inputs_match(self) -> "SelectSpec":
+        reads = self.reads if self.recluster is None else self.reads | {"vectors"}
         for key, (part, example) in self.INPUTS.items():
             given = getattr(self, key) is not None
-            if part in self.reads and not given:
-                raise ValueError(f"sampler {self.sampler} needs '{key}: ...' ({example})")
-            if given and part not in self.reads:
+            if part in reads and not given:
+                who = f"sampler {self.sampler}" if part in self.reads else "recluster"
+                raise ValueError(f"{who} needs '{key}: ...' ({example})")
+            if given and part not in reads:
                 raise ValueError(f"sampler {self.sampler} does not use '{key}': remove it")
-        if self.score is not None:
+        by_distance = self.score == CLUSTER_DISTANCE
+        if by_distance and self.recluster is None:
+            raise ValueError(
+                f"{CLUSTER_DISTANCE} is the distance to clusters made with 'recluster: {{k: auto}}': add that, or use "
+                "neighbours.centroid_distance, which is that to the clusters of the pool"
+            )
+        if self.recluster is not None and self.groups != "cluster" and not by_distance:
+            raise ValueError(f"nothing uses 'recluster': add 'groups: cluster' or 'by: {CLUSTER_DISTANCE}'")
+        if self.score is not None and not by_distance:
             score_name(self.score)
         return self
 

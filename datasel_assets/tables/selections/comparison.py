@@ -42,7 +42,7 @@ from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.warehouse import Warehouse
 
-COMPARISON = Kind("comparison", version="2", companions=("versions",))
+COMPARISON = Kind("comparison", version="3", companions=("versions",))
 
 SHOWN = {
     "recipe": "recipe",

@@ -24,9 +24,6 @@ from datasel_assets.tables.warehouse import Warehouse
 CLUSTER_MODELS = Kind("cluster_models")
 CLUSTERS = Kind("clusters", per="source")
 
-FIT_ROWS = 200_000
-"""Centroids of at most this many rows (a hash sample); more rows move them by less than the seed does."""
-
 TITLE_ROWS = 20_000
 PICTURE_ROWS = 3_000
 
@@ -55,7 +52,7 @@ def centroid_distances(warehouse: Warehouse, name: str, pool: pl.DataFrame) -> n
 
 def _fingerprint(spec: RepresentationSpec) -> str:
     assert spec.clusters is not None
-    return digest([CLUSTERS.version, spec.clusters.model_dump(), FIT_ROWS])
+    return digest([CLUSTERS.version, spec.clusters.model_dump(), maths.FIT_ROWS])
 
 
 def _model(name: str, spec: RepresentationSpec) -> Table:
@@ -70,7 +67,7 @@ def _model(name: str, spec: RepresentationSpec) -> Table:
         pool = read_pool(warehouse)
         vectors = read_vectors(warehouse, name, pool)
         rows = np.flatnonzero(~vectors.missing)
-        sample = rows[hash_sample(pool["row_id"].to_numpy()[rows], FIT_ROWS, clusters.seed)]
+        sample = rows[hash_sample(pool["row_id"].to_numpy()[rows], maths.FIT_ROWS, clusters.seed)]
         points = vectors.vectors.take(sample)
         k = None if clusters.k == "auto" else clusters.k
         model = maths.fit_clusters(points, maths.auto_k(len(rows)) if k is None else k, clusters.seed)

@@ -34,6 +34,14 @@ class Objective(Protocol):
     n: int
     batch: int
 
+    @property
+    def whole(self) -> float:
+        """What f is held against to be a share of 1, above 0 and the same whatever has been added.
+
+        It is f of all rows, before anything is taken off for redundancy.
+        """
+        ...
+
     def __init__(self, pool: Candidates, params: Any) -> None: ...
 
     def gains(self, rows: np.ndarray) -> np.ndarray:

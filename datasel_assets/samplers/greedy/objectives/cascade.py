@@ -63,6 +63,11 @@ class Cascade:
         self._seen, self._stamp = np.zeros(self.n, np.int64), 0
         self._found = np.empty(self.n, np.int64)
 
+    @property
+    def whole(self) -> float:
+        """n: every row makes itself active."""
+        return float(self.n)
+
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean over the graphs of the rows that become active with each of ``rows``."""
         from datasel_assets.samplers.greedy.objectives.cascade_kernels import reach_all

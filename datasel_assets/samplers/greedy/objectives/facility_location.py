@@ -36,6 +36,11 @@ class FacilityLocation:
         self.best = np.zeros(self.n, dtype=np.int32)
         self.evaluated = 0
 
+    @property
+    def whole(self) -> float:
+        """n: every row has similarity 1 to itself."""
+        return float(self.n)
+
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """Return sum_i max(s_i,row - max over S of s_ij, 0)."""
         from datasel_assets.samplers.greedy.objectives.coverage_kernels import dense_above, sparse_above

@@ -39,6 +39,11 @@ class GraphCut:
         self.itself = ONE * self.price  # lambda s_jj: every row has similarity 1 to itself
         self.inside = np.zeros(self.n, dtype=np.int64)
 
+    @property
+    def whole(self) -> float:
+        """Sum of all similarities; f of all rows is at most that, and below 0 where lambda is above 1."""
+        return float(self.total.sum() / ONE)
+
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """Return sum over V of s_i,row - lambda (2 sum over S of s_i,row + 1)."""
         return (self.total[rows] - 2 * self.price * self.inside[rows] - self.itself) / ONE

@@ -3,6 +3,7 @@
 import numpy as np
 from pydantic import Field
 
+from datasel_assets.arrays.linear_algebra import eigvalsh, product
 from datasel_assets.samplers.candidates import Candidates, need
 from datasel_assets.samplers.greedy.objectives.base import on_grid
 from datasel_assets.samplers.greedy.objectives.similarity import unit_rows
@@ -38,6 +39,15 @@ class LogDet:
         self.n, dim = self.units.shape
         self.ridge = params.ridge
         self.inverse = np.eye(dim)
+
+    @property
+    def whole(self) -> float:
+        """The log determinant over all rows: of I + X^T X / ridge, which is that of I + K / ridge."""
+        gram = np.zeros_like(self.inverse)
+        for start in range(0, self.n, 4096):
+            block = self._directions(np.arange(start, min(start + 4096, self.n)))
+            gram += product(block.T, block)
+        return float(np.log1p(np.maximum(eigvalsh(gram), 0) / self.ridge).sum())
 
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """Return log(1 + x^T M x / ridge)."""

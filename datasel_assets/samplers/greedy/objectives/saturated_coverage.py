@@ -33,6 +33,7 @@ class SaturatedCoverage:
         self.n = self.similarity.n
         self.batch = self.similarity.batch
         self.room = np.floor(params.saturation * self.similarity.sums()).astype(np.int64)
+        self.whole = float(self.room.sum() / ONE)
 
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """Return sum_i min(s_i,row, what row i lacks to saturation)."""

@@ -40,6 +40,8 @@ class TagCoverage:
         # Whole numbers that never grow: equal tag counts then give equal gains, in any order of summation.
         self.steps = np.minimum.accumulate(np.rint(np.diff(phi) * _GRID).astype(np.int64))
         self.count = np.zeros(self.tags.size, dtype=np.int64)
+        reached = np.concatenate([[0], np.cumsum(self.steps)])
+        self.whole = float(reached[np.bincount(self.tags.indices, minlength=1)].sum() / _GRID)
 
     def gains(self, rows: np.ndarray) -> np.ndarray:
         """Return the sum over the row's tags of phi(c + 1) - phi(c)."""

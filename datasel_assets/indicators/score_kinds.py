@@ -1,4 +1,4 @@
-"""Which kinds of scores are written as files, one file one column: blends, DSIR, predictability, sensitivity.
+"""Which kinds of scores are written as files, one file one column: blends, DSIR, influence, and so on.
 
 Belongs here: the list of them, and the kind of a file. Does not: what a kind is (``score_kind``), any kind (one file
 each beside this one), the files (``registry``), the tables (``tables.scores``).
@@ -6,13 +6,16 @@ each beside this one), the files (``registry``), the tables (``tables.scores``).
 
 from types import MappingProxyType
 
-from datasel_assets.indicators import blend, predictability, sensitivity
+from datasel_assets.indicators import blend, gradient_norm, influence, predictability, sensitivity
 from datasel_assets.indicators.score_kind import ScoreKind
 from datasel_assets.indicators.text import dsir
 from datasel_assets.specs.score import ScoreSpec
 
 KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
-    {kind.name: kind for kind in (blend.KIND, dsir.KIND, predictability.KIND, sensitivity.KIND)}
+    {
+        kind.name: kind
+        for kind in (blend.KIND, dsir.KIND, gradient_norm.KIND, influence.KIND, predictability.KIND, sensitivity.KIND)
+    }
 )
 """Family (the first part of the score's name in a recipe) -> its kind."""
 

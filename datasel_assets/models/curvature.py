@@ -1,7 +1,7 @@
 """The curvature of a loss around a model's weights, layer by layer: EK-FAC, and dividing by it.
 
-Belongs here: the arithmetic on one layer. Does not: estimating it from rows (:mod:`~datasel_assets.models.curvature_fit`),
-storing it (``tables.vectors.curvature``).
+Belongs here: the arithmetic on one layer. Does not: estimating it from rows
+(:mod:`~datasel_assets.models.curvature_fit`), storing it (``tables.vectors.curvature``).
 
 Of a linear layer with weights W (o, i) the Fisher matrix is taken as S x A, A = E[x x^T] of its inputs and S = E[d d^T]
 of the gradients of its outputs (K-FAC, Martens and Grosse 2015), so its eigenvectors are products of theirs. EK-FAC

@@ -20,7 +20,7 @@ Shape = tuple[int, int]
 
 
 class Whole:
-    """Every number of the gradient, layer after layer, row-major. For tests, benchmarks and the few rows of a target."""
+    """Every number of the gradient, layer after layer, row-major: for the few rows of a target."""
 
     def __init__(self, shapes: Sequence[Shape]) -> None:
         """Take the shapes of all layers."""
@@ -100,10 +100,8 @@ class Eigenbasis:
         if not len(kept):
             return
         # The thinner side first: the product that is left is then smaller.
-        if len(outputs) <= inputs.shape[1]:
-            rotated = (outputs @ gradient) @ inputs
-        else:
-            rotated = outputs @ (gradient @ inputs)
+        thin = len(outputs) <= inputs.shape[1]
+        rotated = (outputs @ gradient) @ inputs if thin else outputs @ (gradient @ inputs)
         out[:, places] += rotated.flatten(1)[:, kept]
 
 
@@ -142,7 +140,7 @@ class TwoSided:
 
 
 class CountSketch:
-    """Sums over random groups of all coordinates with random signs (Charikar et al. 2002): inner products in the mean."""
+    """Sums over random groups of coordinates with random signs (Charikar et al. 2002): inner products in the mean."""
 
     def __init__(self, shapes: Sequence[Shape], dims: int, seed: int, device: "torch.device | str" = "cpu") -> None:
         """Draw groups and signs.

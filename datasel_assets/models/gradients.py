@@ -339,7 +339,7 @@ class GradientModel:
         (x,) = inputs
         if x.ndim != 3:
             raise UnsupportedModelError(
-                f"{self.spec.model}: {self.modules[number]} is shown tokens without their rows (a mixture of experts?), "
+        raise UnsupportedModelError(f"{type(model).__name__} has no linear layers in its blocks; use another model")
                 "so gradients of rows cannot be told apart; use another model"
             )
         if not output.requires_grad:
@@ -373,9 +373,7 @@ def find_linears(model: Any) -> dict[str, Any]:
         if id(module) in inside and isinstance(module, torch.nn.Linear)
     }
     if not found:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has no plain linear layers in its blocks; use another model"
-        )
+        raise UnsupportedModelError(f"{name} has no plain linear layers in its blocks; use another model")
     return found
 
 

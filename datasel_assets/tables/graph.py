@@ -28,7 +28,7 @@ from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplic
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
 from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
-from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
+from datasel_assets.tables.language_models.proxy import proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
 from datasel_assets.tables.planning import with_all_they_read
@@ -49,6 +49,7 @@ from datasel_assets.tables.tags.candidates import TAG_CANDIDATES
 from datasel_assets.tables.tags.label_graphs import LABEL_GRAPH
 from datasel_assets.tables.tags.tags import TAGS, tag_tables
 from datasel_assets.tables.tags.vocabulary import TAG_VOCABULARY
+from datasel_assets.tables.trained_models import PROXY_LM
 from datasel_assets.tables.vectors.categories import CATEGORIES, CATEGORY_MODELS, category_tables
 from datasel_assets.tables.vectors.clusters import CLUSTER_MODELS, CLUSTERS, cluster_tables
 from datasel_assets.tables.vectors.embeddings import (

@@ -47,7 +47,7 @@ def test_dividing_is_not_multiplying():
     """The released code of Quad divides by 1 / (lambda + damping): H g and not its inverse."""
     layer = LayerCurvature(np.eye(2), np.eye(2), np.array([[9.0, 1.0], [1.0, 1.0]]))
     found = layer.divide(np.ones((2, 2)), 1e-9)
-    assert found[0, 0] == pytest.approx(1 / 9) and found[1, 1] == pytest.approx(1)
+    np.testing.assert_allclose(found, [[1 / 9, 1], [1, 1]], rtol=1e-6)
 
 
 def test_a_layer_without_curvature_has_no_say():
@@ -143,7 +143,25 @@ def test_dividing_by_curvature_ranks_rows_more_like_the_exact_inverse_than_plain
     folder: str, tmp_path: Path
 ):
     """QUAD-7, on this model: the exact damped empirical Fisher matrix is inverted through its rows (Woodbury)."""
-    words = "the quick brown fox jumps over lazy dog how many apples are left two of seven eaten".split()
+    words = [
+        "the",
+        "quick",
+        "brown",
+        "fox",
+        "jumps",
+        "over",
+        "lazy",
+        "dog",
+        "how",
+        "many",
+        "apples",
+        "are",
+        "left",
+        "two",
+        "of",
+        "seven",
+        "eaten",
+    ]
     draw = np.random.default_rng(5)
     rows = [
         talk(" ".join(draw.choice(words, draw.integers(2, 6))), " ".join(draw.choice(words, draw.integers(1, 6))))

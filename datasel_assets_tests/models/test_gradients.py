@@ -1,6 +1,5 @@
 """Gradients of rows against autograd, one row at a time; projections against what they promise."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +95,8 @@ def test_a_row_without_a_response_token_has_no_gradient(folder: str):
     model = opened(folder)
     found = whole(model, [talk("how many", ""), ROWS[0]])
     assert found.tokens[0] == found.norm[0] == 0
-    assert not found.values[0].any() and found.norm[1] > 0
+    assert not found.values[0].any()
+    assert found.norm[1] > 0
 
 
 def test_the_mean_loss_is_the_sum_over_the_tokens(folder: str):
@@ -127,7 +127,7 @@ def test_a_step_against_the_gradient_lowers_the_loss_by_its_squared_length(folde
 
 
 def test_a_model_without_linear_layers_is_refused(tmp_path: Path):
-    with pytest.raises(UnsupportedModelError, match="no plain linear layers"):
+    with pytest.raises(UnsupportedModelError, match="no linear layers in its blocks"):
         opened(tiny_causal("gpt2", tmp_path))
 
 
@@ -194,7 +194,7 @@ def test_two_sided_signs_need_a_number_for_each_layer():
 
 
 def test_a_sketch_is_drawn_from_its_seed_alone():
-    one, other, same = (CountSketch([(4, 4)], 5, seed)._of[0] for seed in (0, 1, 0))
-    assert torch.equal(one[0], same[0]) and torch.equal(one[1], same[1])
-    assert not (torch.equal(one[0], other[0]) and torch.equal(one[1], other[1]))
-    assert [a < b for a, b in pairwise(sorted(set(one[1].tolist())))] == [True]
+    one, other, same = (torch.stack([part.float() for part in CountSketch([(4, 4)], 5, k)._of[0]]) for k in (0, 1, 0))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert set(one[1].tolist()) == {-1, 1}

@@ -22,8 +22,9 @@ class Need:
     """Something of the data folder that a score is made with, beside other scores.
 
     Attributes:
-        what: the ``example`` conversations of a target; the ``gradients`` of a file of theirs; of a representation each row's ``vector``, its ``cluster``, or
-            that and its ``distance`` to the centre; the ``source`` of each row; a file of ``outcomes`` of the user.
+        what: the ``example`` conversations of a target; a file of ``gradients``; of a representation each row's
+            ``vector``, its ``cluster``, or that and its ``distance`` to the centre; the ``source`` of each row; a file
+            of ``outcomes`` of the user.
         key: how the file in ``scores/`` asks for it, for messages.
         name: of the target, representation or file; None for what has no name, and for the clusters by which recipes
             are balanced.

@@ -10,7 +10,8 @@ import numpy as np
 
 from datasel_assets.models.contexts import Conversation
 from datasel_assets.models.curvature import LayerCurvature, eigenvectors
-from datasel_assets.models.gradients import GradientModel, row_gradients
+from datasel_assets.models.gradients import GradientModel
+from datasel_assets.models.linear_hooks import row_gradients
 
 
 def fit_curvature(model: GradientModel, conversations: Sequence[Conversation]) -> tuple[list[LayerCurvature], int]:

@@ -1,16 +1,11 @@
 """Gradients of single conversations under a causal language model: one forward and one backward pass per batch.
 
-Belongs here: which weights count, the loss, hooks on the linear layers, batches. Does not: what is kept of a gradient
-(:mod:`~datasel_assets.models.gradient_projections`), curvature (:mod:`~datasel_assets.models.curvature_fit`).
-
-For a linear layer y = W x the gradient of a row's loss is G = sum_t delta_t x_t^T over the row's tokens, with delta_t =
-dloss/dy_t. Hooks see x and delta of all rows of a batch, so one backward pass gives the gradients of all its rows, and
-G exists for one layer and a part of a batch at a time. Every linear layer inside the blocks counts (q, k, v, o, gate,
-up and down of a Llama); embeddings, norms, biases and the head do not.
+Belongs here: the loss, the batches, the passes. Does not: the layers (:mod:`~datasel_assets.models.linear_hooks`), what
+is kept of a gradient (:mod:`~datasel_assets.models.gradient_projections`), curvature
+(:mod:`~datasel_assets.models.curvature_fit`).
 """
 
 import gc
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +21,8 @@ from datasel_assets.models.contexts import Conversation, conditioned
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.forward_hooks import UnsupportedModelError, find_blocks, right_pad
+from datasel_assets.models.forward_hooks import right_pad
+from datasel_assets.models.linear_hooks import Layers, LinearHooks, find_linears, row_gradients
 from datasel_assets.models.loading import text_config
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.scored_tokens import Scored, ScoringTokenizer
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
 CPU_ACTIVATIONS = 1024 * 192
 GPU_TOKENS = 16_384
 LOGITS = 1 << 22
-GRADIENT_NUMBERS = 1 << 24
-"""Numbers of G that are held at once, of one layer: 64 MB in float32."""
 
 
 class Projection(Protocol):
@@ -83,24 +77,6 @@ class _Pass:
     ids: np.ndarray
     positions: np.ndarray
     targets: np.ndarray
-
-
-class Layers(Protocol):
-    """Called for each linear layer of a batch while the backward pass runs."""
-
-    def __call__(
-        self, module: int, x: "torch.Tensor", delta: "torch.Tensor", real: "torch.Tensor", one_row: bool
-    ) -> None:
-        """Take what one layer received and the gradient of what it returned.
-
-        Args:
-            module: number of the layer.
-            x: (B, T, i) inputs.
-            delta: (B, T, o) gradients of the outputs, zero on padding.
-            real: (B, T) bool, False on padding.
-            one_row: the B texts all belong to one row; otherwise each is a row.
-        """
-        ...
 
 
 class GradientModel:
@@ -153,9 +129,7 @@ class GradientModel:
         linears = find_linears(model)
         self.modules = tuple(linears)
         self.shapes = tuple((module.out_features, module.in_features) for module in linears.values())
-        self._local = threading.local()
-        for number, module in enumerate(linears.values()):
-            module.register_forward_hook(partial(self._on_forward, number))
+        self._hooks = LinearHooks(linears)
         hidden = text_config(model).hidden_size
         default = max(256, CPU_ACTIVATIONS // hidden) if self.device.type == "cpu" else GPU_TOKENS
         self._budget = TokenBudget(token_budget or default)
@@ -292,18 +266,9 @@ class GradientModel:
         texts, pad = [text.ids for text in batch], self._tokenizer.pad_id
         real = right_pad(texts, pad)[1].to(self.device)
         one_row = len(batch) > 1 and len({text.row for text in batch}) == 1
-        self._local.layers = partial(layers, real=real, one_row=one_row)
-        self._local.seen = set()
-        try:
-            with torch.enable_grad():
-                states = self._parts.states(texts, pad)
-                states.backward(self._loss_gradient(states.detach(), batch, weights))
-        finally:
-            seen = self._local.seen
-            del self._local.layers, self._local.seen
-        if len(seen) != len(self.modules):
-            lost = next(name for number, name in enumerate(self.modules) if number not in seen)
-            raise UnsupportedModelError(f"{self.spec.model}: {lost} had no part in the loss; use another model")
+        with self._hooks.visited_by(partial(layers, real=real, one_row=one_row)), torch.enable_grad():
+            states = self._parts.states(texts, pad)
+            states.backward(self._loss_gradient(states.detach(), batch, weights))
 
     def _loss_gradient(self, states: "torch.Tensor", batch: Sequence[_Pass], weights: np.ndarray) -> "torch.Tensor":
         """Return the gradient (B, T, d) of the weighted sum of token losses with respect to the last hidden states.
@@ -330,71 +295,6 @@ class GradientModel:
             # Answers of one token to one prompt share a position.
             found.index_add_(0, at, torch.autograd.grad(loss, chunk)[0])
         return found.view_as(states)
-
-    def _on_forward(self, number: int, module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Wait for the gradient of what a linear layer returned; without a batch under way do nothing."""
-        layers = getattr(self._local, "layers", None)
-        if layers is None:
-            return
-        (x,) = inputs
-        if x.ndim != 3:
-            raise UnsupportedModelError(
-        raise UnsupportedModelError(f"{type(model).__name__} has no linear layers in its blocks; use another model")
-                "so gradients of rows cannot be told apart; use another model"
-            )
-        if not output.requires_grad:
-            # Before the first linear layers there is nothing to differentiate: the graph begins here.
-            output.requires_grad_(True)
-        seen = self._local.seen
-
-        def on_backward(delta: Any) -> None:
-            if number in seen:
-                raise UnsupportedModelError(
-                    f"{self.spec.model}: {self.modules[number]} is used twice in a pass; use another model"
-                )
-            seen.add(number)
-            layers(number, x.detach(), delta)
-
-        output.register_hook(on_backward)
-
-
-def find_linears(model: Any) -> dict[str, Any]:
-    """Return the linear layers inside the blocks of a model by their names.
-
-    Raises:
-        UnsupportedModelError: there are none, as in GPT-2, whose layers are of a class of its own.
-    """
-    import torch
-
-    inside = {id(module) for block in find_blocks(model) for module in block.modules()}
-    found = {
-        name: module
-        for name, module in model.named_modules()
-        if id(module) in inside and isinstance(module, torch.nn.Linear)
-    }
-    if not found:
-        raise UnsupportedModelError(f"{name} has no plain linear layers in its blocks; use another model")
-    return found
-
-
-def row_gradients(x: "torch.Tensor", delta: "torch.Tensor", one_row: bool) -> "Iterator[tuple[slice, torch.Tensor]]":
-    """Yield (which rows, their gradients (r, o, i) in float32) of one layer, a bounded number at a time.
-
-    Args:
-        x: (B, T, i).
-        delta: (B, T, o).
-        one_row: the B texts are one row, whose gradient is the sum of theirs.
-    """
-    import torch
-
-    x, delta = x.float(), delta.float()
-    if one_row:
-        yield slice(0, 1), (delta.flatten(0, 1).T @ x.flatten(0, 1))[None]
-        return
-    step = max(1, GRADIENT_NUMBERS // (x.shape[2] * delta.shape[2]))
-    for start in range(0, len(x), step):
-        part = slice(start, min(start + step, len(x)))
-        yield part, torch.bmm(delta[part].transpose(1, 2), x[part])
 
 
 def _by_row(scored: Scored) -> Iterator[_Pass]:

@@ -41,14 +41,15 @@ def influence(products: np.ndarray, norm: np.ndarray, cosine: bool) -> np.ndarra
 class Directions:
     """The directions that rows are compared with: the mean over the examples of a target, or over those of each task.
 
-    For cosines the mean is that of unit vectors, so that its inner product with a row is the mean of the cosines.
+    An example without a task is a task of its own. For cosines the mean is that of unit vectors, so that its inner
+    product with a row is the mean of the cosines.
     """
 
-    def __init__(self, tasks: Sequence[str | None], width: int, *, cosine: bool, by_task: bool) -> None:
+    def __init__(self, tasks: Sequence[str], width: int, *, cosine: bool, by_task: bool) -> None:
         """Begin.
 
         Args:
-            tasks: of each example in order; None: a task of its own.
+            tasks: of each example in order.
             width: numbers of a gradient.
             cosine: whether rows are compared by direction alone.
             by_task: a direction for each task; otherwise one in all.
@@ -56,8 +57,7 @@ class Directions:
         Raises:
             ValueError: there are no examples, or more tasks than can be compared with in one pass.
         """
-        own = [f"example {k}" if task is None else f"task {task}" for k, task in enumerate(tasks)]
-        self.names = sorted(set(own)) if by_task else ["all examples"]
+        self.names = sorted(set(tasks)) if by_task else ["all"]
         if not tasks:
             raise ValueError("the target has no examples")
         if len(self.names) > MOST_DIRECTIONS:
@@ -65,7 +65,7 @@ class Directions:
                 f"the target has {len(self.names)} tasks (an example without one is a task), more than the "
                 f"{MOST_DIRECTIONS} that rows are compared with: say 'reduce: mean', or give its rows a task_column"
             )
-        self._of = [self.names.index(name) if by_task else 0 for name in own]
+        self._of = [self.names.index(name) if by_task else 0 for name in tasks]
         self._cosine = cosine
         self._sums = np.zeros((len(self.names), width))
         self._counts = np.zeros(len(self.names))

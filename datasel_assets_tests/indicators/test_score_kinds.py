@@ -14,6 +14,8 @@ from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name, ta
 EXAMPLES = {
     "blend": {"how": "sum", "inputs": [{"score": "text.words", "weight": 2}, {"score": "n_chars", "keep": "low"}]},
     "dsir": {"how": "dsir", "target": "sums"},
+    "gradient_norm": {"how": "gradient_norm", "gradients": "proxy"},
+    "influence": {"how": "influence", "gradients": "proxy", "target": "sums"},
     "predictability": {"how": "predictability", "representation": "plain", "splits": 4},
     "sensitivity": {"how": "sensitivity", "representation": "plain", "loss": "proxy_lm.nll"},
 }

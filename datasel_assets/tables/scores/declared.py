@@ -6,13 +6,19 @@ Belongs here: which tables a file means. Does not belong here: the kinds (``indi
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
+from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
+from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS, influence_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
 
-DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS)
+DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS, INFLUENCE, INFLUENCE_TARGETS, GRADIENT_NORM)
 """All kinds of tables that files in ``scores/`` may mean."""
 
-OF_THEIR_OWN = {DSIR.name: dsir_tables}
+OF_THEIR_OWN = {
+    DSIR.name: dsir_tables,
+    INFLUENCE.name: influence_tables,
+    GRADIENT_NORM.name: gradient_norm_tables,
+}
 """Kinds whose scores are not computed over the whole pool at once."""
 
 

@@ -85,7 +85,8 @@ def test_what_a_file_says_decides_what_it_is_made_from(kind: ScoreKind):
 
 def test_only_scores_toward_a_target_have_targets():
     assert {name: targets_of(spec_of(kind)) for name, kind in KINDS.items() if targets_of(spec_of(kind))} == {
-        "dsir": {"sums"}
+        "dsir": {"sums"},
+        "influence": {"sums"},
     }
 
 

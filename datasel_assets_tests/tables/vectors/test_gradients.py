@@ -142,10 +142,26 @@ def test_a_file_of_gradients_makes_nothing_until_something_reads_it(tmp_path: Pa
     ("file", "content", "problem"),
     [
         ("gradients/tiny.yaml", {"model": "none"}, "model: language_models/none.yaml is absent or broken"),
-        ("representations/by.yaml", {"source": {"gradients": "none"}}, "source.gradients: gradients/none.yaml is absent"),
-        ("scores/s.yaml", {"how": "influence", "gradients": "none", "target": "adding"}, "gradients/none.yaml is absent"),
-        ("representations/by.yaml", {"source": {"gradients": "a", "table": "b.parquet"}}, "give one of 'encoder', 'gradients'"),
-        ("representations/by.yaml", {"source": {"gradients": "a", "key": "b"}}, "key belong to 'table' and not to 'gradients'"),
+        (
+            "representations/by.yaml",
+            {"source": {"gradients": "none"}},
+            "source.gradients: gradients/none.yaml is absent",
+        ),
+        (
+            "scores/s.yaml",
+            {"how": "influence", "gradients": "none", "target": "adding"},
+            "gradients/none.yaml is absent",
+        ),
+        (
+            "representations/by.yaml",
+            {"source": {"gradients": "a", "table": "b.parquet"}},
+            "give one of 'encoder', 'gradients'",
+        ),
+        (
+            "representations/by.yaml",
+            {"source": {"gradients": "a", "key": "b"}},
+            "key belong to 'table' and not to 'gradients'",
+        ),
     ],
 )
 def test_a_file_that_names_what_is_not_there_says_so(tmp_path: Path, file: str, content: dict, problem: str):

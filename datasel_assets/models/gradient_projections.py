@@ -155,8 +155,8 @@ class CountSketch:
 
         self.width, self._of = dims, []
         for number, (outputs, inputs) in enumerate(shapes):
-            # The raw words of a counter-based generator: the same on every machine and in every version.
-            drawn = np.random.Philox(key=[seed, number]).random_raw(outputs * inputs)
+            # Raw words of the generator, whose stream no version of NumPy changes.
+            drawn = np.random.default_rng([seed, number]).bit_generator.random_raw(outputs * inputs)
             group = ((drawn >> np.uint64(1)) % np.uint64(dims)).astype(np.int64)
             sign = (drawn & np.uint64(1)).astype(np.float32) * 2 - 1
             self._of.append((torch.from_numpy(group).to(device), torch.from_numpy(sign).to(device)))

@@ -19,13 +19,14 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """The default folder with every recipe of the gallery, one evaluation by vectors, and vectors of the user."""
+    """The default folder with every recipe of the gallery, one evaluation by vectors, vectors of the user, gradients."""
     data = tmp_path_factory.mktemp("everything") / "data"
     shutil.copytree(DATA, data, ignore=shutil.ignore_patterns("warehouse", "releases"))
     for file in (data / "gallery").glob("*.yaml"):
         file.rename(data / "recipes" / file.name)
     write_yaml(data / "evaluations" / "exam.yaml", {"uri": "x.jsonl", "embedding": {"representation": "rds_plus"}})
     write_yaml(data / "representations" / "brought.yaml", {"source": {"table": "vectors.parquet"}})
+    write_yaml(data / "representations" / "slopes.yaml", {"source": {"gradients": "proxy"}})
     return load_registry(data)
 
 

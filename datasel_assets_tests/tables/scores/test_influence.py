@@ -24,7 +24,6 @@ FILES = {
 def data(tmp_path_factory) -> Path:
     """A pool with a trained proxy, three scores of influence and one of lengths, each read by a recipe."""
     data = small_pool(tmp_path_factory.mktemp("influence") / "data", n=10)
-    add_source(data, "sums", [*rows("sums", 10), {"instruction": "Say nothing.", "output": " "}])
     write_yaml(data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": TINY, "retrain": {"drift": 0.9}})
     write_yaml(data / "gradients" / "tiny.yaml", {"model": "tiny", "dims": 32, "curvature": {"rows": 20}})
     for name, spec in FILES.items():
@@ -69,37 +68,28 @@ def test_without_preconditioner_it_is_the_inner_product_with_the_mean_gradient_o
     _, own, target = exact
     expected = own @ target.mean(axis=0)
     found = scores(warehouse, "influence", "plain")
-    known = np.linalg.norm(own, axis=1) > 0
-    np.testing.assert_allclose(found[known], expected[known], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_with_curvature_it_is_the_mean_cosine_with_what_the_target_asks_for(warehouse, exact):
     _, own, target = exact
     bent = divide(read_curvature(warehouse, ("curvature", "tiny")), target, 0.1)
     expected = (unit(own) @ unit(bent).T).mean(axis=1)
-    known = np.linalg.norm(own, axis=1) > 0
-    np.testing.assert_allclose(scores(warehouse, "influence", "bent")[known], expected[known], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(scores(warehouse, "influence", "bent"), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_best_task_counts_and_examples_without_a_task_are_one_each(warehouse, exact):
     _, own, target = exact
     expected = (unit(own) @ unit(target).T).max(axis=1)
-    known = np.linalg.norm(own, axis=1) > 0
-    np.testing.assert_allclose(scores(warehouse, "influence", "best")[known], expected[known], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(scores(warehouse, "influence", "best"), expected, rtol=1e-3, atol=1e-4)
     assert warehouse.lake.require(("influence_targets", "best")).meta["names"] == sorted(
         warehouse.lake.scan(("targets", "adding")).collect()["task"]
     )
 
 
-def test_a_row_without_a_response_has_neither_influence_nor_length(warehouse, exact):
-    corpus, own, _ = exact
-    silent = np.linalg.norm(own, axis=1) == 0
-    assert corpus.filter(pl.Series(silent))["prompt"].to_list() == ["Say nothing."]
-    for family, name in (("influence", "bent"), ("gradient_norm", "long")):
-        assert (np.isnan(scores(warehouse, family, name)) == silent).all()
-    np.testing.assert_allclose(
-        scores(warehouse, "gradient_norm", "long")[~silent], np.linalg.norm(own, axis=1)[~silent], rtol=1e-4
-    )
+def test_a_gradient_norm_is_the_length_of_the_whole_gradient(warehouse, exact):
+    _, own, _ = exact
+    np.testing.assert_allclose(scores(warehouse, "gradient_norm", "long"), np.linalg.norm(own, axis=1), rtol=1e-4)
 
 
 def test_the_page_says_what_the_sign_means_and_shows_both_ends_with_texts_and_the_part_of_length(data: Path):

@@ -19,7 +19,7 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """The default folder with every recipe of the gallery, one evaluation by vectors, vectors of the user, gradients."""
+    """The default folder with the gallery's recipes, an evaluation by vectors, vectors of the user, gradients."""
     data = tmp_path_factory.mktemp("everything") / "data"
     shutil.copytree(DATA, data, ignore=shutil.ignore_patterns("warehouse", "releases"))
     for file in (data / "gallery").glob("*.yaml"):

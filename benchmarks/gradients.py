@@ -110,7 +110,7 @@ def bare(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
             states = model._parts.states([text.ids for text in batch], model._tokenizer.pad_id)
             states.backward(model._loss_gradient(states.detach(), batch, weights))
 
-    return lambda: list(model._run(passes, tokens, work, side_by_side=True))
+    return lambda: list(model._run(passes, tokens, work))
 
 
 def one_by_one(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
@@ -118,7 +118,7 @@ def one_by_one(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = opened(folder)
+    model, threads = opened(folder), torch.get_num_threads()
     reference: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False)
     named = dict(reference.named_parameters())
     for name in model.modules:
@@ -126,11 +126,14 @@ def one_by_one(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
     passes, _, _ = model._passes(rows)
 
     def work() -> None:
+        # Products of one row are too small to be shared by cores: threads would wait for each other.
+        torch.set_num_threads(1)
         for texts in passes:
             reference.zero_grad()
             for text in texts:
                 logp = reference(input_ids=torch.from_numpy(text.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
                 (-logp[text.positions - 1, text.targets].sum()).backward()
+        torch.set_num_threads(threads)
 
     return work
 

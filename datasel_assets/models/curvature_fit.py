@@ -4,6 +4,7 @@ Belongs here: the passes. Does not: the arithmetic on what they find (:mod:`~dat
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from datasel_assets.models.contexts import Conversation
 from datasel_assets.models.curvature import LayerCurvature, eigenvectors
 from datasel_assets.models.gradients import GradientModel
-from datasel_assets.models.linear_hooks import row_gradients
+from datasel_assets.models.linear_hooks import Layers, row_gradients
 
 
 def fit_curvature(model: GradientModel, conversations: Sequence[Conversation]) -> tuple[list[LayerCurvature], int]:
@@ -38,22 +39,22 @@ def second_moments(
     """Return the mean of d d^T (o, o) and of x x^T (i, i) over the tokens of all rows, for each layer, in float64."""
     import torch
 
-    outputs = [torch.zeros((o, o), dtype=torch.float64, device=model.device) for o, _ in model.shapes]
-    inputs = [torch.zeros((i, i), dtype=torch.float64, device=model.device) for _, i in model.shapes]
-    tokens = np.zeros(len(model.shapes), np.int64)
+    def begin() -> tuple[Layers, list[torch.Tensor]]:
+        sums = [torch.zeros((d, d), dtype=torch.float64, device=model.device) for d in chain(*model.shapes)]
+        tokens = torch.zeros((), dtype=torch.float64, device=model.device)
 
-    def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
-        for sums, each in ((inputs, x), (outputs, delta)):
-            known = each[real].double()
-            sums[module] += known.T @ known
-        tokens[module] += int(real.sum())
+        def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
+            for place, each in ((2 * module, delta), (2 * module + 1, x)):
+                known = each[real].double()
+                sums[place] += known.T @ known
+            if module == 0:
+                tokens.add_(real.sum())
 
-    model.visit(conversations, layer)
-    counts = np.maximum(tokens, 1)
-    found = [
-        [(total / int(n)).cpu().numpy() for total, n in zip(sums, counts, strict=True)] for sums in (outputs, inputs)
-    ]
-    return found[0], found[1]
+        return layer, [*sums, tokens]
+
+    *sums, tokens = model.total(conversations, begin)[0]
+    means = [(total / tokens.clamp(min=1)).cpu().numpy() for total in sums]
+    return means[::2], means[1::2]
 
 
 def _squares(
@@ -66,12 +67,16 @@ def _squares(
         [torch.from_numpy(basis.astype(np.float32)).to(model.device) for basis in (outputs.T, inputs)]
         for outputs, inputs in bases
     ]
-    sums = [torch.zeros(shape, dtype=torch.float64, device=model.device) for shape in model.shapes]
 
-    def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
-        outputs, inputs = rotations[module]
-        for _, gradient in row_gradients(x, delta, one_row):
-            sums[module] += (outputs @ gradient @ inputs).square().sum(dim=0).double()
+    def begin() -> tuple[Layers, list[torch.Tensor]]:
+        sums = [torch.zeros(shape, dtype=torch.float64, device=model.device) for shape in model.shapes]
 
-    rows = model.visit(conversations, layer)
-    return [total.cpu().numpy() for total in sums], rows
+        def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
+            outputs, inputs = rotations[module]
+            for _, gradient in row_gradients(x, delta, one_row):
+                sums[module] += (outputs @ gradient @ inputs).square().sum(dim=0).double()
+
+        return layer, sums
+
+    total, rows = model.total(conversations, begin)
+    return [sums.cpu().numpy() for sums in total], rows

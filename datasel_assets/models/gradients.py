@@ -153,24 +153,38 @@ class GradientModel:
         passes, tokens, fallbacks = self._passes(conversations)
         values = np.zeros((len(conversations), projection.width), np.float32)
         norm, done = np.zeros(len(conversations)), 0
-        for rows, (kept, squared) in self._run(passes, tokens, partial(self._project, projection), side_by_side=True):
+        for rows, (kept, squared) in self._run(passes, tokens, partial(self._project, projection)):
             values[rows], norm[rows] = kept, np.sqrt(squared)
             done += len(rows)
             if progress is not None:
                 progress(done)
         return RowGradients(values, norm, tokens, fallbacks)
 
-    def visit(self, conversations: Sequence[Conversation], layers: Layers) -> int:
-        """Call ``layers`` with every batch of the conversations, one after the other; return the rows with a loss.
+    def total(
+        self, conversations: Sequence[Conversation], begin: "Callable[[], tuple[Layers, list[torch.Tensor]]]"
+    ) -> "tuple[list[torch.Tensor], int]":
+        """Return sums over all batches of the conversations, and the number of rows with a loss.
 
-        The order of the calls follows from the conversations alone, so that sums over them do too.
+        Batches are added in one order whatever thread is done first, so that equal rows give equal bytes.
+
+        Args:
+            conversations: n rows.
+            begin: called for each batch: what is to be called for its layers, and the tensors that this fills.
         """
         passes, tokens, _ = self._passes(conversations)
 
-        def work(batch: Sequence[_Pass], weights: np.ndarray) -> None:
+        def work(batch: Sequence[_Pass], weights: np.ndarray) -> "list[torch.Tensor]":
+            layers, sums = begin()
             self._backward(batch, weights, layers)
+            return sums
 
-        return sum(len(rows) for rows, _ in self._run(passes, tokens, work, side_by_side=False))
+        _, total = begin()
+        rows = 0
+        for batch, sums in self._run(passes, tokens, work):
+            rows += len(batch)
+            for whole, part in zip(total, sums, strict=True):
+                whole += part
+        return total, rows
 
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""
@@ -205,10 +219,8 @@ class GradientModel:
         passes: Sequence[Sequence[_Pass]],
         tokens: np.ndarray,
         work: Callable[[Sequence[_Pass], np.ndarray], Any],
-        *,
-        side_by_side: bool,
     ) -> Iterator[tuple[np.ndarray, Any]]:
-        """Yield (rows of one batch, what ``work`` made of them)."""
+        """Yield (rows of one batch, what ``work`` made of them), batch by batch in the order of the plan."""
         single = np.array([len(texts) == 1 for texts in passes])
         lengths = np.array([sum(len(text.ids) for text in texts) for texts in passes], np.int64)
 
@@ -235,10 +247,8 @@ class GradientModel:
                 model=model,
             )
             yield from batches
-        elif side_by_side:
-            yield from run_on_threads(of_rows, plan(lengths, self._budget.tokens))
         else:
-            yield from map(of_rows, plan(lengths, self._budget.tokens))
+            yield from _in_order(of_rows, plan(lengths, self._budget.tokens))
 
     def _project(
         self, projection: Projection, batch: Sequence[_Pass], weights: np.ndarray
@@ -252,7 +262,7 @@ class GradientModel:
 
         def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
             for part, gradient in row_gradients(x, delta, one_row):
-                squared[part] += gradient.square().sum(dim=(1, 2), dtype=torch.float32).double()
+                squared[part] += torch.linalg.vector_norm(gradient.flatten(1), dim=1).double().square()
                 projection.add(module, gradient, out[part])
 
         self._backward(batch, weights, layer)
@@ -295,6 +305,20 @@ class GradientModel:
             # Answers of one token to one prompt share a position.
             found.index_add_(0, at, torch.autograd.grad(loss, chunk)[0])
         return found.view_as(states)
+
+
+def _in_order(
+    work: Callable[[np.ndarray], tuple[np.ndarray, Any]], batches: Sequence[np.ndarray]
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Yield (batch, what ``work`` made of it) on one thread per core, but in the order of the batches."""
+    place = {int(batch[0]): k for k, batch in enumerate(batches)}
+    waiting: dict[int, tuple[np.ndarray, Any]] = {}
+    following = 0
+    for done in run_on_threads(work, batches):
+        waiting[place[int(done[0][0])]] = done
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
 
 
 def _by_row(scored: Scored) -> Iterator[_Pass]:

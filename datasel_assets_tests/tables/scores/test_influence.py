@@ -12,6 +12,7 @@ from datasel_assets.models.gradient_projections import Whole
 from datasel_assets.tables import Warehouse, make, open_warehouse
 from datasel_assets.tables.vectors.curvature import Differentiated, open_model, read_curvature
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, small_pool, write_yaml
+from datasel_assets_tests.project import Project
 
 FILES = {
     "plain": {"precondition": "none", "similarity": "dot"},
@@ -122,3 +123,28 @@ def test_a_new_target_makes_its_own_directions_and_a_new_row_its_own_value(data:
     made = make(warehouse, "influence/bent", "fruit", upstream=True)
     assert (made.built.rows_new, made.built.rows_reused) == (1, 10)
     add_source(data, "fruit", rows("fruit", 10))
+
+
+def test_the_main_job_makes_influence_and_gradients_as_vectors_and_leaves_them_when_nothing_changed(settled: Project):
+    data = settled.data
+    write_yaml(data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": TINY, "retrain": {"drift": 0.9}})
+    write_yaml(data / "gradients" / "tiny.yaml", {"model": "tiny", "dims": 32, "curvature": {"rows": 20}})
+    write_yaml(data / "scores" / "bent.yaml", {"how": "influence", "gradients": "tiny", "target": "adding"})
+    write_yaml(
+        data / "representations" / "slopes.yaml", {"source": {"gradients": "tiny"}, "compress": {"method": "none"}}
+    )
+    recipe = {"paper": "x", "select": {"sampler": "topk", "by": "influence.bent"}, "budget": {"rows": 4}}
+    write_yaml(data / "recipes" / "bent.yaml", recipe)
+    outcome, runs = settled.run()
+    assert outcome.failures == []
+    assert settled.warehouse.lake.require(("selections", "bent")).rows == 4
+    assert {
+        "curvature/tiny",
+        "influence_targets/bent",
+        "influence/bent",
+        "gradients/tiny",
+        "representations/slopes",
+    } <= {run["stage"] for run in runs}
+    outcome, runs = settled.run()
+    assert outcome.failures == []
+    assert runs == []

@@ -131,6 +131,15 @@ def test_a_model_without_linear_layers_is_refused(tmp_path: Path):
         opened(tiny_causal("gpt2", tmp_path))
 
 
+@pytest.mark.gpu
+def test_a_gpu_agrees_with_the_cpu(folder: str):
+    spec = CausalSpec(model=folder, max_tokens=48, template="plain", precision="float32")
+    with GradientModel(spec, "cpu") as cpu, GradientModel(spec, "cuda") as gpu:
+        ours, theirs = whole(cpu), whole(gpu)
+    np.testing.assert_allclose(theirs.norm, ours.norm, rtol=1e-3)
+    assert np.linalg.norm(theirs.values - ours.values) < 1e-3 * np.linalg.norm(ours.values)
+
+
 # ---------------------------------------------------------------------------------------------------- projections
 def identity_curvature(shapes) -> list[LayerCurvature]:
     """Axes of the weights themselves; eigenvalues fall with the place."""

@@ -20,7 +20,7 @@ from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
-from datasel_assets.storage.lake import Expected, Key, TableInfo
+from datasel_assets.storage.lake import Expected, Key, StaleTableError, TableInfo
 from datasel_assets.tables.shown import Rows
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
@@ -117,7 +117,8 @@ def require_curvature(warehouse: Warehouse, own: Differentiated) -> TableInfo:
     """
     info = warehouse.lake.require(own.curvature_key, _fingerprint(own))
     if info.inputs["model"] != own.version(warehouse):
-        warehouse.lake.require(own.curvature_key, digest([_fingerprint(own), own.version(warehouse)]))
+        name = "/".join(own.curvature_key)
+        raise StaleTableError(f"{name} is that of another training of {own.spec.model}: materialise {name} again")
     return info
 
 

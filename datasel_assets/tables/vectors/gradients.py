@@ -196,13 +196,13 @@ def differentiate(rows: pl.DataFrame, context: Context) -> pa.Table:
 
 
 def _facts(own: Differentiated, step: Step, update: Update) -> dict[str, Any]:
-    norms = step.warehouse.lake.scan(step.expected.key).select(pl.col(NORM)).collect()[NORM].drop_nulls()
+    norms = step.warehouse.lake.scan(step.expected.key).select(pl.col(NORM)).collect()[NORM].drop_nulls().to_numpy()
     return {
         "model": own.spec.model,
         "loss": own.spec.loss,
         "dimensions": update.info.meta["dim"],
         "bytes_per_row": 2 * update.info.meta["dim"] + 4,
-        "median_norm": round(float(norms.median() or 0), 4),
+        "median_norm": round(float(np.median(norms)), 4) if len(norms) else 0.0,
         "rows_without_a_gradient": int((norms == 0).sum()),
         "fallbacks": update.facts.get("fallbacks", 0),
         "curvature": table_link(*own.curvature_key),

@@ -39,7 +39,8 @@ def mixture(n: int) -> list[list[dict[str, str]]]:
 
     draw, rows = np.random.default_rng(0), []
     for name, columns in POOLS.items():
-        frame = pl.read_parquet(shared_data() / f"{name}.parquet").select(columns).drop_nulls(columns[-1])
+        frame = pl.read_parquet(shared_data() / f"{name}.parquet").select(columns)
+        frame = frame.filter(pl.col(columns[-1]).str.strip_chars() != "")
         for *prompt, response in frame[draw.choice(len(frame), n // len(POOLS), replace=False)].iter_rows():
             text = "\n\n".join(part for part in prompt if part)
             rows.append([{"role": "user", "content": text}, {"role": "assistant", "content": response}])
@@ -172,42 +173,49 @@ def fidelity(folder: str) -> dict[str, Any]:
     }
 
 
+def speed_rows(fast: dict[str, Any], n: int) -> list[Row]:
+    """Return the lines of :func:`speed`."""
+    floor = fast["best"]["forward + backward"]["cpu_s"]
+    rows = []
+    for name, cost in fast["best"].items():
+        extra = {"ratio": cost["cpu_s"] / floor, "rows_per_cpu_s": n / cost["cpu_s"], "parameters": fast["parameters"]}
+        rows.append(Row(name, n, cost_of(cost), None, extra))
+    return rows
+
+
+def fidelity_rows(kept: dict[str, Any]) -> list[Row]:
+    """Return the lines of :func:`fidelity`."""
+    facts = {"norm_with_length": kept["norm_with_length"]}
+    rows = [Row("datasel, curvature", CURVED, cost_of(kept["fitting"]), None, facts)]
+    for name, figures in kept["found"].items():
+        extra = {"bytes_per_row": figures["bytes_per_row"]}
+        rows.append(Row(f"fidelity: {name}", COMPARED, Measured(), figures["objective"], extra))
+    return rows
+
+
+def cost_of(cost: dict[str, float]) -> Measured:
+    """Return a cost that another process measured."""
+    return Measured(cost["wall_s"], cost["cpu_s"], cost["peak_rss_mb"])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure both and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=200, help="rows of the comparison of speed")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's training")
+    parser.add_argument("--parts", nargs="+", default=["speed", "fidelity"], choices=["speed", "fidelity"])
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
+    rows = []
     with tempfile.TemporaryDirectory() as parent:
         folder = str(Path(parent, "proxy"))
         isolated("benchmarks.gradients:build", folder=folder, token_budget=arguments.token_budget)
-        fast = isolated("benchmarks.gradients:speed", folder=folder, n=arguments.n, repeats=arguments.repeats)
-        kept = isolated("benchmarks.gradients:fidelity", folder=folder)
-    floor = fast["best"]["forward + backward"]["cpu_s"]
-    rows = [
-        Row(
-            name,
-            arguments.n,
-            Measured(cost["wall_s"], cost["cpu_s"], cost["peak_rss_mb"]),
-            None,
-            {
-                "ratio": cost["cpu_s"] / floor,
-                "rows_per_cpu_s": arguments.n / cost["cpu_s"],
-                "parameters": fast["parameters"],
-            },
-        )
-        for name, cost in fast["best"].items()
-    ]
-    fitting = Measured(*(kept["fitting"][key] for key in ("wall_s", "cpu_s", "peak_rss_mb")))
-    rows.append(Row("datasel, curvature", CURVED, fitting, None, {"norm_with_length": kept["norm_with_length"]}))
-    rows += [
-        Row(
-            f"fidelity: {name}", COMPARED, Measured(), figures["objective"], {"bytes_per_row": figures["bytes_per_row"]}
-        )
-        for name, figures in kept["found"].items()
-    ]
+        if "speed" in arguments.parts:
+            options = {"n": arguments.n, "repeats": arguments.repeats}
+            rows += speed_rows(isolated("benchmarks.gradients:speed", folder=folder, **options), arguments.n)
+        if "fidelity" in arguments.parts:
+            rows += fidelity_rows(isolated("benchmarks.gradients:fidelity", folder=folder))
     report(OPERATION, rows, record=not arguments.no_record)
     return 0
 

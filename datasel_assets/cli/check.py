@@ -83,7 +83,7 @@ def _models(registry: "Registry", folder: str, name: str) -> Iterator[tuple[str,
     """Give model and revision of what a file asks to be loaded; a model that is trained on the pool is not named."""
     if folder == "representations":
         spec = registry.representations[name]
-        if not spec.brought:
+        if spec.encoded:
             yield spec.encoder.model, spec.encoder.revision
     elif folder == "language_models" and not registry.language_models[name].is_local:
         spec = registry.language_models[name]

@@ -22,15 +22,15 @@ class Need:
     """Something of the data folder that a score is made with, beside other scores.
 
     Attributes:
-        what: the ``example`` conversations of a target, in a representation where one is needed beside it; of a
-            representation each row's ``vector``, its ``cluster``, or that and its ``distance`` to the centre; the
-            ``source`` of each row; a file of ``outcomes`` of the user.
+        what: the ``example`` conversations of a target, in a representation where one is needed beside it; a file of
+            ``gradients``; of a representation each row's ``vector``, its ``cluster``, or that and its ``distance`` to
+            the centre; the ``source`` of each row; a file of ``outcomes`` of the user.
         key: how the file in ``scores/`` asks for it, for messages.
         name: of the target, representation or file; None for what has no name, and for the clusters by which recipes
             are balanced.
     """
 
-    what: Literal["example", "vector", "cluster", "distance", "source", "outcomes"]
+    what: Literal["example", "gradients", "vector", "cluster", "distance", "source", "outcomes"]
     key: str
     name: str | None = None
 
@@ -101,6 +101,7 @@ class ScoreKind:
         compute: (spec, given) -> score over the pool; None where the kind has tables of its own.
         columns: what the further columns of its table mean.
         caption: title of its picture, with ``{family}`` and ``{name}``.
+        made_when_read: its tables cost so much that they are made only where a recipe reads the score.
         version: of the code of its tables; raised when what they hold changes meaning.
     """
 
@@ -118,6 +119,7 @@ class ScoreKind:
     compute: Callable[[Any, Given], PoolScore] | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     caption: str = "{family}.{name}"
+    made_when_read: bool = False
     version: str = "1"
 
     def keep_of(self, spec: Any) -> Keep:

@@ -6,7 +6,17 @@ each beside this one), the files (``registry``), the tables (``tables.scores``).
 
 from types import MappingProxyType
 
-from datasel_assets.indicators import blend, given, pair_similarity, predictability, sensitivity, similarity, turns
+from datasel_assets.indicators import (
+    blend,
+    given,
+    gradient_norm,
+    influence,
+    pair_similarity,
+    predictability,
+    sensitivity,
+    similarity,
+    turns,
+)
 from datasel_assets.indicators.score_kind import ScoreKind
 from datasel_assets.indicators.text import dsir
 from datasel_assets.specs.score import ScoreSpec
@@ -18,6 +28,8 @@ KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
             blend.KIND,
             dsir.KIND,
             given.KIND,
+            gradient_norm.KIND,
+            influence.KIND,
             pair_similarity.KIND,
             predictability.KIND,
             sensitivity.KIND,

@@ -19,14 +19,14 @@ import numpy as np
 from datasel_assets.arrays.halving import TokenBudget
 from datasel_assets.arrays.token_batches import padded_cost, plan_padded
 from datasel_assets.indicators.token_table import TokenStats, TokenTable, summarise
-from datasel_assets.models.causal_loading import load_causal_model, take_apart
+from datasel_assets.models.causal_loading import check_context, load_causal_model, take_apart
 from datasel_assets.models.choices import ORDERS, multiple_choice, read_choices
 from datasel_assets.models.contexts import Conversation, Form, Requests, conditioned, perturbed, unconditioned
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.forward_hooks import find_blocks
-from datasel_assets.models.loading import max_positions, text_config
+from datasel_assets.models.loading import text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.scored_tokens import Scored, ScoringTokenizer
@@ -92,9 +92,7 @@ class CausalLM:
         self._tokenizer = ScoringTokenizer(self.resolved, spec.max_tokens, spec.overflow)
         self.renderer = DialogueRenderer(self._tokenizer.tokenizer, spec.template)
         model = load_causal_model(self.resolved, dtype, self.device)
-        limit = max_positions(model)
-        if limit is not None and spec.max_tokens > limit:
-            raise ValueError(f"max_tokens {spec.max_tokens} is more than the {limit} positions of {spec.model}")
+        check_context(model, spec)
         self._parts = take_apart(model, self._tokenizer.pad_id, 1e-3 if self.dtype == "float32" else 5e-2)
         self._budget = TokenBudget(token_budget or self._default_budget())
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasel_assets.models.forward_hooks import UnsupportedModelError, probe_rows, right_pad
-from datasel_assets.models.loading import _quiet, text_config
+from datasel_assets.models.loading import _quiet, max_positions, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
 from datasel_assets.models.resolve import ModelIntegrityError, ResolvedModel
+from datasel_assets.specs.causal import CausalSpec
 
 if TYPE_CHECKING:
     import torch
@@ -89,13 +90,14 @@ def load_causal_model(resolved: ResolvedModel, dtype: "torch.dtype", device: "to
     return model.eval().requires_grad_(False).to(device)
 
 
-def take_apart(model: Any, pad_id: int, tolerance: float) -> CausalParts:
+def take_apart(model: Any, pad_id: int, tolerance: float, *, pack: bool = True) -> CausalParts:
     """Return the parts of ``model`` after comparing their logits with those of the model itself.
 
     Args:
         model: from :func:`load_causal_model`.
         pad_id: for padding positions.
         tolerance: largest relative distance of the logits that rounding explains.
+        pack: whether weights may be laid out for the CPU's kernels, which have no gradient.
 
     Raises:
         UnsupportedModelError: the parts do not give the logits of the model.
@@ -122,7 +124,7 @@ def take_apart(model: Any, pad_id: int, tolerance: float) -> CausalParts:
                 f"{type(model).__name__} sees the tokens that it should predict, so its losses mean nothing; "
                 "use a causal language model"
             )
-        if can_pack(model.dtype, model.device):
+        if pack and can_pack(model.dtype, model.device):
             pack_linears(model)
         distance = float("inf")
         for mask in (False, True):
@@ -137,6 +139,17 @@ def take_apart(model: Any, pad_id: int, tolerance: float) -> CausalParts:
         f"{type(model).__name__}: logits from its hidden states differ from its own by {distance:.2g} "
         f"(allowed {tolerance:.2g}); use another causal language model"
     )
+
+
+def check_context(model: Any, spec: CausalSpec) -> None:
+    """Refuse a context that is longer than the model can place.
+
+    Raises:
+        ValueError: it is.
+    """
+    limit = max_positions(model)
+    if limit is not None and spec.max_tokens > limit:
+        raise ValueError(f"max_tokens {spec.max_tokens} is more than the {limit} positions of {spec.model}")
 
 
 def _distance(mine: "torch.Tensor", own: "torch.Tensor") -> float:

@@ -1,7 +1,7 @@
 """The folder of a trained proxy language model: an ordinary Hugging Face model, and what its training said.
 
 Belongs here: putting the folder in place, reading what it tells of its training, how far a pool has moved since. Not:
-the training (:mod:`~datasel_assets.models.proxy_lm`), where the folder lies (``tables.language_models.proxy``).
+the training (:mod:`~datasel_assets.models.proxy_lm`), where the folder lies (``tables.trained_models``).
 """
 
 import hashlib

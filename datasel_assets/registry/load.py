@@ -17,6 +17,7 @@ from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.specs.recipe import RecipeSpec
@@ -32,6 +33,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "representations": RepresentationSpec,
     "evaluations": EvaluationSpec,
     "language_models": LanguageModelSpec,
+    "gradients": GradientsSpec,
     "scores": spec_model,
     "tags": TagsSpec,
     "categories": CategoriesSpec,

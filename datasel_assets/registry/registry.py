@@ -15,6 +15,7 @@ from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.specs.recipe import RecipeSpec
@@ -66,6 +67,7 @@ class Registry:
     targets: Mapping[str, TargetSpec] = field(default_factory=dict)
     representations: Mapping[str, RepresentationSpec] = field(default_factory=dict)
     language_models: Mapping[str, LanguageModelSpec] = field(default_factory=dict)
+    gradients: Mapping[str, GradientsSpec] = field(default_factory=dict)
     scores: Mapping[str, ScoreSpec] = field(default_factory=dict)
     recipes: Mapping[str, RecipeSpec] = field(default_factory=dict)
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)

@@ -29,6 +29,7 @@ DUPLICATES_FILE, PROXY_EVAL_FILE = "duplicates.yaml", "proxy_eval.yaml"
 
 _FOLDER = {
     "example": "targets",
+    "gradients": "gradients",
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",
@@ -36,7 +37,8 @@ _FOLDER = {
 """What a score needs -> the folder that it is in."""
 
 NAMES_OF_TABLES = (
-    *("targets", "representations", "evaluations", "language_models", "tags", "categories", "scores", "recipes"),
+    *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
+    "recipes",
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -56,9 +58,7 @@ def names_collide(registry: Registry) -> Problems:
 
 def encoders_share_a_table(registry: Registry) -> Problems:
     """No two encoders have one table name: models that differ only in their owner."""
-    wholes = {
-        f"representations/{n}.yaml": spec.encoder for n, spec in registry.representations.items() if not spec.brought
-    }
+    wholes = {f"representations/{n}.yaml": spec.encoder for n, spec in registry.representations.items() if spec.encoded}
     sides = {f"scores/{n}.yaml": s.encoder for n, s in registry.scores.items() if isinstance(s, PairSimilaritySpec)}
     return _share_a_table(wholes, "encoder") | _share_a_table(sides, "model")
 
@@ -88,14 +88,34 @@ def evaluations_compare_by_a_representation(registry: Registry) -> Problems:
 
 
 def evaluations_are_encoded(registry: Registry) -> Problems:
-    """The representation of the tier ``embedding`` has an encoder: users bring no vectors of evaluation items."""
-    there = [name for name, spec in sorted(registry.representations.items()) if not spec.brought]
+    """The representation of the tier ``embedding`` has an encoder: others have no vectors of evaluation items."""
+    there = [name for name, spec in sorted(registry.representations.items()) if spec.encoded]
     return {
         f"evaluations/{name}.yaml": f"embedding.representation: {tier.representation!r} brings its own vectors and has "
         f"none of the items; name one with an encoder: {', '.join(there) or 'there is none'}"
         for name, spec in registry.evaluations.items()
         if (tier := spec.embedding) and tier.representation in registry.representations
-        if registry.representations[tier.representation].brought
+        if not registry.representations[tier.representation].encoded
+    }
+
+
+def gradients_are_of_a_model_that_is_there(registry: Registry) -> Problems:
+    """The model whose gradients are taken is there."""
+    return {
+        f"gradients/{name}.yaml": no_such_file("model", spec.model, "language_models", registry.language_models)
+        for name, spec in registry.gradients.items()
+        if spec.model not in registry.language_models
+    }
+
+
+def representations_are_of_gradients_that_are_there(registry: Registry) -> Problems:
+    """The gradients that a representation is made of are there."""
+    return {
+        f"representations/{name}.yaml": no_such_file(
+            "source.gradients", spec.gradients, "gradients", registry.gradients
+        )
+        for name, spec in registry.representations.items()
+        if spec.gradients and spec.gradients not in registry.gradients
     }
 
 
@@ -178,9 +198,11 @@ def recipes_read_what_is_there(registry: Registry) -> Problems:
 RULES: tuple[Callable[[Registry], Problems], ...] = (
     names_collide,
     encoders_share_a_table,
+    language_models_have_a_family_of_their_own,
+    gradients_are_of_a_model_that_is_there,
+    representations_are_of_gradients_that_are_there,
     evaluations_compare_by_a_representation,
     evaluations_are_encoded,
-    language_models_have_a_family_of_their_own,
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,
     scores_can_be_made,

@@ -17,7 +17,9 @@ from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
+from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import GivenSpec, ScoreSpec
 
 RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
@@ -89,3 +91,22 @@ def score_order(declared: Mapping[str, ScoreSpec]) -> list[str]:
         for name, spec in sorted(declared.items())
     }
     return list(TopologicalSorter(graph).static_order())
+
+
+def scores_in_use(
+    declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
+) -> list[str]:
+    """Return the names of the declared scores that are made, each after those it reads.
+
+    That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
+    is made, or for deciding which near duplicate stays.
+    """
+    read = {score for recipe in recipes.values() for score in recipe.requires().scores}
+    read |= {duplicates.near.score} if duplicates and duplicates.near.score else set()
+    made = []
+    for name in reversed(score_order(declared)):
+        spec = declared[name]
+        if not kind_of(spec).made_when_read or score_name(name, spec) in read:
+            made.append(name)
+            read |= set(kind_of(spec).reads(spec))
+    return made[::-1]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from datasel_assets.schema import StrictModel
+from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.compress import CompressSpec
 from datasel_assets.specs.encoder import EncoderSpec
 
@@ -22,10 +22,11 @@ class ClusterSpec(StrictModel, frozen=True):
 
 
 class VectorSource(StrictModel, frozen=True):
-    """Where the vectors of rows come from: from an encoder, or from a table that the user brings.
+    """Where the vectors of rows come from: an encoder, gradients, or a table that the user brings.
 
     Attributes:
         encoder: a model that reads the conversations.
+        gradients: a file of ``gradients/``.
         table: a table of vectors: ``.parquet`` (also a pattern of several), ``.lance``, or ``.npy``; a relative path
             starts from the data folder.
         column: its column of vectors (lists of numbers of one length); nothing for ``.npy``.
@@ -34,6 +35,7 @@ class VectorSource(StrictModel, frozen=True):
     """
 
     encoder: EncoderSpec | None = None
+    gradients: Slug | None = None
     table: str | None = Field(default=None, min_length=1)
     column: str = "vector"
     key: str = "row_id"
@@ -41,11 +43,12 @@ class VectorSource(StrictModel, frozen=True):
 
     @model_validator(mode="after")
     def _one_producer(self) -> Self:
-        if (self.encoder is None) == (self.table is None):
-            raise ValueError("source: give one of 'encoder' and 'table'")
+        given = [name for name in ("encoder", "gradients", "table") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("source: give one of 'encoder', 'gradients' and 'table'")
         stray = sorted(self.model_fields_set & {"column", "key", "match"})
-        if self.encoder is not None and stray:
-            raise ValueError(f"source: {', '.join(stray)} belong to 'table' and not to 'encoder'")
+        if given != ["table"] and stray:
+            raise ValueError(f"source: {', '.join(stray)} belong to 'table' and not to '{given[0]}'")
         return self
 
 
@@ -81,5 +84,15 @@ class RepresentationSpec(StrictModel, frozen=True):
 
     @property
     def brought(self) -> VectorSource | None:
-        """The table of vectors that the user brings; None where an encoder makes them."""
-        return self.source
+        """The table of vectors that the user brings; None where they are made here."""
+        return self.source if self.source and self.source.table is not None else None
+
+    @property
+    def gradients(self) -> str | None:
+        """The file of ``gradients/`` whose gradients are the vectors; None where something else makes them."""
+        return self.source.gradients if self.source else None
+
+    @property
+    def encoded(self) -> bool:
+        """Whether an encoder makes the vectors, so that it can make those of any other text."""
+        return self.source is None

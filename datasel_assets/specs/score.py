@@ -224,10 +224,59 @@ class TurnsSpec(StrictModel, frozen=True):
         return self
 
 
+class InfluenceSpec(StrictModel, frozen=True):
+    """A score toward a target, in ``scores/<name>.yaml``: what a training step on a row does to the target's loss.
+
+    It is computed with the whole gradient while the rows are read, never from the stored table of gradients.
+
+    Attributes:
+        how: ``influence``.
+        gradients: a file of ``gradients/``: model and loss. Which numbers of a gradient it keeps does not matter here.
+        target: a file name of ``targets/``.
+        precondition: ``ekfac``: the target's gradients are divided by the curvature of the loss (influence functions);
+            ``none``: they are taken as they are (TracIn, LESS without Adam).
+        similarity: ``cosine`` of both gradients, or their inner product (``dot``), which is the effect of the row as a
+            whole. The shorter a row, the more of its effect is that of a few tokens: under a budget of tokens ``dot``
+            picks rows of two tokens.
+        reduce: ``mean`` over the examples of the target, or ``max`` over its tasks of the mean over a task's examples;
+            an example without a task is one of its own.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["influence"]
+    gradients: Slug
+    target: Slug
+    precondition: Literal["none", "ekfac"] = "ekfac"
+    similarity: Literal["cosine", "dot"] = "cosine"
+    reduce: Literal["mean", "max"] = "mean"
+    doc: str = ""
+    paper: str = "Studying Large Language Model Generalization with Influence Functions (arXiv 2308.03296)"
+
+
+class GradientNormSpec(StrictModel, frozen=True):
+    """The length of a row's gradient, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``gradient_norm``.
+        gradients: a file of ``gradients/``. With its loss ``response_sum`` long responses have long gradients, with
+            ``response_mean`` short ones.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["gradient_norm"]
+    gradients: Slug
+    doc: str = ""
+    paper: str = "Deep Learning on a Data Diet (GraNd, arXiv 2107.07075)"
+
+
 ScoreSpec = (
     BlendSpec
     | DsirSpec
     | GivenSpec
+    | GradientNormSpec
+    | InfluenceSpec
     | PairSimilaritySpec
     | PredictabilitySpec
     | SensitivitySpec

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
+from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import score_order
+from datasel_assets.registry.score import scores_in_use
 from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
@@ -29,13 +30,14 @@ from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplic
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
 from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
-from datasel_assets.tables.language_models.proxy import PROXY_LM, proxy_table
+from datasel_assets.tables.language_models.proxy import proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
+from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
@@ -49,8 +51,10 @@ from datasel_assets.tables.tags.candidates import TAG_CANDIDATES
 from datasel_assets.tables.tags.label_graphs import LABEL_GRAPH
 from datasel_assets.tables.tags.tags import TAGS, tag_tables
 from datasel_assets.tables.tags.vocabulary import TAG_VOCABULARY
+from datasel_assets.tables.trained_models import PROXY_LM
 from datasel_assets.tables.vectors.categories import CATEGORIES, CATEGORY_MODELS, category_tables
 from datasel_assets.tables.vectors.clusters import CLUSTER_MODELS, CLUSTERS, cluster_tables
+from datasel_assets.tables.vectors.curvature import CURVATURE, Differentiated
 from datasel_assets.tables.vectors.embeddings import (
     EMBEDDINGS,
     EVALUATION_EMBEDDINGS,
@@ -58,6 +62,7 @@ from datasel_assets.tables.vectors.embeddings import (
     embedding_tables,
 )
 from datasel_assets.tables.vectors.given import GIVEN_TARGET_VECTORS, GIVEN_VECTORS, given_vector_tables
+from datasel_assets.tables.vectors.gradients import GRADIENTS, TARGET_GRADIENTS, gradient_tables
 from datasel_assets.tables.vectors.representations import (
     BASIS,
     FIDELITY,
@@ -79,7 +84,7 @@ def _sources(registry: Registry) -> list[Table]:
 
 def _layers(registry: Registry) -> list[Table]:
     specs = [spec for _, spec in sorted(registry.representations.items())]
-    encoders = [spec.encoder for spec in registry.representations.values() if not spec.brought]
+    encoders = [spec.encoder for spec in registry.representations.values() if spec.encoded]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
         for name, spec in sorted(registry.evaluations.items())
@@ -90,6 +95,24 @@ def _layers(registry: Registry) -> list[Table]:
     apart = [spec.encoder for spec in registry.scores.values() if isinstance(spec, PairSimilaritySpec)]
     own = [*given_vector_tables(brought, targets), *side_tables(apart)]
     return [*embedding_tables(encoders, targets, compared), *own]
+
+
+def _gradients(registry: Registry) -> Iterable[Table]:
+    """Yield the tables of the gradients that a representation or a score in use is made of."""
+    layers = {spec.gradients for spec in registry.representations.values() if spec.gradients}
+    kinds: dict[str, set[str]] = {name: {GRADIENTS.name, TARGET_GRADIENTS.name} for name in layers}
+    for score in scores_in_use(registry.scores, registry.recipes, registry.duplicates):
+        spec = registry.scores[score]
+        for need in score_kind(spec).needs(spec):
+            if need.what == "gradients" and need.name:
+                # Influence is computed while gradients pass; their lengths are a column of their table.
+                stored = {GRADIENTS.name} if score_kind(spec).name == GRADIENT_NORM.name else set()
+                kinds.setdefault(need.name, set()).update(stored)
+    for name, wanted in sorted(kinds.items()):
+        spec = registry.gradients[name]
+        own = Differentiated(name, spec, registry.language_models[spec.model])
+        tables = gradient_tables(own, sorted(registry.targets))
+        yield from (table for table in tables if table.kind is CURVATURE or table.kind.name in wanted)
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
@@ -113,7 +136,7 @@ def _scores(registry: Registry) -> Iterable[Table]:
     if registry.neighboured:
         # The distance to the centroid is one of the scores.
         yield _while_settled(registry, ["clusters"], neighbours_table(registry.neighboured, registry))
-    for name in score_order(registry.scores):
+    for name in scores_in_use(registry.scores, registry.recipes, registry.duplicates):
         yield from declared_tables(name, registry)
 
 
@@ -160,6 +183,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
             SIDE_EMBEDDINGS,
         ),
     ),
+    (_gradients, (CURVATURE, GRADIENTS, TARGET_GRADIENTS)),
     (_representations, (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, CLUSTER_MODELS, CLUSTERS)),
     (
         contamination_tables,

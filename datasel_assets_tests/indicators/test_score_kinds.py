@@ -17,6 +17,8 @@ EXAMPLES = {
     "dsir": {"how": "dsir", "target": "sums"},
     "given": {"how": "given", "field": "quality", "keep": "high"},
     "pair_similarity": {"how": "pair_similarity"},
+    "gradient_norm": {"how": "gradient_norm", "gradients": "proxy"},
+    "influence": {"how": "influence", "gradients": "proxy", "target": "sums"},
     "predictability": {"how": "predictability", "representation": "plain", "splits": 4},
     "sensitivity": {"how": "sensitivity", "representation": "plain", "loss": "proxy_lm.nll"},
     "similarity": {"how": "similarity", "representation": "plain", "target": "sums"},
@@ -101,6 +103,7 @@ def test_only_scores_toward_a_target_have_targets():
     assert {name: targets_of(spec_of(kind)) for name, kind in KINDS.items() if targets_of(spec_of(kind))} == {
         "dsir": {"sums"},
         "similarity": {"sums"},
+        "influence": {"sums"},
     }
 
 

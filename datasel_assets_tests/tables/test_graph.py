@@ -19,7 +19,7 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """The default folder with every recipe of the gallery, one evaluation by vectors, and what a user brings."""
+    """The default folder with the gallery's recipes, an evaluation by vectors, gradients, and what a user brings."""
     data = tmp_path_factory.mktemp("everything") / "data"
     shutil.copytree(DATA, data, ignore=shutil.ignore_patterns("warehouse", "releases"))
     for file in (data / "gallery").glob("*.yaml"):
@@ -32,6 +32,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     write_yaml(data / "scores" / "apt.yaml", {"how": "pair_similarity"})
     for name, spec in {"mine": given, "alike": alike, "by_turn": by_turn}.items():
         write_yaml(data / "scores" / f"{name}.yaml", spec)
+    write_yaml(data / "representations" / "slopes.yaml", {"source": {"gradients": "proxy"}})
     return load_registry(data)
 
 

@@ -23,38 +23,12 @@ from datasel_assets.models.retraining import reason_to_train, said_of_training
 from datasel_assets.specs.language_model import LanguageModelSpec, Retrain
 from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected, Key, StaleTableError, TableInfo
+from datasel_assets.storage.lake import Expected, TableInfo
 from datasel_assets.tables.language_models.conversations import pool_conversations
 from datasel_assets.tables.shown import picture
-from datasel_assets.tables.table import Built, Kind, Step, Table
+from datasel_assets.tables.table import Built, Step, Table
+from datasel_assets.tables.trained_models import PROXY_LM, model_folder, proxy_key
 from datasel_assets.tables.warehouse import Warehouse
-
-PROXY_LM = Kind("proxy_lm", version="3", state=("models/{name}",))
-
-
-def proxy_key(name: str) -> Key:
-    """Return the key of the table of a proxy."""
-    return (PROXY_LM.name, name)
-
-
-def model_folder(warehouse: Warehouse, name: str) -> Path:
-    """Return where the proxy lies, once it is trained."""
-    return warehouse.settings.warehouse / "models" / name
-
-
-def trained_folder(warehouse: Warehouse, name: str) -> Path:
-    """Return the folder of the proxy that its table tells of.
-
-    Raises:
-        MissingTableError: it was never trained.
-        StaleTableError: the folder holds another training.
-    """
-    folder = model_folder(warehouse, name)
-    if warehouse.lake.require(proxy_key(name)).inputs["folder"] != training_digest(folder):
-        raise StaleTableError(
-            f"{folder} holds another training than its table tells of: materialise {'/'.join(proxy_key(name))} again"
-        )
-    return folder
 
 
 def proxy_table(name: str, spec: LanguageModelSpec) -> Table:

@@ -16,11 +16,11 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import StaleTableError
 from datasel_assets.storage.lines import arrow_schema
 from datasel_assets.storage.rows import columns_fingerprint
-from datasel_assets.tables.language_models.proxy import proxy_key, trained_folder
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Check, Kind, Step, Table, Update
+from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version, proxy_key, trained_folder
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def token_statistics(name: str, spec: LanguageModelSpec) -> Table:
             "context that is added reads the pool by itself; the others stay."
         ),
         group="language_models",
-        reads=[("corpus",), *([proxy_key(name)] if spec.is_local else [])],
+        reads=[("corpus",), *model_tables(name, spec)],
         checks={"covers_corpus": "one line of statistics for every conversation"},
         runs_model=True,
         kinds=frozenset({"parquet", "pytorch", "huggingface"}),
@@ -78,7 +78,7 @@ def read_tokens(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
 
 
 def _wants(name: str, spec: LanguageModelSpec, warehouse: Warehouse, source: str | None) -> Wanted:
-    versions = _versions(spec, _model_version(warehouse, name, spec), _checkpoint_versions(warehouse, spec))
+    versions = _versions(spec, model_version(warehouse, name, spec), _checkpoint_versions(warehouse, spec))
     return Wanted(columns_fingerprint(versions), versions=versions)
 
 
@@ -98,7 +98,7 @@ def _work(name: str, spec: LanguageModelSpec, step: Step) -> Work:
     return Work(
         arrow_schema({"row_id": pl.String, **dict(sorted(_types(spec).items()))}),
         ["messages"],
-        arguments(_causal(warehouse, name, spec), _model_version(warehouse, name, spec)),
+        arguments(causal_spec(warehouse, name, spec), model_version(warehouse, name, spec)),
         apart={
             column: arguments(checkpoint, versions[column])
             for column, checkpoint in zip(spec.checkpoint_passes, _checkpoints(warehouse, name, spec), strict=True)
@@ -136,12 +136,6 @@ def _versions(spec: LanguageModelSpec, model: str, checkpoints: Sequence[str]) -
     return {column: digest([*common, column, extra.get(column)]) for column in _types(spec)}
 
 
-def _model_version(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> str:
-    if spec.is_local:
-        return warehouse.lake.version(proxy_key(name))
-    return model_shape(spec.causal.model, spec.causal.revision, warehouse.settings.data).digest
-
-
 def _checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec) -> list[str]:
     """Return what tells each checkpoint from others; those of the proxy follow from its training."""
     if isinstance(spec.checkpoints, int):
@@ -150,13 +144,6 @@ def _checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec) -> list[
         model_shape(found.model or spec.causal.model, found.revision, warehouse.settings.data).digest
         for found in spec.checkpoints
     ]
-
-
-def _causal(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> CausalSpec:
-    """Return how rows are read, by the folder of the model where it is trained here."""
-    if not spec.is_local:
-        return spec.causal
-    return spec.causal.model_copy(update={"model": str(trained_folder(warehouse, name))})
 
 
 def _checkpoints(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> list[CausalSpec]:

@@ -7,17 +7,30 @@ from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
+from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
+from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS, influence_tables
 from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
 
-DECLARED = (*POOL_SCORES.values(), DSIR, DSIR_COUNTS, GIVEN_SCORES, PAIR_SIMILARITY)
+DECLARED = (
+    *POOL_SCORES.values(),
+    DSIR,
+    DSIR_COUNTS,
+    GIVEN_SCORES,
+    GRADIENT_NORM,
+    INFLUENCE,
+    INFLUENCE_TARGETS,
+    PAIR_SIMILARITY,
+)
 """All kinds of tables that files in ``scores/`` may mean."""
 
 OF_THEIR_OWN = {
     DSIR.name: dsir_tables,
     GIVEN_SCORES.name: given_tables,
     PAIR_SIMILARITY.name: pair_similarity_tables,
+    INFLUENCE.name: influence_tables,
+    GRADIENT_NORM.name: gradient_norm_tables,
 }
 """Kinds whose scores are not computed over the whole pool at once."""
 

@@ -10,9 +10,9 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.release.weights import MOST_COPIES, Weights
 from datasel_assets.tables.language_models.conversations import pool_conversations
-from datasel_assets.tables.language_models.proxy import proxy_key, trained_folder
 from datasel_assets.tables.shown import picture, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
+from datasel_assets.tables.trained_models import proxy_key, trained_folder
 from datasel_assets.tables.warehouse import Warehouse
 
 PROXY_EVAL = Kind("proxy_eval", version="2", per="recipe")

@@ -20,14 +20,18 @@ from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context, WholeTableError
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
+from datasel_assets.tables.vectors.curvature import CURVATURE
 from datasel_assets.tables.vectors.embeddings import EncoderLayers
 from datasel_assets.tables.vectors.given import UNMATCHED, GivenLayers
+from datasel_assets.tables.vectors.gradients import GradientLayers
 from datasel_assets.tables.warehouse import Warehouse
 
 MOMENTS = Kind("representation_moments", per="source")
 BASIS = Kind("representation_basis")
 REPRESENTATIONS = Kind("representations", per="source")
 FIDELITY = Kind("fidelity")
+
+Layers = EncoderLayers | GivenLayers | GradientLayers
 
 BLOCK_ROWS = 4096
 FIDELITY_ROWS = 4000
@@ -51,13 +55,15 @@ def basis_fingerprint(spec: RepresentationSpec) -> str:
     return digest([REPRESENTATIONS.version, *layers_of(spec).identity(), compress])
 
 
-def layers_of(spec: RepresentationSpec) -> EncoderLayers | GivenLayers:
+def layers_of(spec: RepresentationSpec) -> Layers:
     """Return where the layers of a representation come from."""
+    if spec.gradients:
+        return GradientLayers(spec.gradients)
     return GivenLayers(spec.brought) if spec.brought else EncoderLayers(spec.encoder)
 
 
 def layer_blocks(
-    warehouse: Warehouse, key: Key, layers: EncoderLayers | GivenLayers, rows: int = BLOCK_ROWS
+    warehouse: Warehouse, key: Key, layers: Layers, rows: int = BLOCK_ROWS
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Stream (row ids, float32 array (n, layers, dim)) of the layers a representation uses."""
     columns = layers.columns(warehouse)
@@ -150,12 +156,12 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
     fitted = maths.needs_fit(spec.compress)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        inputs = warehouse.versions("representation_moments", name) if fitted else {}
+        inputs = warehouse.versions("representation_moments", name) if fitted else _kept_numbers(warehouse, spec)
         return Expected(("representation_basis", name), basis_fingerprint(spec), inputs)
 
     def build(step: Step) -> Built:
         lake = step.warehouse.lake
-        keys = [tuple(name.split("/")) for name in step.expected.inputs]
+        keys = [tuple(name.split("/")) for name in step.expected.inputs] if fitted else []
         parts = [maths.Moments.from_arrays(lake.read_arrays(key, basis_fingerprint(spec))) for key in keys]
         moments = maths.Moments.merge(*parts) if parts else None
         layers = layers_of(spec)
@@ -180,13 +186,29 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
         key=(BASIS.name, name),
         description=f"The projection of `{name}`: {spec.doc}",
         group="representation_basis",
-        reads=[("representation_moments", name)] if fitted else [],
+        reads=[("representation_moments", name)] if fitted else _made_beside(spec),
         expect=expect,
         build=build,
         checks={"moments": "transforming the fitted moments gives exactly the variances that the method promises"},
         kinds=frozenset({"safetensors", "numpy"}),
         version=basis_fingerprint(spec),
     )
+
+
+def _made_beside(spec: RepresentationSpec) -> list[Key]:
+    """Return the tables that say how long the vectors of a representation are, where its own file does not."""
+    return [(CURVATURE.name, spec.gradients)] if spec.gradients else []
+
+
+def _kept_numbers(warehouse: Warehouse, spec: RepresentationSpec) -> dict[str, str]:
+    """Return what decides how long the vectors are, where another file says it: a basis of nothing has their length."""
+    if not spec.gradients:
+        return {}
+    own = warehouse.registry.gradients[spec.gradients]
+    return {
+        "kept": f"{own.projection} {own.dims}",
+        "curvature": warehouse.lake.version((CURVATURE.name, spec.gradients)),
+    }
 
 
 def _vectors(name: str, spec: RepresentationSpec) -> Table:

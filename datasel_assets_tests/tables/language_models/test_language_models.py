@@ -16,7 +16,7 @@ from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
 from datasel_assets.tables import Table, make
 from datasel_assets.tables.language_models import token_statistics
-from datasel_assets.tables.language_models.proxy import trained_folder
+from datasel_assets.tables.trained_models import trained_folder
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, changed_copy, copy_of
 

@@ -133,8 +133,8 @@ def test_keys_that_match_nothing_are_an_error_that_shows_both(data: Path):
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ({}, "give one of 'encoder' and 'table'"),
-        ({"table": "a.parquet", "encoder": {}}, "give one of 'encoder' and 'table'"),
+        ({}, "give one of 'encoder', 'gradients' and 'table'"),
+        ({"table": "a.parquet", "encoder": {}}, "give one of 'encoder', 'gradients' and 'table'"),
         ({"encoder": {}, "key": "id"}, "key belong to 'table'"),
     ],
 )

@@ -1,0 +1,224 @@
+"""Gradients of rows beside a bare forward and backward pass, and what each projection keeps of them.
+
+Rows are a mixture of four development datasets (``DATASEL_SHARED``), the model is the shipped proxy (hidden size 128,
+three blocks) trained on a part of them. ``forward + backward`` runs the same batches with weight gradients and nothing
+else, with the head on response positions alone, which is less than ``model(input_ids, labels)`` does; ``one row at a
+time`` is a backward pass for each row by transformers; ``datasel`` is ours, its texts and tokens included. All take
+turns in one process, the least CPU time of the turns counts, and ``ratio`` is to the first. ``objective`` of
+``fidelity`` is Spearman's correlation with exact cosines of 40 query rows with 260 others, the mean over queries;
+``bytes_per_row`` that of the stored vector. The curvature comes from 512 further rows.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Measured, Row, isolated, measured, report
+from benchmarks.projects import shared_data
+
+OPERATION = "gradients"
+POOLS = {
+    "gsm8k_train": ("question", "answer"),
+    "code_alpaca_2k": ("instruction", "input", "output"),
+    "dolly_3k": ("instruction", "input", "output"),
+    "alpaca_52k": ("instruction", "input", "output"),
+}
+MAX_TOKENS = 256
+TRAINED, CURVED, COMPARED, QUERIES = 4000, 512, 300, 40
+DIMS = (256, 1024, 4096)
+
+
+def mixture(n: int) -> list[list[dict[str, str]]]:
+    """Return ``n`` conversations, as many of each dataset, a fixed random sample in a fixed random order."""
+    import polars as pl
+
+    draw, rows = np.random.default_rng(0), []
+    for name, columns in POOLS.items():
+        frame = pl.read_parquet(shared_data() / f"{name}.parquet").select(columns)
+        frame = frame.filter(pl.col(columns[-1]).str.strip_chars() != "")
+        for *prompt, response in frame[draw.choice(len(frame), n // len(POOLS), replace=False)].iter_rows():
+            text = "\n\n".join(part for part in prompt if part)
+            rows.append([{"role": "user", "content": text}, {"role": "assistant", "content": response}])
+    return [rows[k] for k in draw.permutation(len(rows))]
+
+
+def build(folder: str, token_budget: int) -> dict[str, Any]:
+    """Train the shipped proxy."""
+    from datasel_assets.models.proxy_lm import train_proxy_lm
+    from datasel_assets.specs.proxy import ProxySpec
+
+    spec = ProxySpec(hidden=128, layers=3, max_tokens=MAX_TOKENS, token_budget=token_budget)
+    train_proxy_lm(mixture(TRAINED), spec, Path(folder))
+    return {}
+
+
+def opened(folder: str) -> Any:
+    """Open the model for gradients."""
+    from datasel_assets.models.gradients import GradientModel
+    from datasel_assets.specs.causal import CausalSpec
+
+    return GradientModel(CausalSpec(model=folder, max_tokens=MAX_TOKENS), "cpu")
+
+
+def speed(folder: str, n: int, repeats: int) -> dict[str, Any]:
+    """Return the least cost of each way over ``n`` rows."""
+    from datasel_assets.models.curvature_fit import fit_curvature
+    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided
+
+    rows, model = mixture(TRAINED)[:n], opened(folder)
+    layers, _ = fit_curvature(model, mixture(TRAINED)[n : n + 64])
+    width = sum(o * i for o, i in model.shapes)
+    draw = np.random.default_rng(0)
+    projections = {
+        "datasel, eigenbasis 1024": Eigenbasis(layers, 1024),
+        "datasel, two_sided 1024": TwoSided(model.shapes, 1024, 0),
+        "datasel, count_sketch 1024": CountSketch(model.shapes, 1024, 0),
+        "datasel, exact toward 1 direction": Toward(draw.standard_normal((1, width)), model.shapes),
+        "datasel, exact toward 16 directions": Toward(draw.standard_normal((16, width)), model.shapes),
+    }
+    ways: dict[str, Callable[[], Any]] = {"forward + backward": bare(folder, rows)}
+    ways |= {name: lambda projection=found: model.read(rows, projection) for name, found in projections.items()}
+    ways["one row at a time"] = one_by_one(folder, rows)
+    best: dict[str, dict[str, float]] = {}
+    for turn in range(repeats + 1):
+        for name, work in ways.items():
+            with measured() as cost:
+                work()
+            # The first turn warms up.
+            if turn and (name not in best or cost.cpu_s < best[name]["cpu_s"]):
+                best[name] = asdict(cost)
+    return {"best": best, "parameters": width}
+
+
+def bare(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
+    """Return a forward and backward pass with weight gradients over the batches that our own pass has."""
+    import torch
+
+    from datasel_assets.models.linear_hooks import find_linears
+
+    model = opened(folder)
+    for module in find_linears(model._parts.model).values():
+        module.weight.requires_grad_(True)
+    passes, tokens, _ = model._passes(rows)
+
+    def work(batch: Sequence[Any], weights: np.ndarray) -> None:
+        with torch.enable_grad():
+            states = model._parts.states([text.ids for text in batch], model._tokenizer.pad_id)
+            states.backward(model._loss_gradient(states.detach(), batch, weights))
+
+    return lambda: list(model._run(passes, tokens, work))
+
+
+def one_by_one(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
+    """Return a backward pass of transformers for each row."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model, threads = opened(folder), torch.get_num_threads()
+    reference: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False)
+    named = dict(reference.named_parameters())
+    for name in model.modules:
+        named[f"{name}.weight"].requires_grad_(True)
+    passes, _, _ = model._passes(rows)
+
+    def work() -> None:
+        # Products of one row are too small to be shared by cores: threads would wait for each other.
+        torch.set_num_threads(1)
+        for texts in passes:
+            reference.zero_grad()
+            for text in texts:
+                logp = reference(input_ids=torch.from_numpy(text.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
+                (-logp[text.positions - 1, text.targets].sum()).backward()
+        torch.set_num_threads(threads)
+
+    return work
+
+
+def fidelity(folder: str) -> dict[str, Any]:
+    """Return the agreement of each projection with exact cosines."""
+    from scipy.stats import spearmanr
+
+    from datasel_assets.models.curvature_fit import fit_curvature
+    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, TwoSided, Whole
+
+    every, model = mixture(TRAINED), opened(folder)
+    rows = every[:COMPARED]
+    with measured() as fitting:
+        layers, _ = fit_curvature(model, every[COMPARED : COMPARED + CURVED])
+    exact = model.read(rows, Whole(model.shapes))
+    lengths = [len(row[-1]["content"]) for row in rows]
+    ways: dict[str, Any] = {f"eigenbasis {dims}": Eigenbasis(layers, dims) for dims in DIMS}
+    ways |= {f"count_sketch {dims}": CountSketch(model.shapes, dims, 0) for dims in (1024, 8192)}
+    ways |= {f"two_sided {dims}": TwoSided(model.shapes, dims, 0) for dims in (1024, 16**2 * len(model.shapes))}
+
+    def cosines(values: np.ndarray) -> np.ndarray:
+        unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+        return unit[:QUERIES] @ unit[QUERIES:].T
+
+    truth, found = cosines(exact.values), {}
+    for name, projection in ways.items():
+        kept = model.read(rows, projection).values
+        kept = (kept / np.linalg.norm(kept, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+        agreement = [spearmanr(a, b)[0] for a, b in zip(cosines(kept), truth, strict=True)]
+        found[name] = {"objective": float(np.mean(agreement)), "bytes_per_row": 2 * projection.width}
+    return {
+        "found": found,
+        "fitting": asdict(fitting),
+        "norm_with_length": float(spearmanr(exact.norm, lengths)[0]),
+    }
+
+
+def speed_rows(fast: dict[str, Any], n: int) -> list[Row]:
+    """Return the lines of :func:`speed`."""
+    floor = fast["best"]["forward + backward"]["cpu_s"]
+    rows = []
+    for name, cost in fast["best"].items():
+        extra = {"ratio": cost["cpu_s"] / floor, "rows_per_cpu_s": n / cost["cpu_s"], "parameters": fast["parameters"]}
+        rows.append(Row(name, n, cost_of(cost), None, extra))
+    return rows
+
+
+def fidelity_rows(kept: dict[str, Any]) -> list[Row]:
+    """Return the lines of :func:`fidelity`."""
+    facts = {"norm_with_length": kept["norm_with_length"]}
+    rows = [Row("datasel, curvature", CURVED, cost_of(kept["fitting"]), None, facts)]
+    for name, figures in kept["found"].items():
+        extra = {"bytes_per_row": figures["bytes_per_row"]}
+        rows.append(Row(f"fidelity: {name}", COMPARED, Measured(), figures["objective"], extra))
+    return rows
+
+
+def cost_of(cost: dict[str, float]) -> Measured:
+    """Return a cost that another process measured."""
+    return Measured(cost["wall_s"], cost["cpu_s"], cost["peak_rss_mb"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure both and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=200, help="rows of the comparison of speed")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's training")
+    parser.add_argument("--parts", nargs="+", default=["speed", "fidelity"], choices=["speed", "fidelity"])
+    parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
+    arguments = parser.parse_args(argv)
+    rows = []
+    with tempfile.TemporaryDirectory() as parent:
+        folder = str(Path(parent, "proxy"))
+        isolated("benchmarks.gradients:build", folder=folder, token_budget=arguments.token_budget)
+        if "speed" in arguments.parts:
+            options = {"n": arguments.n, "repeats": arguments.repeats}
+            rows += speed_rows(isolated("benchmarks.gradients:speed", folder=folder, **options), arguments.n)
+        if "fidelity" in arguments.parts:
+            rows += fidelity_rows(isolated("benchmarks.gradients:fidelity", folder=folder))
+    report(OPERATION, rows, record=not arguments.no_record)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,112 @@
+"""Influence: what a training step on a row does to the loss of a target (Koh and Liang 2017, Pruthi et al. 2020).
+
+Belongs here: which directions a target asks for, and what a row scores by its inner products with them. Does not: its
+YAML (``specs.score``), gradients and curvature (``models``).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from datasel_assets.indicators.base import indicator
+from datasel_assets.indicators.score_kind import Need, ScoreKind
+from datasel_assets.specs.score import InfluenceSpec
+
+MOST_DIRECTIONS = 48
+"""Directions that rows are compared with at the price of one training step; beyond them a row costs more."""
+
+SIGN = "positive: a training step on the row lowers the loss of the target, so high values help; negative: it raises it"
+
+
+@indicator(
+    keep="high", source="Koh and Liang 2017 (arXiv 1703.04730), Eq 2, with the sign of help; LESS (2402.04333), Eq 5"
+)
+def influence(products: np.ndarray, norm: np.ndarray, cosine: bool) -> np.ndarray:
+    """What a training step on the row does to the target: high where it lowers the target's loss.
+
+    max_k <g, d_k> of the row's gradient g with the directions of the target (see ``Directions``), over |g| for
+    cosines. To first order a step -e g on the row's loss changes the loss of direction d by -e <g, d>. NaN for a row
+    without a response token.
+
+    Args:
+        products: (n, k) inner products of the rows' gradients with the directions.
+        norm: (n,) lengths of the gradients.
+        cosine: whether rows are compared by direction alone.
+    """
+    best = products.max(axis=1).astype(np.float64)
+    known = norm > 0
+    return np.where(known, best / np.where(known & cosine, norm, 1.0), np.nan)
+
+
+class Directions:
+    """The directions that rows are compared with: the mean over the examples of a target, or over those of each task.
+
+    An example without a task is a task of its own. For cosines the mean is that of unit vectors, so that its inner
+    product with a row is the mean of the cosines.
+    """
+
+    def __init__(self, tasks: Sequence[str], width: int, *, cosine: bool, by_task: bool) -> None:
+        """Begin.
+
+        Args:
+            tasks: of each example in order.
+            width: numbers of a gradient.
+            cosine: whether rows are compared by direction alone.
+            by_task: a direction for each task; otherwise one in all.
+
+        Raises:
+            ValueError: there are no examples, or more tasks than can be compared with in one pass.
+        """
+        self.names = sorted(set(tasks)) if by_task else ["all"]
+        if not tasks:
+            raise ValueError("the target has no examples")
+        if len(self.names) > MOST_DIRECTIONS:
+            raise ValueError(
+                f"the target has {len(self.names)} tasks (an example without one is a task), more than the "
+                f"{MOST_DIRECTIONS} that rows are compared with: say 'reduce: mean', or give its rows a task_column"
+            )
+        self._of = [self.names.index(name) if by_task else 0 for name in tasks]
+        self._cosine = cosine
+        self._sums = np.zeros((len(self.names), width))
+        self._counts = np.zeros(len(self.names))
+        self._next = 0
+
+    def add(self, gradients: np.ndarray) -> None:
+        """Add the gradients (m, width) of the next examples, divided by the curvature where that is wanted."""
+        for gradient in gradients.astype(np.float64):
+            place, length = self._of[self._next], float(np.linalg.norm(gradient))
+            self._next += 1
+            if length > 0:
+                self._sums[place] += gradient / length if self._cosine else gradient
+                self._counts[place] += 1
+
+    def done(self) -> np.ndarray:
+        """Return the directions (k, width) float32.
+
+        Raises:
+            ValueError: no example has a gradient.
+        """
+        known = self._counts > 0
+        if not known.any():
+            raise ValueError("no example of the target has a response token, so it has no gradient")
+        return (self._sums[known] / self._counts[known, None]).astype(np.float32)
+
+
+KIND = ScoreKind(
+    name="influence",
+    ways=("influence",),
+    spec=InfluenceSpec,
+    keep=influence.keep,
+    per="source",
+    indicator=influence,
+    needs=lambda spec: (Need("gradients", "gradients", spec.gradients), Need("example", "target", spec.target)),
+    about=lambda spec: (
+        f"What a training step on a row does to the loss of `{spec.target}`: "
+        + ("cosine" if spec.similarity == "cosine" else "inner product")
+        + " of the row's gradient with that of the target"
+        + (", divided by the curvature of the loss (EK-FAC)" if spec.precondition == "ekfac" else "")
+        + f"; {SIGN}."
+    ),
+    made_when_read=True,
+)
+"""The kind of the files with ``how: influence``."""

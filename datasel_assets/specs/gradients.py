@@ -1,0 +1,52 @@
+"""``data/gradients/*.yaml``: of which model, which loss, and what of a gradient is kept. Not here: computing them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from datasel_assets.schema import Slug, StrictModel
+
+Loss = Literal["response_sum", "response_mean"]
+ProjectionName = Literal["eigenbasis", "two_sided", "count_sketch"]
+
+
+class CurvatureSpec(StrictModel, frozen=True):
+    """How the loss bends around the weights of the model (EK-FAC).
+
+    Attributes:
+        rows: rows of the pool, by the hash of their id, that it is estimated from.
+        damping: what is added to every eigenvalue before it is divided by, as a share of the mean eigenvalue of its
+            layer. Between .001 and .1 it changes little; above 1 it undoes the curvature.
+        seed: another seed, other rows.
+    """
+
+    rows: int = Field(default=512, ge=2)
+    damping: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+    seed: int = Field(default=0, ge=0, lt=2**31, strict=True)
+
+
+class GradientsSpec(StrictModel, frozen=True):
+    """The gradient of the loss of every row, with respect to the linear layers of a model.
+
+    A file makes nothing by itself: its tables are made where a representation or a score in use reads them.
+
+    Attributes:
+        doc: what it is for.
+        model: a file of ``language_models/``.
+        loss: of a row: the sum over its response tokens (``response_sum``, as a training counts it: a row by its
+            tokens), or their mean (``response_mean``).
+        projection: which numbers of a gradient are kept. ``eigenbasis``: its coordinates along the directions of most
+            curvature; ``two_sided``: each layer's gradient times random signs from both sides; ``count_sketch``: sums
+            over random groups of all coordinates, with random signs.
+        dims: how many numbers; ``two_sided`` keeps a square number per layer, so fewer.
+        seed: of the random signs.
+        curvature: how the curvature is estimated.
+    """
+
+    doc: str = ""
+    model: Slug
+    loss: Loss = "response_sum"
+    projection: ProjectionName = "eigenbasis"
+    dims: int = Field(default=1024, ge=1, le=65_536)
+    seed: int = Field(default=0, ge=0, lt=2**31, strict=True)
+    curvature: CurvatureSpec = CurvatureSpec()

@@ -1,0 +1,209 @@
+"""Tables of gradients: for every row of the pool, and of each target, what is kept of the gradient of its loss.
+
+Belongs here: the tables, and gradients as the layers of a representation. Does not belong here: computing gradients
+(``models.gradients``), influence toward a target, which is exact and reads no table (``scores.influence``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.lake import Key
+from datasel_assets.storage.vectors import vector_array, vector_type
+from datasel_assets.tables.row_table import FAILED_SHARE, RowTable, Wanted, Work
+from datasel_assets.tables.row_units import Context
+from datasel_assets.tables.shown import table_link
+from datasel_assets.tables.table import Check, Kind, Step, Table, Update
+from datasel_assets.tables.vectors.curvature import (
+    Differentiated,
+    curvature_table,
+    open_model,
+    read_curvature,
+    require_curvature,
+)
+from datasel_assets.tables.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from datasel_assets.models.gradients import GradientModel, Projection
+
+GRADIENTS = Kind("gradients", per="source")
+TARGET_GRADIENTS = Kind("target_gradients")
+
+COLUMN, NORM = "gradient", "norm"
+UNIT_ROWS = 1024
+"""A killed step loses at most this many rows of work."""
+
+COLUMNS = {
+    COLUMN: "What is kept of the gradient of the row's loss, of length 1; all zero for a row without a response token.",
+    NORM: "Length of the whole gradient, before anything was left out of it.",
+}
+
+
+def gradient_tables(own: Differentiated, targets: Sequence[str]) -> list[Table]:
+    """Return the tables of one file of ``gradients/``: curvature, gradients of the pool and of each target."""
+    key = (GRADIENTS.name, own.name)
+    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",))]
+    return [*tables, *(_table(own, TARGET_GRADIENTS, target_key(own.name, t), ("targets", t)) for t in targets)]
+
+
+def target_key(name: str, target: str) -> Key:
+    """Return the key of the table of a target's gradients."""
+    return (TARGET_GRADIENTS.name, name, target)
+
+
+@dataclass(frozen=True)
+class GradientLayers:
+    """Gradients as the only layer of a representation (see ``embeddings.EncoderLayers``)."""
+
+    name: str
+
+    @property
+    def key(self) -> Key:
+        """Key of the table of the pool's layers, without the source."""
+        return (GRADIENTS.name, self.name)
+
+    def target_key(self, target: str) -> Key:
+        """Return the key of the table of a target's layers."""
+        return target_key(self.name, target)
+
+    def identity(self) -> list[Any]:
+        """Return what of the layers enters the fingerprint of what is made from them."""
+        return [GRADIENTS.version, self.name]
+
+    def fingerprint(self, warehouse: Warehouse) -> str:
+        """Return the fingerprint of the table of layers."""
+        return _fingerprint(Differentiated.of(warehouse, self.name), warehouse)
+
+    def columns(self, warehouse: Warehouse) -> list[str]:
+        """Return the columns that hold layers."""
+        return [COLUMN]
+
+    def layer_numbers(self, warehouse: Warehouse) -> list[int]:
+        """Return the numbers of the layers."""
+        return [0]
+
+    def width(self, warehouse: Warehouse) -> int:
+        """Return the length of a vector."""
+        own = Differentiated.of(warehouse, self.name)
+        return _width(own, require_curvature(warehouse, own).meta)
+
+
+def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
+    spec = own.spec
+    return RowTable(
+        rows_of=rows_of,
+        wants=lambda warehouse, source: Wanted(_fingerprint(own, warehouse)),
+        work=partial(_work, own),
+        compute=differentiate,
+        load=load_gradients,
+        unit_rows=UNIT_ROWS,
+        failed_share=FAILED_SHARE if kind is GRADIENTS else 0,
+        facts=partial(_facts, own),
+        verify=lambda step, update: {"covers_rows": Check(True, {"rows": update.info.rows})},
+    ).table(
+        kind=kind,
+        key=key,
+        description=(
+            f"Gradients of the loss (`{spec.loss}`) of every row of `{'/'.join(rows_of)}` with respect to the linear "
+            f"layers of `{spec.model}`: {spec.dims:,} numbers at most (`{spec.projection}`) of length 1, and the "
+            f"length of the whole gradient. {spec.doc}"
+        ),
+        group="gradients",
+        reads=[rows_of, own.curvature_key, *own.reads()],
+        checks={"covers_rows": "one gradient for every conversation of the upstream table"},
+        runs_model=True,
+        kinds=frozenset({"parquet", "pytorch"}),
+        version=digest(_code(own)),
+        columns=COLUMNS,
+    )
+
+
+def _code(own: Differentiated) -> list[Any]:
+    return [GRADIENTS.version, *own.identity, own.spec.projection, own.spec.dims, own.spec.seed]
+
+
+def _fingerprint(own: Differentiated, warehouse: Warehouse) -> str:
+    eigenbasis = own.spec.projection == "eigenbasis"
+    basis = warehouse.lake.version(own.curvature_key) if eigenbasis else None
+    return digest([*_code(own), own.version(warehouse), basis])
+
+
+def _width(own: Differentiated, curvature: Mapping[str, Any]) -> int:
+    """Return how many numbers of a gradient are kept, from the footer of the curvature."""
+    if own.spec.projection == "two_sided":
+        layers = len(curvature["modules"])
+        return layers * int(np.sqrt(own.spec.dims // layers)) ** 2
+    return own.spec.dims if own.spec.projection == "count_sketch" else min(own.spec.dims, curvature["parameters"])
+
+
+def _work(own: Differentiated, step: Step) -> Work:
+    curvature = require_curvature(step.warehouse, own)
+    width = _width(own, curvature.meta)
+    schema = pa.schema([("row_id", pa.string()), (COLUMN, vector_type(width)), (NORM, pa.float32())])
+    arguments = {
+        "opening": own.opening(step.warehouse),
+        "curvature": list(own.curvature_key),
+        "curvature_version": curvature.data_version,
+        **own.spec.model_dump(include={"projection", "dims", "seed"}),
+    }
+    return Work(schema, ["messages"], arguments, meta={"dim": width, "layers": [0]})
+
+
+def load_gradients(
+    warehouse: Warehouse,
+    opening: Mapping[str, Any],
+    curvature: Sequence[str],
+    curvature_version: str,
+    projection: str,
+    dims: int,
+    seed: int,
+) -> "tuple[GradientModel, Projection]":
+    """Load a model and what is kept of its gradients; ``curvature_version`` only says which curvature it was."""
+    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, TwoSided
+
+    model = open_model(warehouse, **opening)
+    if projection == "eigenbasis":
+        return model, Eigenbasis(read_curvature(warehouse, tuple(curvature)), dims, model.device)
+    sketch = TwoSided if projection == "two_sided" else CountSketch
+    return model, sketch(model.shapes, dims, seed, model.device)
+
+
+def differentiate(rows: pl.DataFrame, context: Context) -> pa.Table:
+    """Return what is kept of the gradients of conversations, and their lengths.
+
+    Raises:
+        ValueError: a gradient holds NaN or infinity.
+    """
+    model, projection = context.loaded
+    found = model.read(rows["messages"].to_list(), projection, progress=context.progress)
+    if not (np.isfinite(found.norm).all() and np.isfinite(found.values).all()):
+        raise ValueError("the gradient holds NaN or infinity")
+    kept = np.linalg.norm(found.values.astype(np.float64), axis=1)
+    unit = found.values / np.where(kept > 0, kept, 1)[:, None]
+    context.note(fallbacks=found.fallbacks, without_gradient=int((kept == 0).sum()), tokens=int(found.tokens.sum()))
+    made = {
+        "row_id": rows["row_id"].to_arrow(),
+        COLUMN: vector_array(unit),
+        NORM: pa.array(found.norm.astype(np.float32)),
+    }
+    return pa.table({name: made[name] for name in ("row_id", *context.columns)})
+
+
+def _facts(own: Differentiated, step: Step, update: Update) -> dict[str, Any]:
+    norms = step.warehouse.lake.scan(step.expected.key).select(pl.col(NORM)).collect()[NORM].drop_nulls().to_numpy()
+    return {
+        "model": own.spec.model,
+        "loss": own.spec.loss,
+        "dimensions": update.info.meta["dim"],
+        "bytes_per_row": 2 * update.info.meta["dim"] + 4,
+        "median_norm": round(float(np.median(norms)), 4) if len(norms) else 0.0,
+        "rows_without_a_gradient": int((norms == 0).sum()),
+        "fallbacks": update.facts.get("fallbacks", 0),
+        "curvature": table_link(*own.curvature_key),
+    }

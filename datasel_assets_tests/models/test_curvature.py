@@ -1,0 +1,185 @@
+"""EK-FAC against dense matrices: what it divides by, and where it is exact."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from datasel_assets.models.curvature import LayerCurvature, divide, eigenvectors, from_arrays, to_arrays
+from datasel_assets.models.curvature_fit import fit_curvature, second_moments
+from datasel_assets.models.gradient_projections import Whole
+from datasel_assets_tests.models.test_causal_lm import talk, tiny_causal
+from datasel_assets_tests.models.test_gradients import ROWS, opened
+
+torch = pytest.importorskip("torch")
+
+GENERATOR = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> str:
+    return tiny_causal("llama", tmp_path_factory.mktemp("curvature"))
+
+
+def moment(d: int) -> np.ndarray:
+    root = GENERATOR.standard_normal((d, 2 * d))
+    return root @ root.T / (2 * d)
+
+
+def kronecker(s: np.ndarray, a: np.ndarray) -> LayerCurvature:
+    """K-FAC: the eigenvalues of S x A are the products of theirs."""
+    (ls, qs), (la, qa) = eigenvectors(s), eigenvectors(a)
+    return LayerCurvature(qs, qa, np.outer(ls, la))
+
+
+def test_dividing_is_solving_with_the_dense_damped_kronecker_product():
+    """QUAD-1: a layer of 6 outputs and 8 inputs. Row-major weights make it S x A."""
+    s, a, gradient = moment(6), moment(8), GENERATOR.standard_normal((6, 8))
+    layer = kronecker(s, a)
+    dense = np.kron(s, a)
+    added = 0.1 * np.trace(dense) / 48
+    expected = np.linalg.solve(dense + added * np.eye(48), gradient.ravel())
+    np.testing.assert_allclose(layer.divide(gradient, 0.1).ravel(), expected, rtol=1e-11)
+
+
+def test_dividing_is_not_multiplying():
+    """The released code of Quad divides by 1 / (lambda + damping): H g and not its inverse."""
+    layer = LayerCurvature(np.eye(2), np.eye(2), np.array([[9.0, 1.0], [1.0, 1.0]]))
+    found = layer.divide(np.ones((2, 2)), 1e-9)
+    np.testing.assert_allclose(found, [[1 / 9, 1], [1, 1]], rtol=1e-6)
+
+
+def test_a_layer_without_curvature_has_no_say():
+    assert not LayerCurvature(np.eye(2), np.eye(3), np.zeros((2, 3))).divide(np.ones((2, 3)), 0.1).any()
+
+
+def test_whole_gradients_are_divided_layer_by_layer():
+    layers = [kronecker(moment(3), moment(2)), kronecker(moment(2), moment(4))]
+    gradients = GENERATOR.standard_normal((5, 14))
+    found = divide(layers, gradients, 0.1)
+    np.testing.assert_allclose(found[2, :6].reshape(3, 2), layers[0].divide(gradients[2, :6].reshape(3, 2), 0.1))
+    np.testing.assert_allclose(found[2, 6:].reshape(2, 4), layers[1].divide(gradients[2, 6:].reshape(2, 4), 0.1))
+    with pytest.raises(ValueError, match="two models"):
+        divide(layers, gradients[:, :13], 0.1)
+
+
+def test_curvature_of_other_layers_is_refused():
+    arrays = to_arrays(["a"], [kronecker(moment(3), moment(2))])
+    with pytest.raises(ValueError, match="another one"):
+        from_arrays(arrays, ["b"])
+    (read,) = from_arrays(arrays, ["a"])
+    assert read.eigenvalues.shape == (3, 2)
+
+
+def test_eigenvectors_are_the_same_whatever_sign_a_library_chose():
+    values, vectors = eigenvectors(np.diag([3.0, 1.0, 2.0]))
+    np.testing.assert_allclose(values, [1, 2, 3])
+    np.testing.assert_allclose(vectors, np.eye(3)[:, [1, 2, 0]])
+    assert eigenvectors(-np.eye(2))[0].tolist() == [0, 0]
+
+
+def test_second_moments_from_hooks_are_those_of_autograd_without_padding(folder: str):
+    """QUAD-2. The rows differ in length, so a batch of all of them has padding."""
+    model = opened(folder, token_budget=4096)
+    outputs, inputs = second_moments(model, ROWS)
+    from transformers import AutoModelForCausalLM
+
+    reference = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    named = dict(reference.named_modules())
+    sums, tokens, held = {}, 0, {}
+    for number, name in enumerate(model.modules):
+
+        def hook(module, args, output, number=number):
+            output.retain_grad()
+            held[number] = (args[0], output)
+
+        named[name].register_forward_hook(hook)
+    for (each,) in model._passes(ROWS)[0]:
+        logp = reference(input_ids=torch.from_numpy(each.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
+        (-logp[each.positions - 1, each.targets].sum()).backward()
+        tokens += len(each.ids)
+        for number, (x, y) in held.items():
+            a, s = sums.get(number, (0, 0))
+            x, d = x[0].detach().double().numpy(), y.grad[0].double().numpy()
+            sums[number] = (a + x.T @ x, s + d.T @ d)
+    for number, (a, s) in sums.items():
+        np.testing.assert_allclose(inputs[number], a / tokens, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(outputs[number], s / tokens, rtol=1e-3, atol=1e-5)
+
+
+def test_eigenvalues_are_the_mean_squares_of_the_rows_along_each_direction(folder: str):
+    model = opened(folder)
+    layers, rows = fit_curvature(model, [*ROWS, talk("nothing", "")])
+    assert rows == len(ROWS)
+    gradients, start = model.read(ROWS, Whole(model.shapes)).values, 0
+    for layer in layers:
+        own = gradients[:, start : start + layer.eigenvalues.size].reshape(-1, *layer.eigenvalues.shape)
+        rotated = layer.outputs.T @ own @ layer.inputs
+        np.testing.assert_allclose(
+            layer.eigenvalues, (rotated**2).mean(axis=0), rtol=1e-2, atol=1e-4 * layer.eigenvalues.max()
+        )
+        # The basis is orthonormal: the mean squared length of the gradients stays.
+        assert layer.eigenvalues.sum() == pytest.approx((own**2).sum(axis=(1, 2)).mean(), rel=1e-4)
+        start += layer.eigenvalues.size
+
+
+def test_eigenvalues_are_those_of_the_factors_where_inputs_and_gradients_are_independent():
+    """QUAD-3: of one token a row, x and d drawn apart."""
+    n, o, i = 200_000, 3, 4
+    x = GENERATOR.standard_normal((n, i)) @ np.diag([1.0, 2.0, 3.0, 0.5])
+    d = GENERATOR.standard_normal((n, o)) @ np.diag([1.0, 0.3, 2.0])
+    (ls, qs), (la, qa) = eigenvectors(d.T @ d / n), eigenvectors(x.T @ x / n)
+    squares = ((d @ qs) ** 2).T @ ((x @ qa) ** 2) / n
+    np.testing.assert_allclose(squares, np.outer(ls, la), rtol=0.05)
+
+
+def test_curvature_of_no_response_token_is_refused(folder: str):
+    with pytest.raises(ValueError, match="none of the rows has a response token"):
+        fit_curvature(opened(folder), [talk("nothing", "")])
+
+
+def test_dividing_by_curvature_ranks_rows_more_like_the_exact_inverse_than_plain_inner_products(
+    folder: str, tmp_path: Path
+):
+    """QUAD-7, on this model: the exact damped empirical Fisher matrix is inverted through its rows (Woodbury)."""
+    words = [
+        "the",
+        "quick",
+        "brown",
+        "fox",
+        "jumps",
+        "over",
+        "lazy",
+        "dog",
+        "how",
+        "many",
+        "apples",
+        "are",
+        "left",
+        "two",
+        "of",
+        "seven",
+        "eaten",
+    ]
+    draw = np.random.default_rng(5)
+    rows = [
+        talk(" ".join(draw.choice(words, draw.integers(2, 6))), " ".join(draw.choice(words, draw.integers(1, 6))))
+        for _ in range(120)
+    ]
+    model = opened(folder)
+    gradients = model.read(rows, Whole(model.shapes)).values.astype(np.float64)
+    pool, queries = gradients[:100], gradients[100:]
+    layers, _ = fit_curvature(model, rows[:100])
+    exact, mine, start = np.zeros(100), np.zeros(100), 0
+    mean_query = queries.mean(axis=0)
+    for layer in layers:
+        end = start + layer.eigenvalues.size
+        own, query = pool[:, start:end], mean_query[start:end]
+        added = 0.1 * (own**2).sum() / len(own) / own.shape[1]
+        inner = np.linalg.solve(own @ own.T / len(own) + added * np.eye(len(own)), own @ query / len(own))
+        exact += own @ ((query - own.T @ inner) / added)
+        start = end
+    mine = pool @ divide(layers, mean_query[None], 0.1)[0]
+    plain = pool @ mean_query
+    assert spearmanr(mine, exact)[0] > spearmanr(plain, exact)[0]

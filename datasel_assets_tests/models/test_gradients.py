@@ -1,0 +1,209 @@
+"""Gradients of rows against autograd, one row at a time; projections against what they promise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasel_assets.models.curvature import LayerCurvature
+from datasel_assets.models.forward_hooks import UnsupportedModelError
+from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided, Whole
+from datasel_assets.models.gradients import GradientModel
+from datasel_assets.specs.causal import CausalSpec
+from datasel_assets_tests.models.test_causal_lm import talk, tiny_causal
+
+torch = pytest.importorskip("torch")
+
+ROWS = [
+    talk("how many apples are left", "two of seven"),
+    talk("the quick brown fox", "jumps over the lazy dog"),
+    talk("x", "y", "how many", "two"),
+    talk("def add(a, b):", "return a + b"),
+    talk("yes", "no"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> str:
+    """A Llama of two blocks whose four heads share two keys and values."""
+    return tiny_causal("llama", tmp_path_factory.mktemp("gradients"))
+
+
+def opened(folder: str, **options) -> GradientModel:
+    spec = {"max_tokens": 48, "template": "plain"} | options.pop("spec", {})
+    return GradientModel(CausalSpec(model=folder, **spec), "cpu", **options)
+
+
+def whole(model: GradientModel, rows=ROWS):
+    return model.read(rows, Whole(model.shapes))
+
+
+def naive(model: GradientModel, row) -> np.ndarray:
+    """The gradient of one row by autograd on the model of transformers itself."""
+    from transformers import AutoModelForCausalLM
+
+    reference = AutoModelForCausalLM.from_pretrained(model.spec.model, dtype=torch.float32).eval()
+    passes, tokens, _ = model._passes([row])
+    for each in passes[0]:
+        ids = torch.from_numpy(each.ids.astype(np.int64))[None]
+        logp = reference(input_ids=ids).logits[0].log_softmax(-1)
+        loss = -logp[each.positions - 1, each.targets].sum()
+        (loss if model.loss == "response_sum" else loss / int(tokens[0])).backward()
+    named = dict(reference.named_parameters())
+    return np.concatenate([named[f"{name}.weight"].grad.numpy().ravel() for name in model.modules])
+
+
+@pytest.mark.parametrize("loss", ["response_sum", "response_mean"])
+def test_gradients_of_a_batch_are_those_of_autograd_row_by_row(folder: str, loss):
+    model = opened(folder, loss=loss)
+    found = whole(model)
+    assert len(model.modules) == 2 * 7
+    assert {shape[0] for name, shape in zip(model.modules, model.shapes, strict=True) if "k_proj" in name} == {16}
+    for row, gradient, norm in zip(ROWS, found.values, found.norm, strict=True):
+        expected = naive(model, row)
+        assert np.linalg.norm(gradient - expected) <= 1e-5 * np.linalg.norm(expected)
+        assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-5)
+
+
+def test_a_row_whose_turns_need_several_texts_has_the_sum_of_their_gradients(folder: str):
+    model = opened(folder, spec={"max_tokens": 24})
+    row = talk("how many apples", "two of seven are eaten", "and how many are left of them", "the lazy dog jumps over")
+    passes, _, _ = model._passes([row])
+    assert len(passes[0]) > 1
+    found = whole(model, [ROWS[4], row])
+    expected = naive(model, row)
+    assert np.linalg.norm(found.values[1] - expected) <= 1e-5 * np.linalg.norm(expected)
+    assert found.norm[1] == pytest.approx(np.linalg.norm(expected), rel=1e-5)
+
+
+def test_answers_of_one_token_to_one_prompt_have_gradients_of_their_own(folder: str):
+    model = opened(folder)
+    rows = [talk("how many", "x"), talk("how many", "y")]
+    found = whole(model, rows)
+    for row, gradient in zip(rows, found.values, strict=True):
+        np.testing.assert_allclose(gradient, naive(model, row), rtol=1e-4, atol=1e-6)
+    assert not np.allclose(*found.values)
+
+
+def test_a_gradient_does_not_depend_on_the_rows_beside_it(folder: str):
+    model = opened(folder)
+    together, alone = whole(model).values, opened(folder, token_budget=1)
+    np.testing.assert_allclose(together, whole(alone).values, rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_without_a_response_token_has_no_gradient(folder: str):
+    model = opened(folder)
+    found = whole(model, [talk("how many", ""), ROWS[0]])
+    assert found.tokens[0] == found.norm[0] == 0
+    assert not found.values[0].any()
+    assert found.norm[1] > 0
+
+
+def test_the_mean_loss_is_the_sum_over_the_tokens(folder: str):
+    summed, mean = whole(opened(folder)), whole(opened(folder, loss="response_mean"))
+    np.testing.assert_allclose(mean.norm * mean.tokens, summed.norm, rtol=1e-5)
+
+
+def test_a_step_against_the_gradient_lowers_the_loss_by_its_squared_length(folder: str):
+    """The sign, by finite differences: l(w - e g) = l(w) - e |g|^2."""
+    model, step = opened(folder), 1e-5
+    found = whole(model, ROWS[:1])
+    from transformers import AutoModelForCausalLM
+
+    reference = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).double().eval()
+    (one,) = model._passes(ROWS[:1])[0][0]
+
+    def loss() -> float:
+        with torch.no_grad():
+            logp = reference(input_ids=torch.from_numpy(one.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
+        return float(-logp[one.positions - 1, one.targets].sum())
+
+    before, start, named = loss(), 0, dict(reference.named_parameters())
+    for name, (o, i) in zip(model.modules, model.shapes, strict=True):
+        part = found.values[0, start : start + o * i].reshape(o, i)
+        named[f"{name}.weight"].data -= step * torch.from_numpy(part).double()
+        start += o * i
+    assert (before - loss()) / step == pytest.approx(found.norm[0] ** 2, rel=0.02)
+
+
+def test_a_model_without_linear_layers_is_refused(tmp_path: Path):
+    with pytest.raises(UnsupportedModelError, match="no linear layers in its blocks"):
+        opened(tiny_causal("gpt2", tmp_path))
+
+
+@pytest.mark.gpu
+def test_a_gpu_agrees_with_the_cpu(folder: str):
+    spec = CausalSpec(model=folder, max_tokens=48, template="plain", precision="float32")
+    with GradientModel(spec, "cpu") as cpu, GradientModel(spec, "cuda") as gpu:
+        ours, theirs = whole(cpu), whole(gpu)
+    np.testing.assert_allclose(theirs.norm, ours.norm, rtol=1e-3)
+    assert np.linalg.norm(theirs.values - ours.values) < 1e-3 * np.linalg.norm(ours.values)
+
+
+# ---------------------------------------------------------------------------------------------------- projections
+def identity_curvature(shapes) -> list[LayerCurvature]:
+    """Axes of the weights themselves; eigenvalues fall with the place."""
+    ends = np.cumsum([o * i for o, i in shapes])
+    return [
+        LayerCurvature(np.eye(o), np.eye(i), -np.arange(end - o * i, end, dtype=np.float64).reshape(o, i))
+        for (o, i), end in zip(shapes, ends, strict=True)
+    ]
+
+
+def test_inner_products_with_given_vectors_are_exact(folder: str):
+    model = opened(folder)
+    exact = whole(model)
+    vectors = np.random.default_rng(0).standard_normal((3, exact.values.shape[1])).astype(np.float32)
+    found = model.read(ROWS, Toward(vectors, model.shapes))
+    np.testing.assert_allclose(found.values, exact.values @ vectors.T, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.norm, exact.norm, rtol=1e-6)
+
+
+def test_all_coordinates_of_an_eigenbasis_keep_every_inner_product_and_few_are_the_first(folder: str):
+    model = opened(folder)
+    exact = whole(model).values
+    generator = np.random.default_rng(1)
+    layers = []
+    for o, i in model.shapes:
+        (a, _), (b, _) = (np.linalg.qr(generator.standard_normal((d, d))) for d in (o, i))
+        layers.append(LayerCurvature(a, b, generator.random((o, i))))
+    every = model.read(ROWS, Eigenbasis(layers, 10**9)).values
+    np.testing.assert_allclose(every @ every.T, exact @ exact.T, rtol=1e-3)
+    few = model.read(ROWS, Eigenbasis(identity_curvature(model.shapes), 100))
+    np.testing.assert_allclose(few.values, exact[:, :100], rtol=1e-5)
+
+
+def test_sketches_keep_squared_lengths_in_the_mean_over_seeds():
+    shapes = [(6, 5), (4, 7)]
+    gradients = [
+        torch.from_numpy(np.random.default_rng(k).standard_normal((1, *s)).astype(np.float32))
+        for k, s in enumerate(shapes)
+    ]
+    squared = float(sum((g**2).sum() for g in gradients))
+
+    def mean(make) -> tuple[float, float]:
+        found = []
+        for seed in range(400):
+            sketch = make(seed)
+            out = torch.zeros((1, sketch.width))
+            for k, gradient in enumerate(gradients):
+                sketch.add(k, gradient, out)
+            found.append(float((out**2).sum()))
+        return float(np.mean(found)), float(np.std(found) / 20)
+
+    for make in (lambda s: TwoSided(shapes, 18, s), lambda s: CountSketch(shapes, 16, s)):
+        average, error = mean(make)
+        assert abs(average - squared) < 4 * error
+
+
+def test_two_sided_signs_need_a_number_for_each_layer():
+    with pytest.raises(ValueError, match="too few for 2 layers"):
+        TwoSided([(3, 3), (3, 3)], 1, 0)
+    assert TwoSided([(3, 3), (3, 3)], 35, 0).width == 2 * 4**2
+
+
+def test_a_sketch_is_drawn_from_its_seed_alone():
+    one, other, same = (torch.stack([part.float() for part in CountSketch([(4, 4)], 5, k)._of[0]]) for k in (0, 1, 0))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert set(one[1].tolist()) == {-1, 1}

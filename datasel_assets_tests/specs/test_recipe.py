@@ -131,7 +131,9 @@ def test_a_recipe_reads_the_inputs_of_its_own_blends_and_of_its_rules_but_not_th
 
 
 def test_a_recipe_of_ones_own_need_not_cite_anything():
-    assert RecipeSpec.model_validate(UNCITED).paper == ""
+    uncited = RecipeSpec.model_validate(UNCITED)
+    assert uncited.paper == ""
+    assert RecipeSpec.model_validate(uncited.model_dump(mode="json")) == uncited
 
 
 def test_only_the_last_sampler_gives_weights():

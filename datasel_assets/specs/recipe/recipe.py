@@ -116,7 +116,7 @@ class RecipeSpec(StrictModel, frozen=True):
     @field_validator("paper")
     @classmethod
     def _cited(cls, value: str) -> str:
-        if not value.strip():
+        if value and value.isspace():
             raise ValueError("say where the method comes from (citation or arXiv id), or leave the key out")
         return value
 

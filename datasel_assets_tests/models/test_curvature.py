@@ -1,7 +1,5 @@
 """EK-FAC against dense matrices: what it divides by, and where it is exact."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -139,39 +137,53 @@ def test_curvature_of_no_response_token_is_refused(folder: str):
         fit_curvature(opened(folder), [talk("nothing", "")])
 
 
-def test_dividing_by_curvature_ranks_rows_more_like_the_exact_inverse_than_plain_inner_products(
-    folder: str, tmp_path: Path
-):
-    """QUAD-7, on this model: the exact damped empirical Fisher matrix is inverted through its rows (Woodbury)."""
-    words = [
-        "the",
-        "quick",
-        "brown",
-        "fox",
-        "jumps",
-        "over",
-        "lazy",
-        "dog",
-        "how",
-        "many",
-        "apples",
-        "are",
-        "left",
-        "two",
-        "of",
-        "seven",
-        "eaten",
-    ]
-    draw = np.random.default_rng(5)
-    rows = [
+def some_talks(n: int, seed: int) -> list:
+    """Conversations of few words, drawn at random."""
+    words = ["the", "quick", "fox", "jumps", "how", "many", "apples", "are", "left", "two", "of", "seven", "eaten"]
+    draw = np.random.default_rng(seed)
+    return [
         talk(" ".join(draw.choice(words, draw.integers(2, 6))), " ".join(draw.choice(words, draw.integers(1, 6))))
-        for _ in range(120)
+        for _ in range(n)
     ]
+
+
+def test_a_step_on_the_most_influential_rows_lowers_the_loss_of_the_target_more_than_on_the_least(folder: str):
+    """QUAD-4, on the model itself."""
+    from transformers import AutoModelForCausalLM
+
+    model, pool, target = opened(folder), some_talks(60, 1), some_talks(6, 2)
+    gradients = model.read(pool, Whole(model.shapes)).values.astype(np.float64)
+    wanted = model.read(target, Whole(model.shapes)).values.astype(np.float64).mean(axis=0)
+    layers, _ = fit_curvature(model, pool)
+    order = np.argsort(gradients @ divide(layers, wanted[None], 0.1)[0])
+
+    def loss_after(rows: np.ndarray) -> float:
+        """The loss of the target after a step of one length against the gradient of some rows."""
+        step = gradients[rows].mean(axis=0)
+        step *= 1e-2 / np.linalg.norm(step)
+        changed = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).double().eval()
+        named, start = dict(changed.named_parameters()), 0
+        with torch.no_grad():
+            for name, (o, i) in zip(model.modules, model.shapes, strict=True):
+                named[f"{name}.weight"] -= torch.from_numpy(step[start : start + o * i].reshape(o, i))
+                start += o * i
+            total = 0.0
+            for (one,) in model._passes(target)[0]:
+                logp = changed(input_ids=torch.from_numpy(one.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
+                total -= float(logp[one.positions - 1, one.targets].sum())
+        return total
+
+    assert loss_after(order[-6:]) < loss_after(order[:6])
+
+
+def test_dividing_by_curvature_ranks_rows_more_like_the_exact_inverse_than_plain_inner_products(folder: str):
+    """QUAD-7, on this model: the exact damped empirical Fisher matrix is inverted through its rows (Woodbury)."""
+    rows = some_talks(120, 5)
     model = opened(folder)
     gradients = model.read(rows, Whole(model.shapes)).values.astype(np.float64)
     pool, queries = gradients[:100], gradients[100:]
     layers, _ = fit_curvature(model, rows[:100])
-    exact, mine, start = np.zeros(100), np.zeros(100), 0
+    exact, start = np.zeros(100), 0
     mean_query = queries.mean(axis=0)
     for layer in layers:
         end = start + layer.eigenvalues.size

@@ -11,6 +11,7 @@ import pytest
 
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_main
+from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.diagnostics.plots import canvas
 from datasel_assets.settings import Settings
 from datasel_assets.tables import make
@@ -129,6 +130,7 @@ def copy_of(data: Path, folder: Path, instance: dg.DagsterInstance) -> Project:
     shutil.copytree(data, folder / "data")
     project = Project(folder / "data", instance)
     assert [made["stage"] for made in project.update()] == ["catalog"]
+    instance.add_dynamic_partitions(SOURCES, sorted(project.warehouse.registry.sources))
     return project
 
 

@@ -52,6 +52,10 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
     if folder == "categories" and (categories := registry.categories.get(name)):
         yield f"representations/{categories.representation}.yaml"
         yield f"targets/{categories.target}.yaml"
+    if folder == "representations" and (vectors := registry.representations.get(name)) and vectors.gradients:
+        yield f"gradients/{vectors.gradients}.yaml"
+    if folder == "gradients" and (gradients := registry.gradients.get(name)):
+        yield f"language_models/{gradients.model}.yaml"
     if folder == "scores" and (score := registry.scores.get(name)):
         yield from _of_scores(kind_of(score).reads(score), registry, settled)
         for need in kind_of(score).needs(score):
@@ -61,6 +65,8 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
 def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]:
     if need.what == "example":
         yield f"targets/{need.name}.yaml"
+    elif need.what == "gradients":
+        yield f"gradients/{need.name}.yaml"
     elif need.what in ("vector", "cluster", "distance"):
         if need.name is None:
             yield from _meant("clusters", registry.clustered, settled)

@@ -57,14 +57,22 @@ def log_det(k: np.ndarray, ridge: float) -> Value:
     return lambda chosen: np.linalg.slogdet(np.eye(len(chosen)) + k[np.ix_(chosen, chosen)] / ridge)[1]
 
 
-def naive_greedy(value: Value, n: int, budget: int, ties: np.ndarray, cost=None, bonus=None) -> list[int]:
-    """Every gain from scratch, in every round; gains within 2**-30 are a tie."""
-    order: list[int] = []
+def is_greedy(order: list[int], value: Value, n: int, budget: int, ties: np.ndarray, cost=None, bonus=None) -> bool:
+    """Every gain from scratch, in every round: was the largest one taken, and the first of those that are equal?
+
+    Gains within 2**-24 may come out in either order where they are not equal to 2**-36: that is rounding. With
+    ``ties`` all None equal gains may come out in any order, where an objective is updated by steps that round.
+    """
     now = value([])
-    while len(order) < min(budget, n):
-        left = [i for i in range(n) if i not in order]
-        gains = {i: value([*order, i]) - now + (0 if bonus is None else bonus[i]) for i in left}
+    for k, row in enumerate(order):
+        left = [i for i in range(n) if i not in order[:k]]
+        gains = {i: value([*order[:k], i]) - now + (0 if bonus is None else bonus[i]) for i in left}
         ratio = {i: gains[i] / (1 if cost is None else cost[i]) for i in left}
-        order.append(min(left, key=lambda i: (-round(ratio[i] * 2**30), ties[i])))
-        now = value(order)
-    return order
+        best = max(ratio.values())
+        near, equal = ({i for i in left if best - ratio[i] <= slack} for slack in (2**-24, 2**-36))
+        if row not in near:
+            return False
+        if ties[0] is not None and near == equal and row != min(near, key=lambda i: ties[i]):
+            return False
+        now = value(order[: k + 1])
+    return len(order) == min(budget, n)

@@ -58,6 +58,11 @@ CASES = {
 every_objective = pytest.mark.parametrize("case", CASES)
 
 
+def told_apart(case, pool):
+    """Ties of a pool; none for the determinant, whose factor is extended by a row at a time and rounds."""
+    return np.full(len(pool.ties), None) if case == "log_det" else pool.ties
+
+
 @every_objective
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 11), budget=st.integers(1, 12))
@@ -66,7 +71,7 @@ def test_the_order_and_the_gains_are_those_of_evaluating_everything_from_scratch
     spec, value = CASES[case](vectors, has)
     pool = pool_of(vectors, has, seed)
     picked = sample(pool, budget, params(spec), 0)
-    assert picked.order.tolist() == by_hand.naive_greedy(value, n, budget, pool.ties)
+    assert by_hand.is_greedy(picked.order.tolist(), value, n, budget, told_apart(case, pool))
     for b in range(1, len(picked.order) + 1):
         assert picked.scores[:b].sum() == pytest.approx(value(picked.order[:b].tolist()), abs=2e-5)
 
@@ -80,11 +85,12 @@ def test_gain_per_cost_and_a_modular_term_are_taken_into_account(case, seed, n):
     spec, value = CASES[case](vectors, has)
     pool = pool_of(vectors, has, seed, scores=scores, costs=cost)
     both = sample(pool, n, params(spec, alpha=0.5, by="quality"), 0)
-    assert both.order.tolist() == by_hand.naive_greedy(value, n, n, pool.ties, cost, 0.5 * scores)
+    ties = told_apart(case, pool)
+    assert by_hand.is_greedy(both.order.tolist(), value, n, n, ties, cost, 0.5 * scores)
     total = value(both.order.tolist()) + 0.5 * scores.sum()
     assert both.scores.sum() == pytest.approx(total, abs=1e-4)
     plain = sample(pool, n, params(spec, cost_scaled=False), 0)
-    assert plain.order.tolist() == by_hand.naive_greedy(value, n, n, pool.ties)
+    assert by_hand.is_greedy(plain.order.tolist(), value, n, n, ties)
 
 
 @pytest.mark.parametrize("case", ["facility_location", "saturated_coverage", "tags sqrt", "tags once", "log_det"])
@@ -146,7 +152,7 @@ def test_fewer_neighbours_count_every_pair_that_either_row_lists():
     value = by_hand.facility_location(np.where(near | near.T, s, 0))
     picked = sample(pool_of(vectors), 15, params({"name": "facility_location", "neighbours": 4}), 0)
     assert picked.scores.sum() == pytest.approx(value(picked.order.tolist()), abs=1e-5)
-    assert picked.order.tolist() == by_hand.naive_greedy(value, 40, 15, np.arange(40))
+    assert by_hand.is_greedy(picked.order.tolist(), value, 40, 15, np.arange(40))
 
 
 @pytest.mark.parametrize("neighbours", [None, 12])
@@ -268,7 +274,7 @@ def test_normalised_terms_are_the_mean_coverage_of_the_pool_and_the_mean_score_o
     pool = pool_of(vectors, seed=seed, scores=scores)
     picked = sample(pool, budget, params(alpha=0.7, by="x", normalise=True), 0)
     b = min(budget, n)
-    assert picked.order.tolist() == by_hand.naive_greedy(value, n, b, pool.ties, bonus=0.7 * ranged * n / b)
+    assert by_hand.is_greedy(picked.order.tolist(), value, n, b, pool.ties, bonus=0.7 * ranged * n / b)
     means = value(picked.order.tolist()) / n + 0.7 * ranged[picked.order].mean()
     assert picked.scores.sum() / n == pytest.approx(means, abs=1e-5)
 

@@ -113,11 +113,13 @@ def halved(text: str) -> str:
 
 
 def _texts(record: Mapping[str, Any], format: str, columns: Mapping[str, str], compare: Compare) -> list[str]:
-    questions = [text for text in _QUESTIONS[format](record, columns) if not is_blank(text)]
+    asks = _QUESTIONS.get(format) or _said_by("user", format)
+    questions = [text for text in asks(record, columns) if not is_blank(text)]
     if not questions:
         raise RowError("missing question: no field of the record asks anything")
     if compare == "question_answer":
-        answers = [text for text in _ANSWERS[format](record, columns) if not is_blank(text)]
+        says = _ANSWERS.get(format) or _said_by("assistant", format)
+        answers = [text for text in says(record, columns) if not is_blank(text)]
         if not answers:
             raise RowError("missing answer: 'compare: question_answer' needs one")
         return ["\n\n".join([*questions, *answers])]
@@ -184,21 +186,21 @@ def _said_by(role: str, format: str) -> _Reads:
     return said
 
 
-_TURNS = ("sharegpt", "messages", "transcript")
 _QUESTIONS: dict[str, _Reads] = {
-    **{name: _said_by("user", name) for name in _TURNS},
     "alpaca": _alpaca_question,
     "qa": _qa_question,
     "prompt_completion": _prompts,
     "text": _field("text"),
 }
-"""Format -> function (record, columns) -> questions. Answers are read only where they are compared."""
+"""Format -> function (record, columns) -> questions; of any other the user's turns of the conversation.
+
+Answers are read only where they are compared, and a record without one may be an item.
+"""
 
 _ANSWERS: dict[str, _Reads] = {
-    **{name: _said_by("assistant", name) for name in _TURNS},
     "alpaca": _alpaca_answer,
     "qa": _given("answer"),
     "prompt_completion": _given("response"),
     "text": lambda record, columns: [],
 }
-"""Format -> function (record, columns) -> answers."""
+"""Format -> function (record, columns) -> answers; of any other the assistant's turns of the conversation."""

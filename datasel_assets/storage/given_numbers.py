@@ -4,7 +4,6 @@ Belongs here: finding and reading such a table. Does not belong here: which row 
 what a value means (``indicators.given``).
 """
 
-import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from datasel_assets.raw_rows import SourceError
+from datasel_assets.storage.readers.patterns import local_files
 from datasel_assets.storage.sorted_ids import positions
 
 
@@ -34,7 +34,7 @@ class GivenValues:
 
 
 def files_of(table: str, base: Path) -> list[Path]:
-    """Return the files that a table of scores consists of, sorted. A path that is there is no pattern.
+    """Return the files that a table of scores consists of, sorted.
 
     Raises:
         SourceError: there are none, or the kind of file is not known.
@@ -42,7 +42,7 @@ def files_of(table: str, base: Path) -> list[Path]:
     path = Path(table) if Path(table).is_absolute() else base / table
     if path.suffix not in (".parquet", ".csv"):
         raise SourceError(f"{path}: scores are read from .parquet or .csv")
-    found = [path] if path.is_file() else sorted(Path(p) for p in glob.glob(str(path)))  # noqa: PTH207 (a pattern)
+    found = local_files(table, base)
     if not found:
         raise SourceError(f"the table of scores {path} does not exist")
     return found

@@ -28,6 +28,15 @@ def test_a_name_with_brackets_is_a_name_where_it_is_there(tmp_path: Path):
     assert read_values("run [1]/s.csv", "score", "row_id", tmp_path).keys.to_list() == ["a"]
 
 
+def test_the_data_folder_is_never_a_pattern_and_parts_below_it_may_be(tmp_path: Path):
+    folder = tmp_path / "pool[v2]"
+    folder.mkdir()
+    for number, key in enumerate("ab"):
+        pl.DataFrame({"row_id": [key], "score": [number]}).write_parquet(folder / f"part-{number}.parquet")
+    found = read_values("part-*.parquet", "score", "row_id", folder)
+    assert found.of(pl.Series(["b", "a"])).to_list() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

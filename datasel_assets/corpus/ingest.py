@@ -155,7 +155,6 @@ def _batches(
     columns: dict[str, str],
     batch_rows: int,
 ) -> Iterator[IngestBatch]:
-    rows = map(_with_fields, rows)
     head: list[RawRow | None] = list(islice(rows, SAMPLE_ROWS))
     if format in ("auto", "messages") and not columns and (messages := message_columns(_records(head))):
         head = list(rebuilt(chain((row for row in head if row is not None), rows), messages))
@@ -183,13 +182,6 @@ def _batches(
             batch = _Batch(options)
     if batch.rows:
         yield batch.finish(summary)
-
-
-def _with_fields(row: RawRow) -> RawRow:
-    """The row with a record that has fields: a record that is a list is one of turns."""
-    if isinstance(row.record, list):
-        return RawRow(row.position, {"messages": row.record}, row.reason, row.raw)
-    return row
 
 
 def _records(rows: Iterable[RawRow | None]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A conversation in any accepted encoding is read back to the same turns; what turns carry is kept or refused."""
 
+import io
 import json
 import unicodedata
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from datasel_assets.corpus import CORPUS_SCHEMA, ingest
 from datasel_assets.formats.conversation import Conversation, RowError
 from datasel_assets.raw_rows import RawRow
+from datasel_assets.storage.readers import json_lines
 from datasel_assets_tests.formats.test_formats import PAIR, convert, refused
 
 Turns = list[tuple[str, str]]
@@ -92,8 +94,8 @@ def test_every_encoding_is_read_back_to_the_same_turns(name: str, turns: Turns):
 
 @given(conversations())
 def test_a_record_that_is_itself_a_list_of_turns_is_a_conversation(turns: Turns):
-    record: Any = objects(turns)
-    (batch,) = ingest([RawRow(0, record)], source="s")
+    line = json.dumps(objects(turns)).encode()
+    (batch,) = ingest(json_lines.rows(io.BufferedReader(io.BytesIO(line)), row_chars=1_000_000, start=0), source="s")
     assert [(m["role"], m["content"]) for m in batch.corpus["messages"][0].as_py()] == turns
 
 

@@ -79,8 +79,9 @@ def files(registry: Registry) -> dict[str, str]:
 
 
 def _bare(file: str, message: str) -> str:
-    """Leave out the name of the file, which stands beside the message."""
-    return message.removeprefix(f"{file}: ").strip()
+    """Leave out the name of the file, which stands beside the message, and say in one line what a list says."""
+    lines = message.removeprefix(f"{file}:").splitlines()
+    return "; ".join(said for line in lines if (said := line.strip().removeprefix("- ")))
 
 
 def _say(registry: Registry) -> str:

@@ -86,7 +86,7 @@ def _selection(name: str, spec: RecipeSpec, registry: Registry) -> Table:
     return Table(
         kind=SELECTIONS,
         key=(SELECTIONS.name, name),
-        description=f"{spec.doc}\n\nSource: {spec.paper or 'not stated'}",
+        description="\n\n".join(filter(None, [spec.doc, f"Source: {spec.paper}" if spec.paper else ""])),
         group="selections",
         reads=reads,
         expect=expect,

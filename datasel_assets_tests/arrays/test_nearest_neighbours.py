@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
+from datasel_assets.arrays import nearest_neighbours as nearest
 from datasel_assets.arrays.nearest_neighbours import Neighbours, nearest_neighbours, update_neighbours
 
 
@@ -112,3 +113,23 @@ def test_above_the_exact_size_most_neighbours_are_found_and_the_recall_says_how_
     true_recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact.index, quick.index, strict=True)])
     assert quick.recall == pytest.approx(true_recall, abs=0.05)
     assert true_recall > 0.8
+
+
+@pytest.mark.parametrize("k", [3, 40])
+def test_the_bytes_do_not_depend_on_how_queries_are_shared_among_threads(k: int, monkeypatch):
+    import faiss
+
+    vectors = unit(700, 384, seed=5)
+    vectors[20] = vectors[600]
+    threads, found = faiss.omp_get_max_threads(), []
+    try:
+        for count, block in ((1, 16_384), (2, 16_384), (4, 16_384), (1, 7)):
+            faiss.omp_set_num_threads(count)
+            monkeypatch.setattr(nearest, "_BLOCK", block)
+            found.append(nearest_neighbours(vectors, k))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    assert len({(each.index.tobytes(), each.distance.tobytes()) for each in found}) == 1
+    assert found[0].distance[20, 0] == 0
+    mutual = {(i, j): d for i in range(700) for j, d in zip(found[0].index[i], found[0].distance[i], strict=True)}
+    assert all(mutual[j, i] == d for (i, j), d in mutual.items() if (j, i) in mutual)

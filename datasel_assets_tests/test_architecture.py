@@ -68,12 +68,6 @@ MAY_NAME_CLOCKS = {
     "formats/values.py": "writes dates and durations that stand in records, and asks for no time itself",
 }
 
-ASKED_LATE = {
-    ("tables/inputs.py", "tables/graph.py"): "which kinds of tables there are is asked by tables that are among them",
-    ("tables/selections/recipe_inputs.py", "tables/graph.py"): "what a recipe reads is made by the tables there are",
-}
-"""Imports inside a function that close a circle, each with the reason why it is not opened."""
-
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
@@ -116,8 +110,7 @@ def imports(node: ast.AST) -> Iterator[str]:
 @cache
 def imported_modules(path: Path) -> frozenset[Path]:
     """The modules of the package that another one imports; imports for types and inside functions count too."""
-    found = {dotted()[name] for name in imports(tree_of(path)) if name in dotted()} - {path}
-    return frozenset(other for other in found if (name_of(path), name_of(other)) not in ASKED_LATE)
+    return frozenset({dotted()[name] for name in imports(tree_of(path)) if name in dotted()} - {path})
 
 
 def at_module_level(path: Path) -> Iterator[str]:
@@ -262,9 +255,6 @@ def test_nobody_uses_pickle_eval_or_a_shell():
 
 def test_every_exception_is_still_one():
     assert {name for name in {*INSTALLED, *MAY_DOWNLOAD, *MAY_LISTEN} if not (PACKAGE / name).is_file()} == set()
-    for here, there in ASKED_LATE:
-        assert PACKAGE / there in {dotted().get(name) for name in imports(tree_of(PACKAGE / here))}
-        assert PACKAGE / there not in {dotted().get(name) for name in at_module_level(PACKAGE / here)}
 
 
 def test_every_module_says_what_belongs_in_it():

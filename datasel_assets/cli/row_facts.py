@@ -70,7 +70,8 @@ def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iter
 
     from datasel_assets.recipes.inputs import category_column
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
-    from datasel_assets.tables.selections.selections import candidate_pool
+    from datasel_assets.tables.graph import GRAPH
+    from datasel_assets.tables.selections.recipe_inputs import candidate_pool
 
     needs = spec.requires()
     read = {rule.score for rule in spec.drop} | {stage.score for stage in spec.stages} | needs.scores
@@ -79,7 +80,7 @@ def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iter
     if not named:
         return
     try:
-        pool = candidate_pool(warehouse, spec)
+        pool = candidate_pool(warehouse, spec, GRAPH)
     except (MissingTableError, StaleTableError, pl.exceptions.ColumnNotFoundError) as error:
         yield "reads", f"what it reads cannot be shown: {error}"
         return

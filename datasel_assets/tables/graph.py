@@ -46,7 +46,7 @@ from datasel_assets.tables.scores.word_counts import WORD_COUNTS
 from datasel_assets.tables.selections.comparison import COMPARISON, comparison_table
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL, proxy_eval_table
 from datasel_assets.tables.selections.selections import SELECTIONS, selection_tables
-from datasel_assets.tables.table import Kind, Table
+from datasel_assets.tables.table import Graph, Kind, Table
 from datasel_assets.tables.tags.candidates import TAG_CANDIDATES
 from datasel_assets.tables.tags.label_graphs import LABEL_GRAPH
 from datasel_assets.tables.tags.tags import TAGS, tag_tables
@@ -157,8 +157,12 @@ def _categories(registry: Registry) -> Iterable[Table]:
         yield from category_tables(name, spec, registry.representations[spec.representation])
 
 
+def _selections(registry: Registry) -> list[Table]:
+    return selection_tables(registry, GRAPH)
+
+
 def _comparison(registry: Registry) -> list[Table]:
-    return [_while_settled(registry, COMPARED_BY, comparison_table(registry))]
+    return [_while_settled(registry, COMPARED_BY, comparison_table(registry, GRAPH))]
 
 
 def _proxy_evals(registry: Registry) -> list[Table]:
@@ -194,7 +198,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
-    (selection_tables, (SELECTIONS,)),
+    (_selections, (SELECTIONS,)),
     (_comparison, (COMPARISON,)),
     (_proxy_evals, (PROXY_EVAL,)),
 )
@@ -234,6 +238,10 @@ def all_tables(registry: Registry) -> list[Table]:
     tables.append(catalog_table([table.key for table in tables if not table.on_demand], kind_of))
     refuse_circles(tables)
     return with_all_they_read([table.key for table in tables], tables)
+
+
+GRAPH = Graph(kind_of, all_tables)
+"""Handed to tables that ask about others."""
 
 
 def refuse_circles(tables: Sequence[Table]) -> None:

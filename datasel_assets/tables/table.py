@@ -10,6 +10,7 @@ from logging import Logger
 from typing import Any, Literal
 
 from datasel_assets import progress
+from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.lake import Expected, Key, TableInfo
 from datasel_assets.tables.shown import counts_table
 from datasel_assets.tables.warehouse import Warehouse
@@ -198,3 +199,21 @@ class Table:
     def is_current(self, warehouse: Warehouse, source: str | None) -> bool:
         """Tell whether the table is what it would be if it were made now."""
         return warehouse.lake.is_current(self.expect(warehouse, source))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a table may ask about the others among which it stands; handed to it, because whoever knows all imports it.
+
+    Attributes:
+        kind_of: returns the kind of a key in the lake, or of the table whose companion it is; None for one of no kind.
+        all_tables: returns every table of a registry, upstream first.
+    """
+
+    kind_of: Callable[[Key], Kind | None]
+    all_tables: Callable[[Registry], list[Table]]
+
+    def per_source(self, key: Key) -> bool:
+        """Tell whether there is one table for each source."""
+        kind = self.kind_of(key)
+        return kind is not None and kind.per == "source"

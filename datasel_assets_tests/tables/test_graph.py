@@ -9,7 +9,7 @@ import pytest
 from datasel_assets.registry.load import load_registry
 from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.lake import Key
-from datasel_assets.tables.graph import GROUPS, KINDS, all_tables, kind_of
+from datasel_assets.tables.graph import GRAPH, GROUPS, KINDS, all_tables, kind_of
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets_tests.pools import write_yaml
 from datasel_assets_tests.project import Project
@@ -73,7 +73,9 @@ def test_no_two_tables_have_one_key(everything: Registry):
 
 def test_tables_of_sources_and_of_the_pool_are_read_in_their_versions(settled: Project):
     warehouse = settled.warehouse
-    found = input_versions(warehouse, [("corpus",), ("representations", "white"), ("duplicates",), ("tags", "x")])
+    found = input_versions(
+        warehouse, [("corpus",), ("representations", "white"), ("duplicates",), ("tags", "x")], GRAPH
+    )
     version = warehouse.lake.version
     assert found == {
         **{f"corpus/{source}": version(("corpus", source)) for source in ("code", "fruit", "sums")},
@@ -83,4 +85,4 @@ def test_tables_of_sources_and_of_the_pool_are_read_in_their_versions(settled: P
         },
         "duplicates": version(("duplicates",)),
     }
-    assert input_versions(warehouse, [("cluster_models", "none")]) == {"cluster_models/none": "missing"}
+    assert input_versions(warehouse, [("cluster_models", "none")], GRAPH) == {"cluster_models/none": "missing"}

@@ -38,7 +38,7 @@ from datasel_assets.tables.selections.comparison_figures import (
 from datasel_assets.tables.selections.recipe_inputs import stored, target_key
 from datasel_assets.tables.selections.release_versions import read_versions, titles, versions_before
 from datasel_assets.tables.shown import FilePath, picture, sample_table
-from datasel_assets.tables.table import Built, Check, Kind, Step, Table
+from datasel_assets.tables.table import Built, Check, Graph, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -89,7 +89,7 @@ def report_path(warehouse: Warehouse) -> Path:
     return warehouse.settings.warehouse / "reports" / REPORT
 
 
-def comparison_table(registry: Registry) -> Table:
+def comparison_table(registry: Registry, graph: Graph) -> Table:
     """Return the comparison of every recipe that has a selection."""
     recipes = sorted(registry.recipes)
     scored = score_deps([registry.quality]) if registry.quality else []
@@ -100,7 +100,7 @@ def comparison_table(registry: Registry) -> Table:
 
     def pool_inputs(warehouse: Warehouse) -> dict[str, str]:
         """Return what every figure of every recipe depends on."""
-        return score_inputs(warehouse, known_quality(warehouse)) | input_versions(warehouse, shared)
+        return score_inputs(warehouse, known_quality(warehouse)) | input_versions(warehouse, shared, graph)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = {f"selections/{name}": warehouse.lake.version(("selections", name)) for name in made(warehouse)}

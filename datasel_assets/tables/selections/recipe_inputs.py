@@ -24,6 +24,7 @@ from datasel_assets.tables.corpus.targets import query_names
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.score_names import score_deps
+from datasel_assets.tables.table import Graph
 from datasel_assets.tables.tags.tag_tables import read_label_graph, read_tags
 from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
@@ -56,7 +57,7 @@ def recipe_reads(spec: RecipeSpec, registry: Registry) -> list[Key]:
     return keys
 
 
-def candidate_pool(warehouse: Warehouse, spec: RecipeSpec) -> pl.DataFrame:
+def candidate_pool(warehouse: Warehouse, spec: RecipeSpec, graph: Graph) -> pl.DataFrame:
     """Return the pool with the columns that a recipe reads, as the tables stand.
 
     A column ``failed`` says what could not be computed for a row; it is there only where something could not.
@@ -70,13 +71,13 @@ def candidate_pool(warehouse: Warehouse, spec: RecipeSpec) -> pl.DataFrame:
         copies=needs.duplicates,
     )
     blocked = blocked_rows(warehouse) if registry.evaluations else None
-    failed = failed_rows(warehouse, recipe_reads(spec, registry))
+    failed = failed_rows(warehouse, recipe_reads(spec, registry), graph)
     for told in (found for found in (blocked, failed) if found is not None):
         pool = pool.join(told, on="row_id", how="left", maintain_order="left")
     return pool if blocked is not None else pool.with_columns(contaminated=pl.lit(None, pl.String))
 
 
-def failed_rows(warehouse: Warehouse, reads: Iterable[Key]) -> pl.DataFrame | None:
+def failed_rows(warehouse: Warehouse, reads: Iterable[Key], graph: Graph) -> pl.DataFrame | None:
     """Return ``row_id`` and ``failed``: in words what could not be computed for a row; None where everything could.
 
     Tables further up count too: a blend is missing because one of its scores is, for example. What is made from a row
@@ -85,11 +86,10 @@ def failed_rows(warehouse: Warehouse, reads: Iterable[Key]) -> pl.DataFrame | No
     Args:
         warehouse: is read.
         reads: keys of the tables.
+        graph: knows what they are made from.
     """
-    from datasel_assets.tables.graph import all_tables  # the graph imports whoever asks
-
     told = []
-    for table in with_all_they_read(reads, all_tables(warehouse.registry)):
+    for table in with_all_they_read(reads, graph.all_tables(warehouse.registry)):
         for source in warehouse.active_sources() if table.per_source else [None]:
             info = warehouse.lake.info(table.table_key(source))
             for file in info.files if info else []:

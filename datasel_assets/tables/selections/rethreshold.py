@@ -14,6 +14,7 @@ from datasel_assets.recipes.interpreter import Selection, run_recipe
 from datasel_assets.recipes.sticky import changes
 from datasel_assets.registry.base import parse
 from datasel_assets.specs.recipe import RecipeSpec
+from datasel_assets.tables.graph import GRAPH
 from datasel_assets.tables.selections.recipe_inputs import PoolInputs, candidate_pool, previous_rows, stored
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -60,7 +61,7 @@ def rethreshold(
     missing = sorted(spec.requires().scores - set(warehouse.registry.score_keep()))
     if missing:
         raise ValueError(f"there is no score {missing[0]!r}")
-    pool = candidate_pool(warehouse, spec)
+    pool = candidate_pool(warehouse, spec, GRAPH)
     held = previous_rows(warehouse, name, spec)
     selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), warehouse.registry.score_keep(), held)
     return Rethreshold(spec, selection, changes(stored(warehouse, ("decisions", name)), selection.decisions))

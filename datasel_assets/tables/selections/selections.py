@@ -35,7 +35,7 @@ from datasel_assets.tables.selections.recipe_inputs import (
     with_columns_of_corpus,
 )
 from datasel_assets.tables.shown import FilePath, picture, sample_table
-from datasel_assets.tables.table import Built, Check, Kind, Step, Table
+from datasel_assets.tables.table import Built, Check, Graph, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.vectors.representations import basis_fingerprint
 from datasel_assets.tables.warehouse import Warehouse
@@ -51,12 +51,12 @@ EXPORTED = (
 Pictures = Sequence[tuple[bytes, str]]
 
 
-def selection_tables(registry: Registry) -> list[Table]:
+def selection_tables(registry: Registry, graph: Graph) -> list[Table]:
     """Return the selection of every recipe."""
-    return [_selection(name, spec, registry) for name, spec in sorted(registry.recipes.items())]
+    return [_selection(name, spec, registry, graph) for name, spec in sorted(registry.recipes.items())]
 
 
-def _selection(name: str, spec: RecipeSpec, registry: Registry) -> Table:
+def _selection(name: str, spec: RecipeSpec, registry: Registry, graph: Graph) -> Table:
     """Return the selection of one recipe; it is made from just the tables that the recipe reads."""
     scores = spec.requires().scores
     reads = recipe_reads(spec, registry)
@@ -66,12 +66,12 @@ def _selection(name: str, spec: RecipeSpec, registry: Registry) -> Table:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = score_inputs(warehouse, scores)
         inputs |= {f"licence/{source}": licence for source, licence in licences(warehouse).items()}
-        inputs |= input_versions(warehouse, [key for key in reads if key not in scored])
+        inputs |= input_versions(warehouse, [key for key in reads if key not in scored], graph)
         return Expected((SELECTIONS.name, name), fingerprint, inputs)
 
     def build(step: Step) -> Built:
         warehouse = step.warehouse
-        pool = candidate_pool(warehouse, spec)
+        pool = candidate_pool(warehouse, spec, graph)
         held = previous_rows(warehouse, name, spec)
         selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep(), held)
         verify.refuse_flawed(selection, pool)

@@ -7,6 +7,7 @@ import pytest
 
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage.lake import Expected
+from datasel_assets.tables.graph import GRAPH
 from datasel_assets.tables.selections.recipe_inputs import (
     candidate_pool,
     failed_rows,
@@ -61,7 +62,7 @@ def test_further_columns_are_those_of_the_rows_in_their_order(settled: Project):
 
 
 def test_where_every_row_could_be_computed_the_pool_has_no_column_for_it(settled: Project):
-    pool = candidate_pool(settled.warehouse, recipe(select={"sampler": "topk", "by": "blend.rich"}))
+    pool = candidate_pool(settled.warehouse, recipe(select={"sampler": "topk", "by": "blend.rich"}), GRAPH)
     assert "failed" not in pool.columns
 
 
@@ -72,18 +73,18 @@ def test_failures_of_all_that_is_read_are_told_and_no_others(settled: Project):
     tell_failure(settled, ("embeddings", slug, "code"), {code: "ValueError: long"})
     tell_failure(settled, ("embeddings", slug, "fruit"), {fruit: "ValueError: empty"})
     warehouse = settled.warehouse
-    assert failed_rows(warehouse, [("duplicates",)]) is None
-    assert failed_rows(warehouse, [("scores", "text")]).rows() == [
+    assert failed_rows(warehouse, [("duplicates",)], GRAPH) is None
+    assert failed_rows(warehouse, [("scores", "text")], GRAPH).rows() == [
         (code, "scores/text could not be computed: ValueError: odd")
     ]
     # The blend is made from the texts' scores, and from distances between vectors.
-    told = dict(failed_rows(warehouse, [("blend", "rich")]).rows())
+    told = dict(failed_rows(warehouse, [("blend", "rich")], GRAPH).rows())
     assert told[fruit] == f"embeddings/{slug} could not be computed: ValueError: empty"
     assert set(told[code].split("; ")) == {
         "scores/text could not be computed: ValueError: odd",
         f"embeddings/{slug} could not be computed: ValueError: long",
     }
-    pool = candidate_pool(warehouse, recipe(select={"sampler": "topk", "by": "text.response_ttr"}))
+    pool = candidate_pool(warehouse, recipe(select={"sampler": "topk", "by": "text.response_ttr"}), GRAPH)
     assert dict(pool.drop_nulls("failed").select("row_id", "failed").rows()) == {
         code: "scores/text could not be computed: ValueError: odd"
     }
@@ -98,7 +99,7 @@ def test_a_failure_is_told_of_the_table_where_it_began(settled: Project):
     tell_failure(settled, ("representations", "white", "code"), {code: "upstream: ValueError: long"})
     tell_failure(settled, ("representations", "white", "fruit"), {fruit: "ValueError: flat"})
     tell_failure(settled, ("clusters", "white", "code"), {code: "upstream: upstream: ValueError: long"})
-    found = failed_rows(settled.warehouse, [("clusters", "white"), ("representations", "white")])
+    found = failed_rows(settled.warehouse, [("clusters", "white"), ("representations", "white")], GRAPH)
     assert found is not None
     assert dict(found.rows()) == {
         code: f"embeddings/{slug} could not be computed: ValueError: long",

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     import yaml
 
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
-    from datasel_assets.tables.selections.rethreshold import rethreshold
+    from datasel_assets.tables.rethreshold import rethreshold
 
     started = time.time()
     try:

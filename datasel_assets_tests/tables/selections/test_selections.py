@@ -10,7 +10,7 @@ import yaml
 from datasel_assets.arrays.weights import effective_rows
 from datasel_assets.settings import DEFAULT_DATA, Settings
 from datasel_assets.storage.release import list_releases, read_manifest
-from datasel_assets.tables.selections.rethreshold import rethreshold
+from datasel_assets.tables.rethreshold import rethreshold
 from datasel_assets.tables.selections.selections import command_again
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project

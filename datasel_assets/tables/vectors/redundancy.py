@@ -110,7 +110,7 @@ def redundancy_comparison(names: Sequence[str]) -> Table:
         empty = pl.DataFrame(schema={"representation": pl.String, **FIGURES})
         table = pl.concat([empty.lazy(), *frames]).collect().sort("representation")
         info = lake.write(step.expected, table)
-        drawn = {name: shares.to_numpy() for name, shares in table.select("representation", "shares").iter_rows()}
+        drawn = {name: np.asarray(shares) for name, shares in table.select("representation", "shares").iter_rows()}
         return Built(
             info,
             table.height,

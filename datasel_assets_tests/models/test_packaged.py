@@ -313,7 +313,8 @@ def test_gradients_are_those_of_autograd(smollm2: Path, folder: Path):
         exact = np.concatenate([named[f"{name}.weight"].grad.numpy().ravel() for name in model.modules])
         # Sums of a hundred million numbers need float64.
         norm = np.linalg.norm(exact.astype(np.float64))
-        assert found.norm[place] == pytest.approx(norm, rel=1e-5)
+        # Through thirty blocks float32 is off by 2e-5 from float64, another batch by as much again.
+        assert found.norm[place] == pytest.approx(norm, rel=1e-4)
         # A product with a random direction is about as large as the gradient is long.
         product = float(exact.astype(np.float64) @ direction[0].astype(np.float64))
         assert found.values[place, 0] == pytest.approx(product, abs=1e-4 * norm)

@@ -67,7 +67,8 @@ def redundancy_table(name: str, spec: RepresentationSpec) -> Table:
             metadata={
                 "in_words": in_words(name, vector),
                 **_figures(vector),
-                "before compression": sample_table(shown, ["layer", *SHOWN], rows=100),
+                "rows_sampled": vector.rows,
+                "layers and vector": sample_table(shown, ["layer", *SHOWN], rows=100),
                 "plot: variance by axis": picture(plots.spectra(drawn), f"variance by principal axis of {name}"),
                 "all representations": table_link(REDUNDANCY_COMPARISON.name),
             },

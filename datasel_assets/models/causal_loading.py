@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasel_assets.models.forward_hooks import UnsupportedModelError, probe_rows, right_pad
-from datasel_assets.models.loading import _quiet, max_positions, text_config
+from datasel_assets.models.loading import max_positions, text_config
 from datasel_assets.models.packed_linear import can_pack, pack_linears
+from datasel_assets.models.quiet import quiet
 from datasel_assets.models.resolve import ModelIntegrityError, ResolvedModel
 from datasel_assets.specs.causal import CausalSpec
 
@@ -76,7 +77,7 @@ def load_causal_model(resolved: ResolvedModel, dtype: "torch.dtype", device: "to
         )
     options |= {"config": config, "dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     try:
-        with _quiet():
+        with quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(resolved.path, **options)
     except ValueError as error:
         raise ValueError(f"{resolved.path}: {config.model_type} is no causal language model; use another") from error

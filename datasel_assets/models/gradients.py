@@ -262,7 +262,8 @@ class GradientModel:
 
         def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
             for part, gradient in row_gradients(x, delta, one_row):
-                squared[part] += torch.linalg.vector_norm(gradient.flatten(1), dim=1).double().square()
+                # Sums over a million numbers need more than float32.
+                squared[part] += torch.linalg.vector_norm(gradient, dim=2).double().square().sum(dim=1)
                 projection.add(module, gradient, out[part])
 
         self._backward(batch, weights, layer)

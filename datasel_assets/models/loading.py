@@ -1,10 +1,8 @@
 """A base model from its folder: safetensors only, no code from the folder, nothing printed. Not here: running it."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from datasel_assets.models.quiet import quiet
 from datasel_assets.models.resolve import ModelIntegrityError, ResolvedModel
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ def load_base_model(resolved: ResolvedModel, dtype: "torch.dtype", device: "torc
             f"{resolved.path}: {config.model_type} is an encoder-decoder; only encoders and decoders are supported"
         )
     config.use_cache = False
-    with _quiet():
+    with quiet():
         model, info = AutoModel.from_pretrained(
             resolved.path, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
         )
@@ -60,19 +58,3 @@ def max_positions(model: Any) -> int | None:
             offset = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - offset
     return limit
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the load report and the progress bar: unused heads are expected here, and logs are read by people."""
-    from transformers.utils import logging as library
-
-    verbosity, bar = library.get_verbosity(), library.is_progress_bar_enabled()
-    library.set_verbosity(logging.CRITICAL)
-    library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        library.set_verbosity(verbosity)
-        if bar:
-            library.enable_progress_bar()

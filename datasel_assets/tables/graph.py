@@ -63,6 +63,12 @@ from datasel_assets.tables.vectors.embeddings import (
 )
 from datasel_assets.tables.vectors.given import GIVEN_TARGET_VECTORS, GIVEN_VECTORS, given_vector_tables
 from datasel_assets.tables.vectors.gradients import GRADIENTS, TARGET_GRADIENTS, gradient_tables
+from datasel_assets.tables.vectors.redundancy import (
+    REDUNDANCY,
+    REDUNDANCY_COMPARISON,
+    redundancy_comparison,
+    redundancy_table,
+)
 from datasel_assets.tables.vectors.representations import (
     BASIS,
     FIDELITY,
@@ -118,7 +124,10 @@ def _gradients(registry: Registry) -> Iterable[Table]:
 def _representations(registry: Registry) -> Iterable[Table]:
     for name, spec in sorted(registry.representations.items()):
         yield from representation_tables(name, spec)
+        yield redundancy_table(name, spec)
         yield from cluster_tables(name, spec) if spec.clusters else ()
+    if registry.representations:
+        yield redundancy_comparison(sorted(registry.representations))
 
 
 def _near_duplicates(registry: Registry) -> list[Table]:
@@ -188,7 +197,10 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
         ),
     ),
     (_gradients, (CURVATURE, GRADIENTS, TARGET_GRADIENTS)),
-    (_representations, (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, CLUSTER_MODELS, CLUSTERS)),
+    (
+        _representations,
+        (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, REDUNDANCY, REDUNDANCY_COMPARISON, CLUSTER_MODELS, CLUSTERS),
+    ),
     (
         contamination_tables,
         (EVALUATIONS, CONTAMINATION, CONTAMINATION_REVIEW, EVALUATION_NEIGHBOURS, EVALUATION_THRESHOLD),

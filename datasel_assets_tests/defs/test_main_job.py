@@ -111,6 +111,8 @@ def test_a_changed_representation_recomputes_itself_and_what_reads_it(settled: P
         "representation_basis/white",
         "representations/white",
         "fidelity/white",
+        "redundancy/white",
+        "redundancy_comparison",
         "cluster_models/white",
         "clusters/white",
         "semantic_duplicates",

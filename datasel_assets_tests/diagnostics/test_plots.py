@@ -60,6 +60,7 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),
         "fidelity": lambda: plots.fidelity({name: {f"recall {names[-1]}": 0.5, "overlap": 0.7} for name in names}),
+        "spectra": lambda: plots.spectra(dict.fromkeys(names, np.sort(shares)[::-1])),
     }
 
 
@@ -131,6 +132,9 @@ EMPTY = {
     "layer_energy": lambda: plots.layer_energy([], []),
     "layer_energy of many layers": lambda: plots.layer_energy(np.ones(81) / 81, range(81)),
     "fidelity": lambda: plots.fidelity({}),
+    "spectra": lambda: plots.spectra({}),
+    "spectra of equal rows": lambda: plots.spectra({"a": np.zeros(0)}),
+    "spectra of one axis": lambda: plots.spectra({"a": np.ones(1)}),
     "fidelity not measured": lambda: plots.fidelity({"a": {"recall": float("nan")}}),
 }
 

@@ -14,7 +14,7 @@ from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets_tests.conftest import REPOSITORY
 
 GALLERY = runpy.run_path(str(REPOSITORY / "docs" / "gallery.py"))
-FILES = sorted([*(REPOSITORY / "data" / "recipes").glob("*"), *(REPOSITORY / "data" / "gallery").glob("*")])
+FILES = sorted([*(REPOSITORY / "data" / "recipes").glob("*.yaml"), *(REPOSITORY / "data" / "gallery").glob("*.yaml")])
 
 
 def method(name: str) -> dict[str, Any]:

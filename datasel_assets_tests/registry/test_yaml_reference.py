@@ -24,9 +24,12 @@ def schema_of(name: str) -> Any:
 
 
 def registry_files(data: Path) -> list[tuple[str, Path]]:
-    """Name in the registry and path of every registry file of a data folder; the gallery is a folder of recipes."""
+    """Name in the registry and path of every registry file of a data folder.
+
+    The gallery is a folder of recipes, with folders of other files in it.
+    """
     found = [(name, data / name) for name in FILES if (data / name).is_file()]
-    folders = [(name, name) for name in FOLDERS] + [("recipes", "gallery")]
+    folders = [(name, folder) for name in FOLDERS for folder in (name, f"gallery/{name}")] + [("recipes", "gallery")]
     return found + [(name, path) for name, folder in folders for path in sorted((data / folder).glob("*.yaml"))]
 
 

@@ -15,6 +15,7 @@ from datasel_assets.diagnostics.plots.score_grid import score_grid
 from datasel_assets.diagnostics.plots.scores import score_curve
 from datasel_assets.diagnostics.plots.source_mix import source_mix
 from datasel_assets.diagnostics.plots.sources import source_shares, token_histogram
+from datasel_assets.diagnostics.plots.spectra import spectra
 
 __all__ = [
     "MAX_BYTES",
@@ -37,5 +38,6 @@ __all__ = [
     "score_grid",
     "source_mix",
     "source_shares",
+    "spectra",
     "token_histogram",
 ]

@@ -313,7 +313,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
 
     def build(step: Step) -> Built:
         basis = read_basis(step.warehouse, name, spec)
-        layers = _sample_layers(step.warehouse, spec)
+        layers = sample_layers(step.warehouse, spec, FIDELITY_ROWS)
         found = maths.fidelity(spec.compress, basis, layers)
         kept = float("nan") if found.variance_kept is None else found.variance_kept
         figures = {
@@ -353,15 +353,15 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
     )
 
 
-def _sample_layers(warehouse: Warehouse, spec: RepresentationSpec) -> np.ndarray:
-    """Return the layers of a hash sample of the pool, (rows, layers, dim) float32."""
+def sample_layers(warehouse: Warehouse, spec: RepresentationSpec, rows: int) -> np.ndarray:
+    """Return the layers of a hash sample of the pool, (rows, layers, dim) float32; the same rows for every file."""
     keys = [(*layers_of(spec).key, str(source)) for source in warehouse.active_sources()]
     keys = [key for key in keys if warehouse.lake.info(key)]
     ids = [row for key in keys for row in warehouse.lake.scan(key).select("row_id").collect()["row_id"]]
-    wanted = {ids[i] for i in hash_sample(ids, FIDELITY_ROWS, seed=0)}
+    wanted = {ids[i] for i in hash_sample(ids, rows, seed=0)}
     picked = []
     for key in keys:
-        for rows, block in layer_blocks(warehouse, key, layers_of(spec)):
-            keep = np.fromiter((row in wanted for row in rows), bool, len(rows))
+        for block_ids, block in layer_blocks(warehouse, key, layers_of(spec)):
+            keep = np.fromiter((row in wanted for row in block_ids), bool, len(block_ids))
             picked.append(block[keep])
     return np.concatenate(picked)

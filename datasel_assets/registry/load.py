@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datasel_assets.registry.base import load_file, load_folder
+from datasel_assets.registry.loops import loop_model
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULES
 from datasel_assets.registry.score import spec_model
@@ -35,6 +36,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "language_models": LanguageModelSpec,
     "gradients": GradientsSpec,
     "scores": spec_model,
+    "loops": loop_model,
     "tags": TagsSpec,
     "categories": CategoriesSpec,
     "recipes": RecipeSpec,

@@ -53,7 +53,8 @@ def texts() -> tuple[list[list[str]], np.ndarray]:
         column = pl.read_parquet(shared_data() / f"{name}.parquet")["text"]
         column = column.filter(column.str.len_chars() > 200)
         for text in column.gather(np.random.default_rng(0).permutation(len(column))[:n]):
-            pieces.append([text[k : k + PIECE] for k in range(0, min(len(text), PIECE * PIECES), PIECE)])
+            own = [text[k : k + PIECE] for k in range(0, min(len(text), PIECE * PIECES), PIECE)]
+            pieces.append([piece for piece in own if len(piece.split()) > 3])
             names.append(name)
     return pieces, np.array(names)
 

@@ -134,7 +134,7 @@ def _paragraph(lines: Lines, at: int) -> tuple[Block | None, int]:
         return None, at + 1
     after = at + 1
     while after < len(lines) and lines[after][1].strip():
-        # A long line is a paragraph of its own: such files break lines at paragraphs. What follows a question answers it.
+        # A long line is a paragraph of its own: such files break lines at paragraphs. What follows a question answers.
         if (
             lines[after - 1][1].rstrip().endswith("?")
             or len(lines[after - 1][1]) >= LONG

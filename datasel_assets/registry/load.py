@@ -16,8 +16,10 @@ from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
+from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
@@ -39,6 +41,8 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "loops": loop_model,
     "tags": TagsSpec,
     "categories": CategoriesSpec,
+    "documents": DocumentsSpec,
+    "extractions": ExtractionSpec,
     "recipes": RecipeSpec,
 }
 """Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""

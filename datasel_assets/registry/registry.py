@@ -13,8 +13,10 @@ from datasel_assets.registry.score import score_keep
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
+from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import LoopSpec
@@ -75,6 +77,8 @@ class Registry:
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     tags: Mapping[str, TagsSpec] = field(default_factory=dict)
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)
+    documents: Mapping[str, DocumentsSpec] = field(default_factory=dict)
+    extractions: Mapping[str, ExtractionSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)

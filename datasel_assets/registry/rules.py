@@ -38,7 +38,7 @@ _FOLDER = {
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    *("loops", "recipes"),
+    *("loops", "documents", "extractions", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -181,6 +181,17 @@ def loops_read_what_is_there(registry: Registry) -> Problems:
     return found
 
 
+def extractions_read_what_is_there(registry: Registry) -> Problems:
+    """The documents and the target of an extraction are there."""
+    found = {}
+    for name, spec in registry.extractions.items():
+        for unknown in sorted(set(spec.documents) - set(registry.documents)):
+            found[f"extractions/{name}.yaml"] = no_such_file("documents", unknown, "documents", registry.documents)
+        if spec.target not in registry.targets:
+            found[f"extractions/{name}.yaml"] = no_such_file("target", spec.target, "targets", registry.targets)
+    return found
+
+
 def duplicates_are_ranked_by_a_score(registry: Registry) -> Problems:
     """The score that decides which near duplicate stays is there."""
     by = registry.duplicates.near.score if registry.duplicates else None
@@ -222,6 +233,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     categories_read_what_is_there,
     scores_can_be_made,
     loops_read_what_is_there,
+    extractions_read_what_is_there,
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
     recipes_read_what_is_there,

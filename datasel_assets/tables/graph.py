@@ -27,6 +27,8 @@ from datasel_assets.tables.contamination.threshold import EVALUATION_THRESHOLD
 from datasel_assets.tables.corpus.conversations import CORPUS, corpus_table
 from datasel_assets.tables.corpus.raw_corpus import RAW_CORPUS, raw_corpus_table
 from datasel_assets.tables.corpus.targets import TARGETS, target_table
+from datasel_assets.tables.documents.documents import DOCUMENTS, documents_table
+from datasel_assets.tables.documents.extractions import EXTRACTIONS, extraction_table
 from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplicates_table
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
@@ -59,9 +61,11 @@ from datasel_assets.tables.vectors.categories import CATEGORIES, CATEGORY_MODELS
 from datasel_assets.tables.vectors.clusters import CLUSTER_MODELS, CLUSTERS, cluster_tables
 from datasel_assets.tables.vectors.curvature import CURVATURE, Differentiated
 from datasel_assets.tables.vectors.embeddings import (
+    DOCUMENT_EMBEDDINGS,
     EMBEDDINGS,
     EVALUATION_EMBEDDINGS,
     TARGET_EMBEDDINGS,
+    document_embeddings,
     embedding_tables,
 )
 from datasel_assets.tables.vectors.given import GIVEN_TARGET_VECTORS, GIVEN_VECTORS, given_vector_tables
@@ -152,6 +156,14 @@ def _loops(registry: Registry) -> Iterable[Table]:
         yield from loop_tables(name, registry)
 
 
+def _documents(registry: Registry) -> Iterable[Table]:
+    for name, spec in sorted(registry.documents.items()):
+        yield documents_table(name, spec)
+        yield from document_embeddings([e.encoder for e in registry.extractions.values() if name in e.documents], name)
+    for name, spec in sorted(registry.extractions.items()):
+        yield extraction_table(name, spec)
+
+
 def _language_models(registry: Registry) -> Iterable[Table]:
     for name, spec in sorted(registry.language_models.items()):
         if spec.is_local:
@@ -205,6 +217,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_loops, (LOOPS,)),
+    (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (selection_tables, (SELECTIONS,)),

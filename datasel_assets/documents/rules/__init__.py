@@ -26,7 +26,7 @@ RULES: Mapping[str, Callable[[Document, list[Block]], Iterator[Drawn]]] = Mappin
 def draw(
     document: Document, rules: Sequence[str] = tuple(RULES), *, shortest: int = 40, longest: int = 4000
 ) -> list[Drawn]:
-    """Return the rows of a document, in the order of their spans; of equal spans the more specific rule counts.
+    """Return the rows of a document, by their spans; of equal answers the more specific rule's counts.
 
     Args:
         document: is read.
@@ -35,11 +35,11 @@ def draw(
         longest: characters that prompt and response have at most each; longer ones are left out, not cut.
     """
     parts = blocks(document.text)
-    found: dict[tuple[int, int], Drawn] = {}
+    found: dict[str, Drawn] = {}
     for name in (name for name in RULES if name in rules):
         for row in RULES[name](document, parts):
-            least = 1 if row.rule in ("code", "questions", "worked_examples") else shortest
-            fits = least <= len(row.response) <= longest and 0 < len(row.prompt) <= longest
+            least = shortest if name in ("definitions", "headings") else 1
+            fits = least <= len(row.response) <= longest and len(row.prompt) <= longest
             if fits and row.prompt.strip() and row.response.strip():
-                found.setdefault((row.start, row.stop) if row.rule != "code" else (row.start, -row.stop), row)
+                found.setdefault(row.response, row)
     return sorted(found.values(), key=lambda row: (row.start, row.stop, row.rule))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datasel_assets.documents.blocks import Block, sections
 from datasel_assets.documents.document import Document, Drawn
 
-
 _NAMES_NOTHING = re.compile(
     r"^\W*(?:example|exercise|problem|practice|try it|solution|answer|reference|contents|table of contents|copyright|"
     r"footnote|bibliography|see also|further reading|changelog|acknowledge?ment)s?\b",

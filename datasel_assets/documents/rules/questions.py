@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from datasel_assets.documents.blocks import Block
 from datasel_assets.documents.document import Document, Drawn
+from datasel_assets.documents.rules.worked_examples import SOLUTION
 
 _MARKED = re.compile(
     r"^[ \t]*(?:Q|Question)(?:[ \t]*\d+)?[ \t]*[:.)][ \t]*(?P<asked>.+?)\n+[ \t]*(?:A|Answer)[ \t]*[:.)][ \t]*"
@@ -25,7 +26,7 @@ def drawn(document: Document, parts: list[Block]) -> Iterator[Drawn]:
             continue
         if told.text.endswith("?") or any(start < told.stop and asked.start < stop for start, stop in spans):
             continue
-        yield Drawn(asked.text, told.text, asked.start, told.stop, "questions")
+        yield Drawn(asked.text, SOLUTION.sub("", told.text, count=1), asked.start, told.stop, "questions")
 
 
 def _line(text: str) -> str:

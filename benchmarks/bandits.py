@@ -1,6 +1,6 @@
 """Bandits over clusters of documents: which share of what is read is of use, when a twentieth to a fifth is read.
 
-1,191 documents of seven development datasets (``DATASEL_SHARED``) in 60 clusters by their vectors. Reading a document
+1,190 documents of seven development datasets (``DATASEL_SHARED``) in 60 clusters by their vectors. Reading a document
 gives up to three rows (its pieces of 400 characters) and costs one unit. A policy reads 10 documents of a cluster at a
 time, and learns 1 less the transport cost from 30 of the rows to 30 of a target (``gsm8k_train``, ``mbpp``). Of use for
 gsm8k are documents of the two mathematics books, for mbpp those of the Python enhancement proposals. ``decoys``: every

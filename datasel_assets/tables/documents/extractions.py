@@ -121,7 +121,7 @@ class _Reading:
 
 def _build(spec: ExtractionSpec, step: Step) -> Built:
     warehouse = step.warehouse
-    documents, vectors = _read_documents(spec, warehouse)
+    documents, vectors = read_documents(spec, warehouse)
     examples = warehouse.lake.scan(("targets", spec.target)).sort("row_id").collect()
     with load_encoder(warehouse, spec.encoder.model_dump(mode="json")) as encoder:
         reading = _Reading(spec, documents, vectors, encoder)
@@ -160,7 +160,7 @@ def _build(spec: ExtractionSpec, step: Step) -> Built:
     return Built(info, table.height, metadata=shown, checks={"spans_hold_the_rows": inside})
 
 
-def _read_documents(spec: ExtractionSpec, warehouse: Warehouse) -> tuple[pl.DataFrame, np.ndarray]:
+def read_documents(spec: ExtractionSpec, warehouse: Warehouse) -> tuple[pl.DataFrame, np.ndarray]:
     """Return the documents of all files, each once, by row id, and their vectors."""
     frames = []
     for name in spec.documents:

@@ -35,10 +35,10 @@ TARGETS = {
 BUDGET = 0.1
 ARMS: dict[str, dict[str, Any]] = {
     "datasel": {},
-    "no warm-up": {"warm_up": "off"},
+    "no warm-up": {"warm_up": False},
     "no neighbours": {"bandit": {"neighbours": 0}},
-    "neither": {"warm_up": "off", "bandit": {"neighbours": 0}},
-    "neither, exploration decaying": {"warm_up": "off", "bandit": {"neighbours": 0, "exploration": "decaying"}},
+    "neither": {"warm_up": False, "bandit": {"neighbours": 0}},
+    "neither, exploration decaying": {"warm_up": False, "bandit": {"neighbours": 0, "exploration": "decaying"}},
 }
 
 

@@ -59,7 +59,7 @@ class ExtractionSpec(StrictModel, frozen=True):
     target: Slug
     rules: tuple[str, ...] = tuple(RULES)
     encoder: EncoderSpec = EncoderSpec(max_tokens=256, layers="last")
-    warm_up: WarmUpSpec | Literal["off"] = WarmUpSpec()
+    warm_up: WarmUpSpec | Literal[False] = WarmUpSpec()
     clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     arms: Annotated[int, Field(ge=1)] = 2
     probe: Annotated[int, Field(ge=1)] = 10
@@ -68,12 +68,6 @@ class ExtractionSpec(StrictModel, frozen=True):
     budget: Annotated[float, Field(gt=0, le=1)] = 0.1
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     paper: str = "Not All Documents Are What You Need (EQUAL, arXiv 2505.12250)"
-
-    @field_validator("warm_up", mode="before")
-    @classmethod
-    def _off(cls, value: object) -> object:
-        # YAML reads a bare ``off`` as false.
-        return "off" if value is False else value
 
     @field_validator("rules")
     @classmethod

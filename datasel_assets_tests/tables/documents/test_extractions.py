@@ -18,7 +18,7 @@ EXTRACTION = {
     "documents": ["books", "pages"],
     "target": "adding",
     "encoder": ENCODER,
-    "warm_up": "off",
+    "warm_up": False,
     "clusters": 6,
     "arms": 1,
     "probe": 2,

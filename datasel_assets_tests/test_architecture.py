@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 FLOORS = {
     "leaf modules": ("schema", "progress", "settings", "compiled", "raw_rows"),
     "ground floor": ("arrays", "words", "formats"),
-    "pure folders that files name": ("clusters", "samplers"),
+    "pure folders that files name": ("bandits", "clusters", "documents", "samplers"),
     "specs": ("specs",),
     "pure folders": ("representations", "indicators", "corpus", "diagnostics", "demos"),
     "shell": ("compute", "storage", "models", "recipes", "registry"),

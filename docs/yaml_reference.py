@@ -43,6 +43,9 @@ _INLINED = {kind.Params for kind in OBJECTIVES.values()}
 INPUT_OF = {"vectors": "representation", "queries": "target", "groups": "groups", "tags": "tags", "scores": "by"}
 """Part of a pool that a sampler reads -> the key that says which; what has no key (texts, label graphs) is implied."""
 
+SEVERAL = {"scores": "A score, one column for each file.", "loops": "A selection that is made in rounds."}
+"""What is said of a folder whose files are of several kinds."""
+
 HEAD = """# YAML reference
 
 Written by `python docs/yaml_reference.py` from the models that read the files; do not edit by hand.
@@ -126,7 +129,7 @@ def page() -> str:
     kinds = [(name, alternatives(model)) for name, model in chain(FOLDERS.items(), FILES.items())]
     for name, models in kinds:
         stem = name.removesuffix(".yaml")
-        what = _summary(models[0]) if len(models) == 1 else "A score, one column for each file."
+        what = _summary(models[0]) if len(models) == 1 else SEVERAL[name]
         parts.append(f"| [`{_files(name)}`](#{anchor(stem)}) | {what} | [{stem}.json](schema/{stem}.json) |")
     parts.append(EDITOR)
     described: set[Model] = set()

@@ -23,7 +23,7 @@ FAILED = "failed"
 
 
 def mark_dropped(
-    pool: pl.DataFrame, rules: Sequence[DropRule], missing: Sequence[tuple[np.ndarray, str]] = ()
+    pool: pl.DataFrame, rules: Sequence[DropRule], missing: Sequence[tuple[np.ndarray, str | pl.Series]] = ()
 ) -> pl.DataFrame:
     """Return ``stage`` and ``reason`` for the rows that cannot be chosen, null for the others, in the pool's order.
 
@@ -36,7 +36,7 @@ def mark_dropped(
     Args:
         pool: as in ``interpreter.run_recipe``.
         rules: the recipe's drop rules.
-        missing: (n,) bool and a reason for each input of the last sampler that some rows lack.
+        missing: (n,) bool and a reason, or (n,) reasons, for each input of the last sampler that some rows lack.
 
     Raises:
         ValueError: a column that a rule or the sampler needs is missing, or empty for every row.
@@ -66,7 +66,7 @@ def mark_dropped(
     return found.select("stage", "reason")
 
 
-def told(why: str, pool: pl.DataFrame) -> pl.Series:
+def told(why: str | pl.Series, pool: pl.DataFrame) -> pl.Series:
     """Return why rows lack something, (n,) strings: ``why``, and what could not be computed for them.
 
     >>> pool = pl.DataFrame({"row_id": ["a", "b"], "failed": [None, "scores/text could not be computed: too long"]})

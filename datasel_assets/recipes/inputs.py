@@ -112,9 +112,14 @@ def category_column(name: str) -> str:
     return f"category.{name}"
 
 
-def missing_inputs(select: SelectSpec, pool: pl.DataFrame, inputs: Inputs) -> list[tuple[np.ndarray, str]]:
-    """Return a mask (n,) and a reason in words for each input of a sampler that some rows lack."""
-    found = []
+def told_column(score: str) -> str:
+    """Return the column of the pool that says in words what a score rests on, where the score has such words."""
+    return f"{score}.told"
+
+
+def missing_inputs(select: SelectSpec, pool: pl.DataFrame, inputs: Inputs) -> list[tuple[np.ndarray, str | pl.Series]]:
+    """Return a mask (n,) and a reason in words, or one for each row, for each input of a sampler that rows lack."""
+    found: list[tuple[np.ndarray, str | pl.Series]] = []
     if select.representation is not None:
         lacks = inputs.vectors(select.representation)[1]
         found.append((lacks, f"no vector in {select.representation}, or one of zeros: nothing to compare"))
@@ -131,7 +136,9 @@ def missing_inputs(select: SelectSpec, pool: pl.DataFrame, inputs: Inputs) -> li
         if pool.height and scores.null_count() == pool.height:
             advice = "" if "." in select.score else ": count tokens, or choose by response_chars"
             raise ValueError(f"{select.score} is not known for any row of the pool{advice}")
-        found.append((scores.is_null().to_numpy(), f"{select.score} is not known"))
+        words = told_column(select.score)
+        why = f"{select.score}: " + pool[words] if words in pool.columns else f"{select.score} is not known"
+        found.append((scores.is_null().to_numpy(), why))
     return found
 
 

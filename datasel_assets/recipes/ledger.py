@@ -12,6 +12,7 @@ import polars as pl
 
 from datasel_assets.recipes.budget import Filled, Limits
 from datasel_assets.recipes.drop_rules import COPIES
+from datasel_assets.recipes.inputs import told_column
 from datasel_assets.samplers import Sample
 from datasel_assets.samplers.wording import wording_of
 from datasel_assets.specs.recipe import RecipeSpec
@@ -143,6 +144,7 @@ def decisions(
         margin=_floats(margin),
         query=_labels(query, outcome.labels),
         value=_score_values(pool, spec),
+        words=_words(pool, spec),
     )
     maximum = pl.DataFrame(
         {"source": limits.sources, "maximum": limits.maximum}, schema_overrides={"source": pl.String}
@@ -196,7 +198,7 @@ def _reason(spec: RecipeSpec, limits: Limits, outcome: Outcome) -> pl.Expr:
     head = pl.when(pl.col("rank").is_null()).then(unranked).otherwise(place)
     if spec.select.groups is not None:
         head = pl.format("{}, taking turns by {}", head, pl.lit(spec.select.groups))
-    head = pl.concat_str(head, _detail(spec).fill_null(""))
+    head = pl.concat_str(head, _detail(spec).fill_null(""), (pl.lit(": ") + pl.col("words")).fill_null(""))
     rows = int(outcome.filled.accepted.sum())
     took = f"; the budget took {rows:,}"
     if limits.unit != "rows":
@@ -275,6 +277,12 @@ def _score_values(pool: pl.DataFrame, spec: RecipeSpec) -> pl.Series:
     if column is None:
         return pl.Series([None] * pool.height, dtype=pl.Float64)
     return pool[column].cast(pl.Float64)
+
+
+def _words(pool: pl.DataFrame, spec: RecipeSpec) -> pl.Series:
+    """Return what the score of the sampler rests on, in words; null where it has none."""
+    column = told_column(spec.select.score) if spec.select.score else None
+    return pool[column] if column in pool.columns else pl.Series([None] * pool.height, dtype=pl.String)
 
 
 def _labels(queries: np.ndarray, labels: Sequence[str]) -> pl.Series:

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from datasel_assets.registry.base import load_file, load_folder
+from datasel_assets.registry.loops import loop_model
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULES
 from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
+from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
@@ -35,8 +38,11 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "language_models": LanguageModelSpec,
     "gradients": GradientsSpec,
     "scores": spec_model,
+    "loops": loop_model,
     "tags": TagsSpec,
     "categories": CategoriesSpec,
+    "documents": DocumentsSpec,
+    "extractions": ExtractionSpec,
     "recipes": RecipeSpec,
 }
 """Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""

@@ -10,6 +10,7 @@ from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tags_file
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import RecipeSpec
 
 NEIGHBOURS = "neighbours"
@@ -56,6 +57,9 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
         yield f"gradients/{vectors.gradients}.yaml"
     if folder == "gradients" and (gradients := registry.gradients.get(name)):
         yield f"language_models/{gradients.model}.yaml"
+    if folder == "loops" and (loop := registry.loops.get(name)):
+        yield from (f"{named}/{other}.yaml" for _, named, other in loop.files)
+        yield from _meant("clusters", registry.clustered, settled) if loop.CLUSTERED else ()
     if folder == "scores" and (score := registry.scores.get(name)):
         yield from _of_scores(kind_of(score).reads(score), registry, settled)
         for need in kind_of(score).needs(score):
@@ -82,6 +86,8 @@ def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> I
             yield files.get(score, f"scores/{column}.yaml")
         elif family in registry.language_models:
             yield f"language_models/{family}.yaml"
+        elif family == LOOPS:
+            yield f"loops/{column}.yaml"
         elif family == TAGS:
             yield f"tags/{tags_file(column)}.yaml"
         elif family == NEIGHBOURS:

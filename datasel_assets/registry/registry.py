@@ -13,10 +13,13 @@ from datasel_assets.registry.score import score_keep
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
+from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
+from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.loop import LoopSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
@@ -69,10 +72,13 @@ class Registry:
     language_models: Mapping[str, LanguageModelSpec] = field(default_factory=dict)
     gradients: Mapping[str, GradientsSpec] = field(default_factory=dict)
     scores: Mapping[str, ScoreSpec] = field(default_factory=dict)
+    loops: Mapping[str, LoopSpec] = field(default_factory=dict)
     recipes: Mapping[str, RecipeSpec] = field(default_factory=dict)
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     tags: Mapping[str, TagsSpec] = field(default_factory=dict)
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)
+    documents: Mapping[str, DocumentsSpec] = field(default_factory=dict)
+    extractions: Mapping[str, ExtractionSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)
@@ -81,7 +87,7 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models, self.tags)
+        return score_keep(self.scores, self.language_models, self.tags, self.loops)
 
     def candidates(self, key: str) -> list[str]:
         """Return the files that a key of ``defaults.yaml`` may name, sorted."""

@@ -20,7 +20,7 @@ from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_or
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
-from datasel_assets.specs.score import PairSimilaritySpec, ScoreSpec
+from datasel_assets.specs.score import InfluenceSpec, PairSimilaritySpec, ScoreSpec
 
 Problems = Mapping[str, str]
 """File relative to the data folder -> what is wrong with it, in words."""
@@ -38,7 +38,7 @@ _FOLDER = {
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    "recipes",
+    *("loops", "documents", "extractions", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -166,6 +166,32 @@ def scores_can_be_made(registry: Registry) -> Problems:
     return found
 
 
+def loops_read_what_is_there(registry: Registry) -> Problems:
+    """The files that a loop is made with are there, and the clusters."""
+    found = {}
+    for name, spec in registry.loops.items():
+        for key, folder, named in spec.files:
+            there = getattr(registry, folder)
+            if key == "influence":
+                there = {other: score for other, score in there.items() if isinstance(score, InfluenceSpec)}
+            if named not in there:
+                found[f"loops/{name}.yaml"] = no_such_file(key, named, folder, there)
+        if spec.CLUSTERED and not registry.clustered:
+            found[f"loops/{name}.yaml"] = f"it needs clusters{_why_none(registry)}"
+    return found
+
+
+def extractions_read_what_is_there(registry: Registry) -> Problems:
+    """The documents and the target of an extraction are there."""
+    found = {}
+    for name, spec in registry.extractions.items():
+        for unknown in sorted(set(spec.documents) - set(registry.documents)):
+            found[f"extractions/{name}.yaml"] = no_such_file("documents", unknown, "documents", registry.documents)
+        if spec.target not in registry.targets:
+            found[f"extractions/{name}.yaml"] = no_such_file("target", spec.target, "targets", registry.targets)
+    return found
+
+
 def duplicates_are_ranked_by_a_score(registry: Registry) -> Problems:
     """The score that decides which near duplicate stays is there."""
     by = registry.duplicates.near.score if registry.duplicates else None
@@ -206,6 +232,8 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,
     scores_can_be_made,
+    loops_read_what_is_there,
+    extractions_read_what_is_there,
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
     recipes_read_what_is_there,

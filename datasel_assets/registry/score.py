@@ -19,10 +19,11 @@ from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import GivenSpec, ScoreSpec
 
-RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
+RESERVED = frozenset({*FAMILIES, *KINDS, LOOPS, TAGS})
 """Families that no language model may be named after."""
 
 BY_TURN = ("text", "frequency")
@@ -48,6 +49,7 @@ def score_keep(
     declared: Mapping[str, ScoreSpec] = MappingProxyType({}),
     language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({}),
     tags: Iterable[str] = (),
+    loops: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
@@ -61,6 +63,7 @@ def score_keep(
         for indicator in indicators.values()
         for column in indicator.columns
     }
+    columns |= {f"{LOOPS}.{name}": "high" for name in loops}
     columns |= {f"{TAGS}.{column}": indicator.keep for column, indicator in tag_indicators(tags).items()}
     return columns | {score_name(name, spec): kind_of(spec).keep_of(spec) for name, spec in declared.items()}
 

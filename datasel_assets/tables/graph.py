@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
+from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import scores_in_use
 from datasel_assets.specs.score import PairSimilaritySpec
@@ -26,6 +27,8 @@ from datasel_assets.tables.contamination.threshold import EVALUATION_THRESHOLD
 from datasel_assets.tables.corpus.conversations import CORPUS, corpus_table
 from datasel_assets.tables.corpus.raw_corpus import RAW_CORPUS, raw_corpus_table
 from datasel_assets.tables.corpus.targets import TARGETS, target_table
+from datasel_assets.tables.documents.documents import DOCUMENTS, documents_table
+from datasel_assets.tables.documents.extractions import EXTRACTIONS, extraction_table
 from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplicates_table
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
@@ -33,6 +36,8 @@ from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLIC
 from datasel_assets.tables.language_models.proxy import proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
+from datasel_assets.tables.loops.loops import loop_tables
+from datasel_assets.tables.loops.outcome import LOOPS
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
@@ -56,9 +61,11 @@ from datasel_assets.tables.vectors.categories import CATEGORIES, CATEGORY_MODELS
 from datasel_assets.tables.vectors.clusters import CLUSTER_MODELS, CLUSTERS, cluster_tables
 from datasel_assets.tables.vectors.curvature import CURVATURE, Differentiated
 from datasel_assets.tables.vectors.embeddings import (
+    DOCUMENT_EMBEDDINGS,
     EMBEDDINGS,
     EVALUATION_EMBEDDINGS,
     TARGET_EMBEDDINGS,
+    document_embeddings,
     embedding_tables,
 )
 from datasel_assets.tables.vectors.given import GIVEN_TARGET_VECTORS, GIVEN_VECTORS, given_vector_tables
@@ -107,7 +114,11 @@ def _gradients(registry: Registry) -> Iterable[Table]:
     """Yield the tables of the gradients that a representation or a score in use is made of."""
     layers = {spec.gradients for spec in registry.representations.values() if spec.gradients}
     kinds: dict[str, set[str]] = {name: {GRADIENTS.name, TARGET_GRADIENTS.name} for name in layers}
-    for score in scores_in_use(registry.scores, registry.recipes, registry.duplicates):
+    in_use = scores_in_use(registry.scores, registry.recipes, registry.duplicates)
+    behind = [
+        file for name in loops_in_use(registry) for _, folder, file in registry.loops[name].files if folder == "scores"
+    ]
+    for score in [*in_use, *behind]:
         spec = registry.scores[score]
         for need in score_kind(spec).needs(spec):
             if need.what == "gradients" and need.name:
@@ -147,6 +158,19 @@ def _scores(registry: Registry) -> Iterable[Table]:
         yield _while_settled(registry, ["clusters"], neighbours_table(registry.neighboured, registry))
     for name in scores_in_use(registry.scores, registry.recipes, registry.duplicates):
         yield from declared_tables(name, registry)
+
+
+def _loops(registry: Registry) -> Iterable[Table]:
+    for name in loops_in_use(registry):
+        yield from loop_tables(name, registry)
+
+
+def _documents(registry: Registry) -> Iterable[Table]:
+    for name, spec in sorted(registry.documents.items()):
+        yield documents_table(name, spec)
+        yield from document_embeddings([e.encoder for e in registry.extractions.values() if name in e.documents], name)
+    for name, spec in sorted(registry.extractions.items()):
+        yield extraction_table(name, spec)
 
 
 def _language_models(registry: Registry) -> Iterable[Table]:
@@ -208,6 +232,8 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
+    (_loops, (LOOPS,)),
+    (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (_selections, (SELECTIONS,)),
@@ -246,7 +272,8 @@ def all_tables(registry: Registry) -> list[Table]:
     Raises:
         ValueError: tables are made from each other.
     """
-    tables = [table for make, _ in GROUPS for table in make(registry)]
+    # A table that several groups ask for is one table.
+    tables = list({table.key: table for make, _ in GROUPS for table in make(registry)}.values())
     tables.append(catalog_table([table.key for table in tables if not table.on_demand], kind_of))
     refuse_circles(tables)
     return with_all_they_read([table.key for table in tables], tables)

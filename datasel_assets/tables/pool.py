@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.arrays.vectors import ArrayVectors
-from datasel_assets.recipes.inputs import category_column
+from datasel_assets.recipes.inputs import category_column, told_column
+from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.storage.lake import MissingTableError
 from datasel_assets.storage.scratch import scratch_array
 from datasel_assets.storage.sorted_ids import positions
@@ -93,6 +94,8 @@ def read_pool(
 def _scores(warehouse: Warehouse, key: tuple[str, str], names: list[str]) -> pl.DataFrame:
     """Return the scores of one table for the whole pool."""
     columns = [pl.col(score_column(name)).fill_nan(None).alias(name) for name in names]
+    if key[0] == LOOPS:
+        columns += [pl.col("told").alias(told_column(name)) for name in names]
     found = [warehouse.lake.scan(table).select("row_id", *columns) for table in score_tables(warehouse, key)]
     return pl.concat(found).collect()
 

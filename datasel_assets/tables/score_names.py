@@ -6,10 +6,14 @@ Belongs here: names to keys. Does not: which names there are (``registry.score``
 from collections.abc import Iterable
 
 from datasel_assets.indicators.score_kinds import KINDS
+from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.warehouse import Warehouse
 
 NEIGHBOURS = "neighbours"
+
+ONE_BY_ONE = frozenset({*KINDS, LOOPS})
+"""Families of which every score has a table of its own."""
 
 POOL_FAMILIES = {NEIGHBOURS: (NEIGHBOURS,)}
 """Families with one table for the whole pool, because every row is compared with all others -> its key in the lake."""
@@ -18,18 +22,18 @@ POOL_FAMILIES = {NEIGHBOURS: (NEIGHBOURS,)}
 def score_key(score: str) -> tuple[str, str]:
     """Return the key of the table of the score ``<family>.<column>``."""
     family, _, column = score.partition(".")
-    return (family, column) if family in KINDS else ("scores", family)
+    return (family, column) if family in ONE_BY_ONE else ("scores", family)
 
 
 def score_column(score: str) -> str:
     """Return the column of its table that holds the score ``<family>.<column>``."""
     family, _, column = score.partition(".")
-    return "score" if family in KINDS else column
+    return "score" if family in ONE_BY_ONE else column
 
 
 def score_tables(warehouse: Warehouse, key: tuple[str, ...]) -> list[Key]:
     """Return the tables in the lake that the table ``key`` of scores is, for the pool as it is now."""
-    if key[0] in KINDS and KINDS[key[0]].per == "pool":
+    if key[0] == LOOPS or (key[0] in KINDS and KINDS[key[0]].per == "pool"):
         return [key]
     if key[0] == "scores" and key[1] in POOL_FAMILIES:
         return [POOL_FAMILIES[key[1]]]

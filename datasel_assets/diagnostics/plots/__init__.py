@@ -1,5 +1,6 @@
 """Pictures as PNG bytes of at most 60 KB, one function each. Arrays and names in, bytes out."""
 
+from datasel_assets.diagnostics.plots.bandits import bandit_path
 from datasel_assets.diagnostics.plots.canvas import MAX_BYTES, as_markdown
 from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
 from datasel_assets.diagnostics.plots.costs import cost_bars, growth
@@ -20,6 +21,7 @@ from datasel_assets.diagnostics.plots.spectra import spectra
 __all__ = [
     "MAX_BYTES",
     "as_markdown",
+    "bandit_path",
     "cluster_map",
     "cluster_occupancy",
     "cluster_sizes",

@@ -17,12 +17,14 @@ from datasel_assets.raw_rows import SourceError
 from datasel_assets.schema import check_slug
 from datasel_assets.specs.source import Located
 from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.lake import Lake
 from datasel_assets.storage.readers.digests import Digests
 from datasel_assets.storage.readers.fetch import fetch, listing
 from datasel_assets.storage.readers.generators import GENERATORS, Generator
 from datasel_assets.storage.readers.patterns import local_files
 
 REMOTE = {"https", "http", "hf", "s3"}
+EXTRACTION = "extraction"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
 
 
@@ -109,6 +111,8 @@ def snapshot(spec: Located, name: str, data_root: Path, cache_dir: Path) -> Snap
         scheme = _scheme(uri, data_root)
         if scheme in GENERATORS:
             parts.append(_generated(uri, scheme))
+        elif scheme == EXTRACTION:
+            parts += [_entry(uri, path, digests) for path in extracted(uri, cache_dir)]
         elif scheme in REMOTE:
             fetched = fetch(uri, cache, spec.limits.file_bytes)
             parts += [_entry(file.uri, file.path, digests, file.note) for file in fetched]
@@ -133,6 +137,8 @@ def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[s
         if scheme in GENERATORS:
             _identity(_generated(uri, scheme))  # raises where the generator lacks something
             found.append(uri)
+        elif scheme == EXTRACTION:
+            found += map(str, extracted(uri, cache_dir))
         elif scheme in REMOTE:
             found += listing(uri, cache_dir / check_slug(name))
         else:
@@ -140,12 +146,26 @@ def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[s
     return found
 
 
+def extracted(uri: str, cache_dir: Path) -> list[Path]:
+    """Return the files of rows that were drawn out of documents: the table ``extractions/<name>`` beside the cache.
+
+    Raises:
+        SourceError: they were never drawn.
+    """
+    name = check_slug(uri.removeprefix(f"{EXTRACTION}:"))
+    info = Lake(cache_dir.parent).info(("extractions", name))
+    if info is None:
+        raise SourceError(f"{uri}: no rows were drawn yet: materialise extractions/{name} first, which reads documents")
+    return info.files
+
+
 def _scheme(uri: str, data_root: Path) -> str:
     """Return what an address starts with, ``file`` for a path."""
     match = None if _is_here(uri, data_root) else _SCHEME.match(uri)
     scheme = match[1] if match else "file"
-    if scheme != "file" and scheme not in REMOTE | GENERATORS.keys():
-        schemes = ", ".join(sorted(REMOTE | GENERATORS.keys()))
+    known = REMOTE | GENERATORS.keys() | {EXTRACTION}
+    if scheme != "file" and scheme not in known:
+        schemes = ", ".join(sorted(known))
         raise SourceError(f"{uri}: unknown scheme {scheme!r}; use a path, a glob, or one of {schemes}")
     return scheme
 

@@ -111,7 +111,7 @@ def _influence(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
     return RowTable(
         rows_of=("corpus",),
         wants=partial(_wants, directions, made_by),
-        work=partial(_work, spec, own, directions),
+        work=partial(influence_work, spec, own, directions),
         compute=compare,
         load=load_directions,
         unit_rows=UNIT_ROWS,
@@ -138,7 +138,8 @@ def _wants(directions: Key, made_by: str, warehouse: Warehouse, source: str | No
     return Wanted(columns_fingerprint(versions), versions=versions)
 
 
-def _work(spec: InfluenceSpec, own: Differentiated, directions: Key, step: Step) -> Work:
+def influence_work(spec: InfluenceSpec, own: Differentiated, directions: Key, step: Step) -> Work:
+    """Return what :func:`compare` reads of a row, and what :func:`load_directions` needs."""
     info = step.warehouse.lake.require(directions)
     arguments = {
         "opening": own.opening(step.warehouse),

@@ -1,7 +1,7 @@
 """Tables where a model reads text: pooled hidden states of conversations. One table per encoder in use."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EMBEDDINGS = Kind("embeddings", version="2", per="source")
 TARGET_EMBEDDINGS = Kind("target_embeddings", version="2")
 EVALUATION_EMBEDDINGS = Kind("evaluation_embeddings", version="2")
+DOCUMENT_EMBEDDINGS = Kind("document_embeddings")
 
 UNIT_ROWS = 2048
 """A killed step loses at most this many rows of work; large enough that length-sorted batches stay full."""
@@ -108,6 +109,15 @@ def embedding_tables(
     for name, spec in evaluations:
         tables.append(_query_embeddings(by_slug[spec.slug], EVALUATION_EMBEDDINGS, ("evaluations", name)))
     return tables
+
+
+def document_embeddings(specs: Iterable[EncoderSpec], documents: str) -> list[Table]:
+    """Return the tables of the vectors of documents, one for each distinct encoder; made when they are asked for."""
+    by_slug: dict[str, list[EncoderSpec]] = {}
+    for spec in specs:
+        by_slug.setdefault(spec.slug, []).append(spec)
+    made = [_query_embeddings(some, DOCUMENT_EMBEDDINGS, ("documents", documents)) for some in by_slug.values()]
+    return [replace(table, on_demand=True) for table in made]
 
 
 def _pool_embeddings(variants: Sequence[EncoderSpec]) -> Table:

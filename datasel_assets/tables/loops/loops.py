@@ -1,0 +1,18 @@
+"""Which tables a file in ``loops/`` means, by the kind that it says.
+
+Belongs here: the list of kinds. Does not: any kind (one file each beside this one).
+"""
+
+from collections.abc import Callable, Mapping
+
+from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.loop import LoopSpec, QuadSpec
+from datasel_assets.tables.loops.quad import quad_tables
+from datasel_assets.tables.table import Table
+
+TABLES: Mapping[type[LoopSpec], Callable[[str, Registry], list[Table]]] = {QuadSpec: quad_tables}
+
+
+def loop_tables(name: str, registry: Registry) -> list[Table]:
+    """Return the tables of ``loops/<name>.yaml``, upstream first."""
+    return TABLES[type(registry.loops[name])](name, registry)

@@ -151,9 +151,9 @@ def numbered(
     tasks, workers = sorted({*task, *gold}), sorted(set(worker))
     chosen = list(classes) if classes is not None else sorted({*answer, *gold.values()})
     places = [{name: number for number, name in enumerate(names)} for names in (tasks, workers, chosen)]
-    columns = [
+    own, whose, what = (
         np.array([place[name] for name in names], np.int64)
         for place, names in zip(places, (task, worker, answer), strict=True)
-    ]
+    )
     known = np.array([places[2][gold[name]] if name in gold else NO_GOLD for name in tasks], np.int64)
-    return Named(Answers(*columns, len(tasks), len(workers), len(chosen), known), tasks, workers, chosen)
+    return Named(Answers(own, whose, what, len(tasks), len(workers), len(chosen), known), tasks, workers, chosen)

@@ -43,7 +43,8 @@ def dawid_skene(
     confusion = starting_tables(answers, posterior, prior)
     before = -np.inf
     done = 0
-    for done in range(1, rounds + 1):
+    for _ in range(rounds):
+        done += 1
         classes = np.maximum(posterior.mean(axis=0), FLOOR) if len(posterior) else np.full(k, 1 / k)
         posterior, objective = _expect(answers, confusion, classes, prior)
         if abs(objective - before) <= tolerance * abs(objective):

@@ -31,7 +31,8 @@ def glad(answers: Answers, rounds: int = ROUNDS, tolerance: float = TOLERANCE) -
     before = -np.inf
     posterior = shares(answers.votes())
     done = 0
-    for done in range(1, rounds + 1):
+    for _ in range(rounds):
+        done += 1
         posterior, likelihood = _expect(answers, x[:m], x[m:])
         objective = likelihood - 0.5 * float(((x - 1) ** 2).sum())
         if abs(objective - before) <= tolerance * abs(objective):

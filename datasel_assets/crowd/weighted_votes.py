@@ -21,7 +21,7 @@ CONFIDENCE = 0.05
 
 
 def pm(answers: Answers) -> Truth:
-    """Return the weighted vote whose weights are ``-log(loss_w / max loss)``, a worker's loss its answers against it."""
+    """Return the weighted vote with weights ``-log(loss_w / max loss)``, a worker's loss his answers against it."""
 
     def weigh(loss: np.ndarray) -> np.ndarray:
         return -np.log(loss / max(loss.max(initial=0.0), TINY) + TINY) + TINY
@@ -49,7 +49,8 @@ def _alternate(answers: Answers, weigh: Callable[[np.ndarray], np.ndarray]) -> T
     weights = np.ones(answers.n_workers)
     decided = np.empty((0, 0))
     done = 0
-    for done in range(1, ROUNDS + 1):
+    for _ in range(ROUNDS):
+        done += 1
         posterior = answers.pinned(shares(answers.votes(weights)))
         best = posterior > posterior.max(axis=1, keepdims=True) - TIE
         now = best / best.sum(axis=1, keepdims=True)

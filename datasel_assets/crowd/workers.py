@@ -1,6 +1,6 @@
 """How good workers are on tasks whose answer is known, how sure that is, and who is better not asked again.
 
-Belongs here: the Beta distribution of a worker's accuracy. Does not: accuracy told from the others' answers (``truth``).
+Belongs here: the Beta distribution of a worker's accuracy. Does not: accuracy by the others' answers (``truth``).
 """
 
 import numpy as np

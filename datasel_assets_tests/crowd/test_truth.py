@@ -81,7 +81,7 @@ def test_the_order_in_which_answers_came_changes_nothing(method: str):
 
 @ALL
 def test_classes_and_workers_have_no_rank(method: str):
-    answers, truth, _ = crowd(5, k=3)
+    answers, _, _ = crowd(5, k=3)
     renamed = Answers(answers.task, 9 - answers.worker, (answers.answer + 1) % 3, 200, 10, 3)
     mine, other = METHODS[method](answers).posterior, METHODS[method](renamed).posterior
     np.testing.assert_allclose(mine, np.roll(other, -1, axis=1), atol=1e-6)

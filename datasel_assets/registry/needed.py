@@ -82,6 +82,8 @@ def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> I
             yield files.get(score, f"scores/{column}.yaml")
         elif family in registry.language_models:
             yield f"language_models/{family}.yaml"
+        elif family in registry.labels:
+            yield f"labels/{family}.yaml"
         elif family == TAGS:
             yield f"tags/{tags_file(column)}.yaml"
         elif family == NEIGHBOURS:

@@ -16,6 +16,7 @@ from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.gradients import GradientsSpec
+from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.specs.recipe import RecipeSpec
@@ -73,6 +74,7 @@ class Registry:
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     tags: Mapping[str, TagsSpec] = field(default_factory=dict)
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)
+    labels: Mapping[str, LabelsSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)
@@ -81,7 +83,7 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models, self.tags)
+        return score_keep(self.scores, self.language_models, self.tags, self.labels)
 
     def candidates(self, key: str) -> list[str]:
         """Return the files that a key of ``defaults.yaml`` may name, sorted."""

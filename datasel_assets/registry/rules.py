@@ -38,6 +38,7 @@ _FOLDER = {
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
+    "labels",
     "recipes",
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
@@ -127,6 +128,24 @@ def language_models_have_a_family_of_their_own(registry: Registry) -> Problems:
     }
 
 
+def labels_have_a_family_of_their_own(registry: Registry) -> Problems:
+    """No file of labels is named like another family of scores."""
+    return {
+        f"labels/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
+        for name in (RESERVED | set(registry.language_models)) & set(registry.labels)
+    }
+
+
+def labels_ask_by_a_score(registry: Registry) -> Problems:
+    """The score by which rows are asked about is there."""
+    known = registry.score_keep()
+    return {
+        f"labels/{name}.yaml": f"ask.score: {problem}"
+        for name, spec in registry.labels.items()
+        if spec.ask.score and (problem := unknown_score([spec.ask.score], registry, known))
+    }
+
+
 def proxy_evaluation_starts_from_a_proxy(registry: Registry) -> Problems:
     """The model of ``proxy_eval.yaml`` is there and trained on the pool."""
     wanted, proxies = registry.proxy_eval and registry.proxy_eval.model, registry.candidates("proxy")
@@ -199,6 +218,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     names_collide,
     encoders_share_a_table,
     language_models_have_a_family_of_their_own,
+    labels_have_a_family_of_their_own,
     gradients_are_of_a_model_that_is_there,
     representations_are_of_gradients_that_are_there,
     evaluations_compare_by_a_representation,
@@ -206,6 +226,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,
     scores_can_be_made,
+    labels_ask_by_a_score,
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
     recipes_read_what_is_there,

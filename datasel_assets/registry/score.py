@@ -18,12 +18,13 @@ from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import GivenSpec, ScoreSpec
 
 RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
-"""Families that no language model may be named after."""
+"""Families that no language model and no labels may be named after."""
 
 BY_TURN = ("text", "frequency")
 """Families whose indicators of one side are computed for each turn as well."""
@@ -48,6 +49,7 @@ def score_keep(
     declared: Mapping[str, ScoreSpec] = MappingProxyType({}),
     language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({}),
     tags: Iterable[str] = (),
+    labels: Mapping[str, LabelsSpec] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
@@ -55,6 +57,7 @@ def score_keep(
         for name, spec in language_models.items()
         for indicator, found in computable(spec.scored_under).items()
     }
+    columns |= {f"{name}.{column}": keep for name, spec in labels.items() for column, keep in spec.columns.items()}
     columns |= {
         f"{family}.{column}": indicator.keep
         for family, indicators in FAMILIES.items()

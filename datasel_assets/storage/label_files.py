@@ -7,9 +7,11 @@ A line that cannot be read is a line with a problem, and never the end of the fi
 """
 
 import csv
+import fcntl
 import io
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from datasel_assets.raw_rows import SourceError
-from datasel_assets.storage.atomic import write_text
+from datasel_assets.storage.atomic import storage_errors, write_text
 
 SUFFIXES = (".csv", ".jsonl", ".json")
 NAMES = {"answer": ("answer", "label"), "worker": ("worker", "annotator"), "seconds": ("seconds", "lead_time")}
@@ -76,6 +78,28 @@ def read_answers(path: Path, shown_as: str) -> list[AnswerLine]:
         raise SourceError(f"{shown_as}: {error.strerror}") from error
     found = {".csv": _csv, ".jsonl": _json_lines, ".json": _label_studio}[path.suffix](text, shown_as)
     return list(found)
+
+
+def append_answer(path: Path, record: Mapping[str, Any]) -> None:
+    """Add an answer to a file of JSON Lines, so that it is on the disk when this returns.
+
+    A line that a crash left unfinished is ended first: it will be told as one that cannot be read. Other processes may
+    append at the same time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            while line:
+                line = line[os.write(descriptor, line) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _csv(text: str, file: str) -> Iterator[AnswerLine]:

@@ -252,7 +252,8 @@ def noise_by_source(table: pl.DataFrame, pool: pl.DataFrame, spec: LabelsSpec) -
     """
     places = [spec.classes.index(one) for one in spec.noisy]
     noise = sum((pl.col("probabilities").list.get(place) for place in places), pl.lit(0.0))
-    asked = table.filter(~pl.col("is_golden")).select("source", noise=noise)
+    # Rows of one content were asked about once.
+    asked = table.filter(~pl.col("is_golden")).unique(["source", "content_hash"]).select("source", noise=noise)
     found = asked.group_by("source").agg(pl.len().alias("labelled"), pl.col("noise").sum())
     rows = pool.group_by("source").agg(pl.len().alias("rows"))
     lines = []

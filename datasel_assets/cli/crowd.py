@@ -28,11 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--per-row", type=_positive, help="answers to a row at most (default: of the file, else 3)")
     add("--stop", type=_share, metavar="POSTERIOR", help="ask no more about a row whose answer is that sure")
     add("--order", choices=["fewest", "accuracy", "entropy"], default="entropy", help="which row a worker gets")
-    add("--golden", type=_share, metavar="SHARE", help="share of rows with a known answer (default: of the file, else 0)")
+    add(
+        "--golden",
+        type=_share,
+        metavar="SHARE",
+        help="share of rows with a known answer (default: of the file, else 0)",
+    )
     add("--replicate", type=_share, metavar="QUANTILE", help="give rows out again that are out for longer than this")
     add("--truth", choices=METHODS, help="what makes one answer of several (default: of the file, else dawid_skene)")
     add("--price", type=_not_negative, help="of an answer (default: of the file, else 0)")
-    add("--right", type=_positive_number, nargs=2, default=(8.0, 3.0), metavar=("A", "B"), help="Beta of their accuracy")
+    add(
+        "--right", type=_positive_number, nargs=2, default=(8.0, 3.0), metavar=("A", "B"), help="Beta of their accuracy"
+    )
     add("--per-hour", type=_positive_number, default=30.0, help="workers that come in an hour (default: %(default)s)")
     add("--stay", type=_positive_number, default=40.0, help="rows that one does on average (default: %(default)s)")
     add("--seconds", type=_positive_number, default=20.0, help="median time for a row (default: %(default)s)")
@@ -46,7 +53,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     registry = load_registry(settings.data)
     if arguments.name is not None and arguments.name not in registry.labels:
-        there = f"there is no file labels/{arguments.name}.yaml; there are: {', '.join(sorted(registry.labels)) or 'none'}"
+        there = (
+            f"there is no file labels/{arguments.name}.yaml; there are: {', '.join(sorted(registry.labels)) or 'none'}"
+        )
         print(registry.errors.get(f"labels/{arguments.name}.yaml", there), file=sys.stderr)
         return 2
     rows, classes, policy = _policy(arguments, registry.labels)

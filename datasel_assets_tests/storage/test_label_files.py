@@ -18,7 +18,7 @@ from datasel_assets.storage.label_files import (
 
 ROWS = [
     {"row_id": "r1", "content_hash": "c1", "prompt": "Add 1 and 2, please.\nNow", "response": '=SUM("A")'},
-    {"row_id": "r2", "content_hash": "c2", "prompt": "<b>Bold</b>?", "response": "yes, \"quoted\""},
+    {"row_id": "r2", "content_hash": "c2", "prompt": "<b>Bold</b>?", "response": 'yes, "quoted"'},
 ]
 CLASSES = ("bad", "a & b")
 
@@ -117,7 +117,7 @@ def test_tasks_that_are_filled_in_come_back_as_they_went_out(suffix: str, tmp_pa
     if suffix == ".csv":
         with path.open(newline="") as handle:
             filled = list(csv.DictReader(handle))
-        assert filled[0]["response"] == "'=SUM(\"A\")"
+        assert filled[0]["response"] == '\'=SUM("A")'
         assert filled[0]["prompt"] == ROWS[0]["prompt"]
         with path.open("w", newline="") as handle:
             writer = csv.DictWriter(handle, filled[0])
@@ -128,7 +128,10 @@ def test_tasks_that_are_filled_in_come_back_as_they_went_out(suffix: str, tmp_pa
         assert [row["response"] for row in filled] == [row["response"] for row in ROWS]
         path.write_text("".join(json.dumps({**row, "worker": "ada", "answer": "bad"}) + "\n" for row in filled))
     found = read_answers(path, path.name)
-    assert [(line.row_id, line.content_hash, line.answer) for line in found] == [("r1", "c1", "bad"), ("r2", "c2", "bad")]
+    assert [(line.row_id, line.content_hash, line.answer) for line in found] == [
+        ("r1", "c1", "bad"),
+        ("r2", "c2", "bad"),
+    ]
 
 
 def test_tasks_for_label_studio_bring_a_configuration_whose_fields_they_have(tmp_path: Path):

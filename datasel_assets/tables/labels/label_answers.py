@@ -57,7 +57,7 @@ def answers_table(name: str, spec: LabelsSpec) -> Table:
         version=code,
         columns={
             "worker": "Hash of the worker's name.",
-            "answer": "What was answered; null where nothing can be used.",
+            "answer": "What was answered, as it was written where it cannot be used; null where it was taken back.",
             "seconds": "How long it took.",
             "file": "The file, from the data folder.",
             "line": "Its line, from 1; of a file of Label Studio the task.",
@@ -129,7 +129,7 @@ def judged(
             {
                 "content_hash": content,
                 "worker": worker_hash(labels, line.worker) if line.worker else None,
-                "answer": answer if problem is None or content is not None else None,
+                "answer": answer,
                 "seconds": line.seconds,
                 "file": line.file,
                 "line": line.line,

@@ -77,7 +77,9 @@ def load_truth(warehouse: Warehouse, name: str, version: str) -> pl.DataFrame:
 def look_up(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     """Return the scores of rows, NaN where nobody was asked."""
     found = rows.select("row_id").join(context.loaded, on="row_id", how="left", maintain_order="left")
-    return found.select("row_id", *(pl.col(column).cast(pl.Float32).fill_null(float("nan")) for column in context.columns))
+    return found.select(
+        "row_id", *(pl.col(column).cast(pl.Float32).fill_null(float("nan")) for column in context.columns)
+    )
 
 
 def _facts(name: str, spec: LabelsSpec, step: Step, update: Update) -> dict:

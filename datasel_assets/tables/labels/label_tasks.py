@@ -110,7 +110,9 @@ def _build(name: str, spec: LabelsSpec, scores: list[str], step: Step) -> Built:
     is_golden = pl.col("content_hash").is_in(list(golden))
     asked = pool.filter(~is_golden)
     drawn = pl.concat([asked[draw(asked, spec.ask)], pool.filter(is_golden)])
-    known = warehouse.lake.scan((LABEL_TRUTH.name, name)).select("content_hash", "n", "probabilities").unique().collect()
+    known = (
+        warehouse.lake.scan((LABEL_TRUTH.name, name)).select("content_hash", "n", "probabilities").unique().collect()
+    )
     rows = drawn.join(known, on="content_hash", how="left", maintain_order="left").with_columns(is_golden=is_golden)
     k = len(spec.classes)
     counts = rows["n"].fill_null(0).to_numpy()
@@ -141,8 +143,12 @@ def _build(name: str, spec: LabelsSpec, scores: list[str], step: Step) -> Built:
             "golden_tasks": table.height - ours.height,
             "settled": int(ours["is_settled"].sum()),
             "answers_still_wanted_at_most": int((most - ours.filter(~pl.col("is_settled"))["n"]).clip(0).sum()),
-            "price_at_most": round(float((most - ours.filter(~pl.col("is_settled"))["n"]).clip(0).sum()) * spec.price, 2),
-            "by_source": counts_table(dict(ours["source"].value_counts().sort("source").iter_rows()), "source", "tasks"),
+            "price_at_most": round(
+                float((most - ours.filter(~pl.col("is_settled"))["n"]).clip(0).sum()) * spec.price, 2
+            ),
+            "by_source": counts_table(
+                dict(ours["source"].value_counts().sort("source").iter_rows()), "source", "tasks"
+            ),
         },
     )
 

@@ -136,14 +136,16 @@ def labels_have_a_family_of_their_own(registry: Registry) -> Problems:
     }
 
 
-def labels_ask_by_a_score(registry: Registry) -> Problems:
-    """The score by which rows are asked about is there."""
-    known = registry.score_keep()
-    return {
-        f"labels/{name}.yaml": f"ask.score: {problem}"
-        for name, spec in registry.labels.items()
-        if spec.ask.score and (problem := unknown_score([spec.ask.score], registry, known))
-    }
+def labels_ask_about_what_is_there(registry: Registry) -> Problems:
+    """The score by which rows are asked about is there, and so are the sources that they are of."""
+    known, found = registry.score_keep(), {}
+    for name, spec in registry.labels.items():
+        absent = sorted(set(spec.ask.sources or ()) - registry.source_names)
+        if absent:
+            found[f"labels/{name}.yaml"] = no_such_file("ask.sources", absent[0], "sources", registry.source_names)
+        elif spec.ask.score and (problem := unknown_score([spec.ask.score], registry, known)):
+            found[f"labels/{name}.yaml"] = f"ask.score: {problem}"
+    return found
 
 
 def proxy_evaluation_starts_from_a_proxy(registry: Registry) -> Problems:
@@ -226,7 +228,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,
     scores_can_be_made,
-    labels_ask_by_a_score,
+    labels_ask_about_what_is_there,
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
     recipes_read_what_is_there,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from datasel_assets.schema import StrictModel
+from datasel_assets.schema import Slug, StrictModel
 
 Truth = Literal["majority", "zencrowd", "dawid_skene", "glad", "pm", "catd"]
 
@@ -23,6 +23,7 @@ class AskSpec(StrictModel, frozen=True):
         score: the score of ``uncertainty``, such as ``proxy_lm.ppl`` or the ``posterior`` of another file in
             ``labels/``.
         at: where that score is least certain; its median when left out.
+        sources: of these sources only.
         seed: another seed, another sample.
     """
 
@@ -30,6 +31,7 @@ class AskSpec(StrictModel, frozen=True):
     by: Literal["random", "stratified", "uncertainty"] = "random"
     score: str | None = None
     at: float | None = None
+    sources: Annotated[tuple[Slug, ...], Field(min_length=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="after")
@@ -83,8 +85,8 @@ class LabelsSpec(StrictModel, frozen=True):
         prior_right: of ``dawid_skene``: answers that everybody is credited with for each class that he tells right.
         prior_wrong: the same for each way to err.
         price: of an answer, in whatever currency.
-        files: ``.csv``, ``.jsonl`` or ``.json`` files of answers that came back, from the data folder; patterns too. What
-            the labelling page writes is read in any case.
+        files: ``.csv``, ``.jsonl`` or ``.json`` files of answers that came back, from the data folder, also patterns;
+            what the labelling page writes is read in any case.
         noise: answers that mean that a row is better left out; the worst one when left out.
         keep: whether ``high`` or ``low`` scores are good.
         doc: what it is for.

@@ -1,7 +1,6 @@
 import csv
 import json
 import multiprocessing
-import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -33,7 +32,8 @@ def problems(path: Path) -> list[tuple[int, str]]:
 
 
 def test_a_csv_is_read_with_its_line_numbers_and_bad_lines_are_named(tmp_path: Path):
-    text = 'row_id,worker,answer,seconds\nr1,ada,good,2.5\n"r\n2",ben,bad,\n,cleo,bad,\nr3,,good,\nr4,dan\n\nr5,eva,,\nr6,fay,good,x\n'
+    text = 'row_id,worker,answer,seconds\nr1,ada,good,2.5\n"r\n2",ben,bad,\n,cleo,bad,\n'
+    text += "r3,,good,\nr4,dan\n\nr5,eva,,\nr6,fay,good,x\n"
     found = read_answers(written(tmp_path / "a.csv", text), "labels/a.csv")
     assert [(line.line, line.row_id, line.worker, line.answer, line.seconds) for line in found if not line.problem] == [
         (2, "r1", "ada", "good", 2.5),
@@ -165,7 +165,7 @@ def test_several_processes_may_append_at_once_and_no_answer_is_lost(tmp_path: Pa
     found = read_answers(path, "a.jsonl")
     assert len(found) == 150
     assert not [line.problem for line in found if line.problem]
-    assert os.stat(path).st_mode & 0o077 == 0
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_an_answer_after_a_torn_line_is_whole(tmp_path: Path):

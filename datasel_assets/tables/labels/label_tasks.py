@@ -106,9 +106,11 @@ def _build(name: str, spec: LabelsSpec, scores: list[str], step: Step) -> Built:
     contents = contents_of_rows(warehouse)
     golden = read_golden(warehouse, spec, dict(contents.select("row_id", "content_hash").iter_rows()))
     pool = read_pool(warehouse, scores=scores).join(contents.select("row_id", "content_hash"), on="row_id")
-    pool = pool.sort("row_id").unique("content_hash", keep="first", maintain_order=True)
+    pool = pool.sort("row_id")
+    pool = pool.unique("content_hash", keep="first", maintain_order=True)
     is_golden = pl.col("content_hash").is_in(list(golden))
-    asked = pool.filter(~is_golden)
+    of = pl.lit(True) if spec.ask.sources is None else pl.col("source").is_in(spec.ask.sources)
+    asked = pool.filter(~is_golden & of)
     drawn = pl.concat([asked[draw(asked, spec.ask)], pool.filter(is_golden)])
     known = (
         warehouse.lake.scan((LABEL_TRUTH.name, name)).select("content_hash", "n", "probabilities").unique().collect()

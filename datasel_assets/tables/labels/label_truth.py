@@ -70,8 +70,8 @@ def truth_table(name: str, spec: LabelsSpec) -> Table:
         kind=LABEL_TRUTH,
         key=(LABEL_TRUTH.name, name),
         description=(
-            f"What people say of rows, by {spec.truth}: {spec.question} {spec.doc}\n\nAnswers of workers who are hardly "
-            f"better than guessing on golden rows do not count. `{WORKERS}/{name}` has a line per worker."
+            f"What people say of rows, by {spec.truth}: {spec.question} {spec.doc}\n\nAnswers of workers who are "
+            f"hardly better than guessing on golden rows do not count. `{WORKERS}/{name}` has a line per worker."
         ),
         group="labels",
         reads=[("corpus",), (LABEL_ANSWERS.name, name)],

@@ -176,10 +176,10 @@ def test_a_guesser_is_told_by_golden_rows_and_does_not_count(tmp_path: Path):
 def test_golden_rows_that_cannot_be_answered_so_are_refused_by_file_and_line(tmp_path: Path):
     data = folder(tmp_path, golden={"file": "labels/golden.csv"})
     warehouse = opened(data)
-    with pytest.raises(SourceError, match="labels/golden.csv does not exist"):
+    with pytest.raises(SourceError, match=r"labels/golden\.csv does not exist"):
         made(warehouse, "label_truth/quality")
     (data / "labels" / "golden.csv").write_text("row_id,answer\nx,superb\n")
-    with pytest.raises(SourceError, match="labels/golden.csv, line 2: 'superb'"):
+    with pytest.raises(SourceError, match=r"labels/golden\.csv, line 2: 'superb'"):
         made(warehouse, "label_truth/quality")
 
 

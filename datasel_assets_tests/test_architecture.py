@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = {
     "leaf modules": ("schema", "progress", "settings", "compiled", "raw_rows"),
-    "ground floor": ("arrays", "words", "formats", "crowd"),
+    "ground floor": ("arrays", "words", "formats", "crowd", "batching"),
     "pure folders that files name": ("clusters", "samplers"),
     "specs": ("specs",),
     "pure folders": ("representations", "indicators", "corpus", "diagnostics", "demos"),

@@ -84,7 +84,7 @@ def ask_batches(
     waiting = [(batch, shown) for batch, shown in zip(batches, demonstrations, strict=True)][::-1]
     while waiting:
         batch, shown = waiting.pop()
-        prompt = render_prompt(task, shown, [questions[one] for one in batch])
+        prompt = render_prompt(task, shown, [questions[int(one)] for one in batch])
         answers = None
         for attempt in range(retries + 1):
             reply = ask(prompt, batch)

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = {
     "leaf modules": ("schema", "progress", "settings", "compiled", "raw_rows"),
-    "ground floor": ("arrays", "words", "formats"),
+    "ground floor": ("arrays", "words", "formats", "crowd", "batching"),
     "pure folders that files name": ("bandits", "clusters", "documents", "samplers"),
     "specs": ("specs",),
     "pure folders": ("representations", "indicators", "corpus", "diagnostics", "demos"),
@@ -59,7 +59,11 @@ FILE_LIBRARIES = {"shutil", "tempfile", "fcntl", "mmap"}
 
 NETWORK = {"fsspec", "huggingface_hub", "urllib.request", "http", "requests", "aiohttp", "httpx", "ftplib"}
 MAY_DOWNLOAD = {"storage/readers/fetch.py", "models/resolve.py"}
-MAY_LISTEN = {"cli/file_server.py": "shows releases and reports on the loopback interface; it asks nobody for anything"}
+MAY_LISTEN = {
+    "cli/file_server.py": "shows releases and reports on the loopback interface; it asks nobody for anything",
+    "cli/label_server.py": "asks people about rows on the loopback interface",
+    "cli/loopback.py": "what both answer with",
+}
 """Modules that answer on the network -> why."""
 
 CLOCKS = {"time", "datetime"}

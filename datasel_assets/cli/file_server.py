@@ -12,12 +12,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from threading import Thread
 from urllib.parse import quote, unquote, urlsplit
 
-HOST = "127.0.0.1"
+from datasel_assets.cli.loopback import HOST, LoopbackHandler, LoopbackServer, running
+
 PAGES = ("releases/*/*/report.html", "reports/*.html")
 """What is HTML of our own making; everything else is text, or is saved."""
 TEXTS = {".html", ".htm", ".md", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".csv", ""}
@@ -47,14 +46,8 @@ def serve_files(folders: Mapping[str, Path], port: int) -> Iterator[str]:
         server = _Server((HOST, port), folders)
     except OSError:
         server = _Server((HOST, 0), folders)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(server) as address:
+        yield address
 
 
 def find(folders: Mapping[str, Path], address: str) -> tuple[Path, str]:
@@ -97,20 +90,14 @@ def headers_of(address: str) -> Mapping[str, str]:
     }
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = False
-
+class _Server(LoopbackServer):
     def __init__(self, address: tuple[str, int], folders: Mapping[str, Path]) -> None:
         self.folders = dict(folders)
         super().__init__(address, _Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     server: _Server
-    server_version = "datasel"
-    sys_version = ""
-    timeout = 30
 
     def do_GET(self) -> None:
         self._answer(body=True)
@@ -118,23 +105,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(body=False)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the terminal belongs to the UI."""
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse in plain text."""
-        self._send(
-            code, {"Content-Type": "text/plain; charset=utf-8"}, f"{message or HTTPStatus(code).phrase}\n".encode()
-        )
-
     def _answer(self, body: bool) -> None:
-        # Another site that had its name point here would otherwise read these files through the browser.
-        if self.headers.get("Host", "") not in {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}:
-            self.send_error(HTTPStatus.FORBIDDEN, "ask for this server by its own address")
+        if not self.is_meant():
             return
         try:
             if not urlsplit(self.path).path.strip("/"):
-                self._send(HTTPStatus.OK, PAGE_HEADERS, _listing("", sorted(self.server.folders), []), body)
+                self.send_content(HTTPStatus.OK, PAGE_HEADERS, _listing("", sorted(self.server.folders), []), body)
                 return
             path, address = find(self.server.folders, self.path)
             file = None if path.is_dir() else path.open("rb")
@@ -145,24 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
             shown = sorted(each for each in path.iterdir() if not each.name.startswith("."))
             folders = [each.name for each in shown if each.is_dir()]
             listing = _listing(address, folders, [each.name for each in shown if not each.is_dir()])
-            self._send(HTTPStatus.OK, PAGE_HEADERS, listing, body)
+            self.send_content(HTTPStatus.OK, PAGE_HEADERS, listing, body)
             return
         with file, suppress(ConnectionError):  # who asked may leave before the end
-            self._head(HTTPStatus.OK, headers_of(address), path.stat().st_size)
+            self.send_head(HTTPStatus.OK, headers_of(address), path.stat().st_size)
             if body:
                 shutil.copyfileobj(file, self.wfile)
-
-    def _send(self, code: int, headers: Mapping[str, str], content: bytes, body: bool = True) -> None:
-        self._head(code, headers, len(content))
-        if body and self.command != "HEAD":
-            self.wfile.write(content)
-
-    def _head(self, code: int, headers: Mapping[str, str], size: int) -> None:
-        self.send_response(code)
-        fixed = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache", "Content-Length": str(size)}
-        for name, value in {**headers, **fixed}.items():
-            self.send_header(name, value)
-        self.end_headers()
 
 
 def _listing(address: str, folders: list[str], files: list[str]) -> bytes:

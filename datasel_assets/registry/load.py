@@ -21,6 +21,7 @@ from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
+from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
 from datasel_assets.specs.recipe import RecipeSpec
@@ -43,6 +44,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "categories": CategoriesSpec,
     "documents": DocumentsSpec,
     "extractions": ExtractionSpec,
+    "labels": LabelsSpec,
     "recipes": RecipeSpec,
 }
 """Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""

@@ -88,6 +88,8 @@ def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> I
             yield f"language_models/{family}.yaml"
         elif family == LOOPS:
             yield f"loops/{column}.yaml"
+        elif family in registry.labels:
+            yield f"labels/{family}.yaml"
         elif family == TAGS:
             yield f"tags/{tags_file(column)}.yaml"
         elif family == NEIGHBOURS:

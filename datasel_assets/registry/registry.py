@@ -18,6 +18,7 @@ from datasel_assets.specs.duplicates import DuplicatesSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
+from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import LoopSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
@@ -79,6 +80,7 @@ class Registry:
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)
     documents: Mapping[str, DocumentsSpec] = field(default_factory=dict)
     extractions: Mapping[str, ExtractionSpec] = field(default_factory=dict)
+    labels: Mapping[str, LabelsSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)
@@ -87,7 +89,7 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models, self.tags, self.loops)
+        return score_keep(self.scores, self.language_models, self.tags, self.loops, self.labels)
 
     def candidates(self, key: str) -> list[str]:
         """Return the files that a key of ``defaults.yaml`` may name, sorted."""

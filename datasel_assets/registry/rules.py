@@ -38,7 +38,7 @@ _FOLDER = {
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    *("loops", "documents", "extractions", "recipes"),
+    *("loops", "documents", "extractions", "labels", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -125,6 +125,26 @@ def language_models_have_a_family_of_their_own(registry: Registry) -> Problems:
         f"language_models/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
         for name in RESERVED & set(registry.language_models)
     }
+
+
+def labels_have_a_family_of_their_own(registry: Registry) -> Problems:
+    """No file of labels is named like another family of scores."""
+    return {
+        f"labels/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
+        for name in (RESERVED | set(registry.language_models)) & set(registry.labels)
+    }
+
+
+def labels_ask_about_what_is_there(registry: Registry) -> Problems:
+    """The score by which rows are asked about is there, and so are the sources that they are of."""
+    known, found = registry.score_keep(), {}
+    for name, spec in registry.labels.items():
+        absent = sorted(set(spec.ask.sources or ()) - registry.source_names)
+        if absent:
+            found[f"labels/{name}.yaml"] = no_such_file("ask.sources", absent[0], "sources", registry.source_names)
+        elif spec.ask.score and (problem := unknown_score([spec.ask.score], registry, known)):
+            found[f"labels/{name}.yaml"] = f"ask.score: {problem}"
+    return found
 
 
 def proxy_evaluation_starts_from_a_proxy(registry: Registry) -> Problems:
@@ -225,6 +245,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     names_collide,
     encoders_share_a_table,
     language_models_have_a_family_of_their_own,
+    labels_have_a_family_of_their_own,
     gradients_are_of_a_model_that_is_there,
     representations_are_of_gradients_that_are_there,
     evaluations_compare_by_a_representation,
@@ -234,6 +255,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     scores_can_be_made,
     loops_read_what_is_there,
     extractions_read_what_is_there,
+    labels_ask_about_what_is_there,
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
     recipes_read_what_is_there,

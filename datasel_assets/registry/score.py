@@ -18,13 +18,14 @@ from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import GivenSpec, ScoreSpec
 
 RESERVED = frozenset({*FAMILIES, *KINDS, LOOPS, TAGS})
-"""Families that no language model may be named after."""
+"""Families that no file may be named after that makes a family of its own."""
 
 BY_TURN = ("text", "frequency")
 """Families whose indicators of one side are computed for each turn as well."""
@@ -50,6 +51,7 @@ def score_keep(
     language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({}),
     tags: Iterable[str] = (),
     loops: Iterable[str] = (),
+    labels: Mapping[str, LabelsSpec] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
@@ -57,6 +59,7 @@ def score_keep(
         for name, spec in language_models.items()
         for indicator, found in computable(spec.scored_under).items()
     }
+    columns |= {f"{name}.{column}": keep for name, spec in labels.items() for column, keep in spec.columns.items()}
     columns |= {
         f"{family}.{column}": indicator.keep
         for family, indicators in FAMILIES.items()

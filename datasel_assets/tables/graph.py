@@ -33,6 +33,10 @@ from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplic
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
 from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
+from datasel_assets.tables.labels.label_answers import LABEL_ANSWERS
+from datasel_assets.tables.labels.label_scores import label_tables
+from datasel_assets.tables.labels.label_tasks import LABEL_TASKS
+from datasel_assets.tables.labels.label_truth import LABEL_TRUTH
 from datasel_assets.tables.language_models.proxy import proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
@@ -236,6 +240,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
+    (label_tables, (LABEL_ANSWERS, LABEL_TRUTH, LABEL_TASKS, SCORES)),
     (_selections, (SELECTIONS,)),
     (_comparison, (COMPARISON,)),
     (_proxy_evals, (PROXY_EVAL,)),

@@ -189,7 +189,8 @@ def failed_steps(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
 
 
 def _message(error: Any) -> str:
-    """Return what the step itself raised: what Dagster wraps it into is left out, what caused it is not looked for."""
-    while error is not None and error.cause is not None and error.cls_name.startswith(("Dagster", "RetryRequested")):
+    """Return what the step itself raised: what it is wrapped into is left out, what caused it is not looked for."""
+    wrappers = ("Dagster", "RetryRequested", "Failure")
+    while error is not None and error.cause is not None and error.cls_name.startswith(wrappers):
         error = error.cause
     return error.message.strip() if error is not None else "unknown error"

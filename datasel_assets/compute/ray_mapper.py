@@ -29,6 +29,8 @@ BUNDLE = 16
 class RayMapper:
     """The mapper of a cluster; see :class:`datasel_assets.compute.units.ShardMapper`."""
 
+    elsewhere = True
+
     def __init__(
         self,
         address: str = "auto",

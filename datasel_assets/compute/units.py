@@ -43,7 +43,13 @@ class LostUnitsError(RuntimeError):
 
 
 class ShardMapper(Protocol):
-    """Carries out units."""
+    """Carries out units.
+
+    Attributes:
+        elsewhere: whether other processes do, so that work is worth being cut into units and put into files.
+    """
+
+    elsewhere: bool
 
     def device(self, asked: str, *, runs_model: bool) -> str:
         """Return where a unit computes, when a person asked for a device.

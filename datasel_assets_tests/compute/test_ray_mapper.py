@@ -1,23 +1,17 @@
 """Units on a real cluster of two nodes: the same results, whatever dies meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from datasel_assets.compute import ClusterError, LocalMapper, LostUnitsError, RayMapper, Unit
 from datasel_assets.compute.units import path_of
-from datasel_assets_tests.compute.ray_cluster import RayCluster, ray_cluster
+from datasel_assets_tests.compute.ray_cluster import RayCluster
 from datasel_assets_tests.compute.ray_units import die, fail, square
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[RayCluster]:
-    with ray_cluster() as started:
-        yield started
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def unit(folder: Path, number: int, function: Callable[..., dict] = square, **arguments: float) -> Unit:

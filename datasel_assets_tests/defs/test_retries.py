@@ -72,7 +72,9 @@ def test_what_is_wrong_with_data_fails_at_once_and_is_said_as_it_is(error: Excep
 
 def test_only_where_a_step_has_a_process_of_its_own_is_its_loss_seen_by_the_executor():
     kind = Kind("toy")
-    table = Table(kind=kind, key=("toy",), description="", group="toys", expect=lambda *a: None, build=lambda step: None)
+    table = Table(
+        kind=kind, key=("toy",), description="", group="toys", expect=lambda *a: None, build=lambda step: None
+    )
     policies = {name: to_asset(table, executor=name).op.retry_policy for name in ("in_process", "multiprocess", "k8s")}
     assert policies["in_process"] is None, "an interrupt would be tried again"
     assert policies["multiprocess"].max_retries == policies["k8s"].max_retries == 2

@@ -44,6 +44,7 @@ def executor(name: str) -> dg.ExecutorDefinition:
             return k8s_job_executor
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{EXECUTOR_VARIABLE}={name} needs a package that is not installed: pip install 'datasel_assets[{name}]'"
+            f"{EXECUTOR_VARIABLE}={name} needs a package that is not installed: pip install "
+            f"'datasel_assets[{name}-executor]'"
         ) from error
     return dg.multiprocess_executor if name == "multiprocess" else dg.in_process_executor

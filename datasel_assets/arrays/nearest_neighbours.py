@@ -182,9 +182,9 @@ def _inverted(
     lists = int(4 * np.sqrt(len(base)))
     quantizer = faiss.IndexFlatIP(vectors.shape[1])
     inverted = faiss.IndexIVFFlat(quantizer, vectors.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
-    stored = np.ascontiguousarray(vectors[base], np.float32)
-    inverted.train(stored[:: max(1, len(base) // (64 * lists))])
-    inverted.add(stored)
+    inverted.train(np.ascontiguousarray(vectors[base[:: max(1, len(base) // (64 * lists))]], np.float32))
+    for start in range(0, len(base), _BLOCK):  # not at once, which would hold all vectors twice more
+        inverted.add(np.ascontiguousarray(vectors[base[start : start + _BLOCK]], np.float32))
     inverted.nprobe = min(_PROBES, lists)
     found, away = query(inverted, vectors, queries, base, k)
     sample = np.arange(0, len(queries), max(1, len(queries) // _RECALL_ROWS))

@@ -40,6 +40,7 @@ class RayCluster:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self._folder = folder
         self._started: list[Popen] = []
+        self.commands: list[list[str]] = []
         port = self.address.rpartition(":")[2]
         self.head = self._start("--head", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false")
         self.wait_for(1)
@@ -90,7 +91,9 @@ class RayCluster:
 
     def _start(self, *arguments: str) -> Popen:
         command = [str(Path(sys.executable).parent / "ray"), "start", *arguments, "--node-ip-address=127.0.0.1"]
-        command += ["--num-cpus=1", "--num-gpus=0", f"--object-store-memory={STORE}", "--block"]
+        command += ["--num-cpus=1", "--num-gpus=0", f"--object-store-memory={STORE}", "--disable-usage-stats"]
+        command.append("--block")
+        self.commands.append(command[1:])
         environment = {**os.environ, **ENVIRONMENT}
         node = Popen(command, env=environment, stdout=DEVNULL, stderr=STDOUT, cwd=REPOSITORY, start_new_session=True)
         self._started.append(node)

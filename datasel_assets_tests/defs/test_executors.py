@@ -61,9 +61,7 @@ def test_an_unknown_executor_is_refused_with_those_that_there_are(monkeypatch):
 def test_an_executor_whose_package_is_absent_says_how_to_get_it(name: str, package: str, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.core.executor", None)
-    with pytest.raises(
-        ModuleNotFoundError, match=rf"DATASEL_EXECUTOR={name} needs .* pip install '.*\[{name}-executor\]"
-    ):
+    with pytest.raises(ModuleNotFoundError, match=rf"={name} needs .* pip install '.*\[{name}-executor\]"):
         executor(name)
 
 

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = []
         for n in (arguments.n, arguments.n + arguments.n // 100):
             (data / "alpaca.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:n]), encoding="utf-8")
-            before = len(run_log(data)) if (data / "warehouse" / "runs.jsonl").is_file() else 0
+            before = len(run_log(data))
             cost = run_project(data)
             results.append((n, cost, encoder_seconds(run_log(data)[before:])))
     report("increment", increment_rows(results), record=not arguments.no_record)

@@ -1,6 +1,5 @@
 """Data folders for benchmarks over the whole product. Belongs here: files and registry YAML. Not: measuring."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ from typing import Any
 
 import psutil
 import yaml
+
+from datasel_assets.storage.run_log import read_runs
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUDGET = {"fraction": 0.035}
@@ -80,5 +81,4 @@ def run_project(data: Path) -> dict[str, float]:
 
 def run_log(data: Path) -> list[dict[str, Any]]:
     """Return what each step cost."""
-    lines = (data / "warehouse" / "runs.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return read_runs(data / "warehouse")

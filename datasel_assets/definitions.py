@@ -7,7 +7,9 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel
 
+from datasel_assets.compute import chosen
 from datasel_assets.defs.assets import to_asset
+from datasel_assets.defs.executors import executor, executor_name
 from datasel_assets.defs.jobs import asset_jobs, main_job
 from datasel_assets.defs.main_job import NOBODY, Told
 from datasel_assets.defs.registry_page import registry_asset
@@ -39,15 +41,16 @@ def assemble(warehouse: Warehouse, told: Told = NOBODY) -> tuple[dg.Definitions,
     """
     settings, registry = warehouse.settings, warehouse.registry
     assets = all_tables(registry)
+    name = executor_name()
+    place = {"device": settings.device, "backend": chosen(registry.compute).backend, "executor": name}
     main = main_job(assemble, told)
     definitions = dg.Definitions(
-        assets=[registry_asset(registry), *(to_asset(asset) for asset in assets)],
+        assets=[registry_asset(registry), *(to_asset(asset, **place) for asset in assets)],
         jobs=[*asset_jobs(assets), main],
         sensors=[sources_sensor(assets, fingerprint_of(registry, assets), main)],
         schedules=[daily_refresh],
         resources={"warehouse": WarehouseResource(data=str(settings.data), device=settings.device)},
-        # One run is one process: a killed run worker leaves no orphaned step that goes on writing.
-        executor=dg.in_process_executor,
+        executor=executor(name),
     )
     return definitions, assets
 

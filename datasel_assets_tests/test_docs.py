@@ -23,8 +23,8 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.
 HOOKS = runpy.run_path(str(DOCS / "hooks.py"))
 anchor = HOOKS["anchor"]
 
-PROGRAMS = {"duckdb", "dagster"}
-"""Commands of other packages, whose arguments are not looked at."""
+PROGRAMS = {"duckdb", "dagster", "ray"}
+"""Commands of other packages, whose arguments are not looked at (``compute.test_ray_commands`` runs those of ray)."""
 
 
 def blocks(page: Path, *languages: str) -> list[str]:

@@ -9,6 +9,12 @@ from datasel_assets.compute.units import Done, Unit, function_at
 class LocalMapper:
     """The mapper of a laptop; see :class:`datasel_assets.compute.units.ShardMapper`."""
 
+    elsewhere = False
+
+    def device(self, asked: str, *, runs_model: bool) -> str:
+        """Return the device as it was asked for: it is chosen where the model is loaded."""
+        return asked
+
     def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Iterator[Done]:
         """Yield each unit as it is done, in order."""
         before = 0

@@ -16,12 +16,14 @@ class Unit:
             through files.
         args: its keyword arguments; plain values, so that they cross processes and hosts as they are.
         rows: how much work it is, for progress.
+        gpus: how many it occupies, counted where several processes share them.
     """
 
     name: str
     call: str
     args: Mapping[str, Any] = field(repr=False)
     rows: int = 1
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,31 @@ class Done:
     facts: Mapping[str, Any]
 
 
+class ClusterError(ConnectionError):
+    """The cluster does not answer, or has no room at all for a unit; another try may find it."""
+
+
+class LostUnitsError(RuntimeError):
+    """Some units lost their worker every time that they were tried; all others were carried out."""
+
+
 class ShardMapper(Protocol):
-    """Carries out units."""
+    """Carries out units.
+
+    Attributes:
+        elsewhere: whether other processes do, so that work is worth being cut into units and put into files.
+    """
+
+    elsewhere: bool
+
+    def device(self, asked: str, *, runs_model: bool) -> str:
+        """Return where a unit computes, when a person asked for a device.
+
+        Args:
+            asked: ``auto``, ``cpu``, ``cuda`` or ``cuda:<number>``.
+            runs_model: whether the unit runs a model; nothing else has a use for a GPU.
+        """
+        ...
 
     def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Iterator[Done]:
         """Yield each unit as it is done, in any order.
@@ -44,6 +69,10 @@ class ShardMapper(Protocol):
         Args:
             units: the work.
             on_rows: told how many rows are done in all, also from within a unit where that can be seen.
+
+        Raises:
+            ClusterError: the cluster does not answer, or has no room.
+            LostUnitsError: units lost their worker each time; they are named, and the others are done.
         """
         ...
 

@@ -7,10 +7,12 @@ import dagster as dg
 
 from datasel_assets import progress
 from datasel_assets.defs import display
+from datasel_assets.defs.executors import IN_PROCESS
 from datasel_assets.defs.log_progress import log_progress
-from datasel_assets.defs.op_tags import COMPUTE_TAG, CPU_OP_TAGS, GPU_OP_TAGS, GPU_POOL
+from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_POOL, op_tags
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.defs.retries import LOST_PROCESS, only_losses_tried_again
 from datasel_assets.defs.served import page_of
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.making import Made, make
@@ -18,7 +20,6 @@ from datasel_assets.tables.table import Table
 
 OWNERS = ["team:data-selection"]
 REFRESHED_DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2))
-DOWNLOAD_RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 def asset_key(key: Key) -> dg.AssetKey:
@@ -26,8 +27,28 @@ def asset_key(key: Key) -> dg.AssetKey:
     return dg.AssetKey(list(key))
 
 
-def to_asset(table: Table) -> dg.AssetsDefinition:
-    """Return the asset of a table."""
+def needs_gpu(table: Table, device: str, backend: str) -> bool:
+    """Tell whether the step of a table has a use for a GPU of its own.
+
+    None has where models run on the CPU, for a few rows, or where units of work are sent to a Ray cluster, which counts
+    the GPUs of each unit itself.
+    """
+    shared_out = table.in_units and backend == "ray"
+    return table.runs_model and device != "cpu" and not table.few_rows and not shared_out
+
+
+def to_asset(
+    table: Table, *, device: str = "auto", backend: str = "local", executor: str = IN_PROCESS
+) -> dg.AssetsDefinition:
+    """Return the asset of a table.
+
+    Args:
+        table: the table.
+        device: where models run.
+        backend: where units of work are carried out.
+        executor: name of what carries out steps; see ``executors``.
+    """
+    own_process = executor != IN_PROCESS
     key = asset_key(table.key)
     partitions = sources_partitions if table.per_source else None
     page = page_of(table.key)
@@ -43,10 +64,11 @@ def to_asset(table: Table) -> dg.AssetsDefinition:
         owners=OWNERS,
         tags={COMPUTE_TAG: "gpu" if table.runs_model else "cpu"},
         pool=GPU_POOL if table.runs_model else table.pool,
-        op_tags=GPU_OP_TAGS if table.runs_model else CPU_OP_TAGS,
+        op_tags=op_tags(gpu=needs_gpu(table, device, backend)),
         code_version=table.version,
         freshness_policy=REFRESHED_DAILY if table.refreshed_daily else None,
-        retry_policy=DOWNLOAD_RETRY if table.fetches else None,
+        # An interrupt would be tried again too: in the process of the run it is meant for the run.
+        retry_policy=LOST_PROCESS if own_process else None,
         check_specs=[
             dg.AssetCheckSpec(name, asset=key, blocking=True, description=text, partitions_def=partitions)
             for name, text in table.checks.items()
@@ -58,7 +80,11 @@ def to_asset(table: Table) -> dg.AssetsDefinition:
         if source and source not in opened.registry.source_names:
             gone = f"sources/{source}.yaml is not there any more: the next run of `main` takes its partition away"
             raise dg.Failure(gone, allow_retries=False)
-        with log_progress(context.log), progress.working_on(f"{table.name} {source}" if source else table.name):
+        with (
+            log_progress(context.log),
+            progress.working_on(f"{table.name} {source}" if source else table.name),
+            only_losses_tried_again(context.retry_number, by_policy=own_process),
+        ):
             made = make(opened, table, source, log=context.log, run_id=context.run.run_id)
         for other, figures in made.built.observed.items() if made.cost else ():
             context.log_event(dg.AssetObservation(asset_key(other), metadata=display.metadata(figures)))

@@ -98,6 +98,8 @@ def main_job(
         name=MAIN,
         description="From source datasets to released subsets: what `make run` does, for the launch button.",
         tags={MAX_RUNTIME_TAG: "43200", **MAIN_TAG},
+        # It only launches runs, whose steps are carried out wherever the executor has its place.
+        executor_def=dg.in_process_executor,
     )
     def main() -> None:
         bring_up_to_date()

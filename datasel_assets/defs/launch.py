@@ -1,19 +1,22 @@
-"""Runs that are carried out in this process and recorded as runs of the code location's jobs.
+"""Runs that this process carries out, and that are recorded as runs of the code location's jobs.
 
 Dagster's own ``execute_in_process`` leaves out where a job comes from, and the timeline, the pages of jobs and "last
-run" show only runs that say it. Belongs here: creating and executing such a run. Not: what is to be run (``main_job``).
+run" show only runs that say it. Belongs here: creating and executing such a run. Not: what is to be run (``main_job``),
+where its steps are carried out (``executors``).
 """
 
 from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
+from datasel_assets.defs.executors import IN_PROCESS
 from datasel_assets.settings import REPOSITORY
 
 NO_RETRY_TAG = "dagster/max_retries"
@@ -37,8 +40,9 @@ def carry_out(
     source: str | None = None,
     keys: Sequence[dg.AssetKey] = (),
     quiet: bool = True,
+    executor: str = IN_PROCESS,
 ) -> tuple[bool, list[dg.DagsterEvent]]:
-    """Run a job here and now; return whether it succeeded, and its events.
+    """Run a job now; return whether it succeeded, and its events.
 
     Args:
         job: the job.
@@ -47,6 +51,8 @@ def carry_out(
         source: partition of the run.
         keys: which of the job's assets; none for all of it.
         quiet: print nothing.
+        executor: what carries out its steps. Other processes load the code location anew: they make the job as it
+            stands there.
     """
     partition = dict(job.get_tags_for_partition_key(source, selected_asset_keys=list(keys))) if source else {}
     run = instance.create_run_for_job(
@@ -56,9 +62,13 @@ def carry_out(
         asset_selection=frozenset(keys) or None,
         remote_job_origin=origin.get_job_origin(job.name),
     )
-    here = job.with_executor_def(dg.in_process_executor)
+    if executor == IN_PROCESS:
+        carried_out = InMemoryJob(job.with_executor_def(dg.in_process_executor))
+    else:
+        repository = ReconstructableRepository.for_module("datasel_assets.definitions", "defs", str(REPOSITORY))
+        carried_out = repository.get_reconstructable_job(job.name)
     try:
-        events = list(execute_run_iterator(InMemoryJob(here), run, instance))
+        events = list(execute_run_iterator(carried_out, run, instance))
     finally:
         left = instance.get_run_by_id(run.run_id)
         if left and not left.is_finished:  # interrupted before its first step or after its last

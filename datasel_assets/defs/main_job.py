@@ -6,15 +6,18 @@ re-run like any other. Does not belong here: which tables are to be made and in 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
 from datasel_assets.defs.dead_runs import end_dead_runs
+from datasel_assets.defs.executors import executor_name
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.tables.planning import Pick, lacks_input, phases, stale
+from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
+from datasel_assets.tables.planning import Phase, Pick, lacks_input, phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -94,8 +97,8 @@ def run_main(
     outcome = Outcome()
     broken: set[Pick] = set()
     regular = {asset.key: asset for asset in assets if not asset.on_demand}
-    turns = [(p, source) for p in phases(list(regular.values())) for source in (wanted if p.per_source else [None])]
-    for phase, source in turns:
+
+    def bring_up_to_date(phase: Phase, source: str | None) -> None:
         failed = True
         while failed:
             warehouse = open_warehouse()
@@ -118,8 +121,12 @@ def run_main(
                 outcome.runs.append({"source": source, "assets": names, "success": error is None, "error": error})
             # The rest is planned again without what failed, which must not keep its siblings' readers from running.
             failed = {(asset.key, source) for asset in phase.tables if asset.name in failures}
-            broken |= failed
-        outcome.checked += len(phase.tables)
+            broken.update(failed)
+
+    for phase in phases(list(regular.values())):
+        sources = wanted if phase.per_source else [None]
+        side_by_side(partial(bring_up_to_date, phase), sources, runs_at_once(instance))
+        outcome.checked += len(phase.tables) * len(sources)
     return outcome
 
 
@@ -158,11 +165,17 @@ def _launch(
     quiet: bool,
     job_name: str | None = None,
 ) -> dict[str, str]:
-    """Run the assets in this process as a recorded Dagster run; return the failures, asset name to message."""
+    """Run the assets as a recorded Dagster run; return the failures, asset name to message."""
     job = definitions.resolve_job_def(job_name or ("refresh_source" if source else "refresh_pool"))
     keys = {asset.name: dg.AssetKey(list(asset.key)) for asset in assets}
     succeeded, events = carry_out(
-        job, instance, origin or code_location(), source=source, keys=list(keys.values()), quiet=quiet
+        job,
+        instance,
+        origin or code_location(),
+        source=source,
+        keys=list(keys.values()),
+        quiet=quiet,
+        executor=executor_name(),
     )
     steps = {key.to_python_identifier(): name for name, key in keys.items()}
     failures = {steps.get(step, step): message for step, message in failed_steps(events).items()}
@@ -189,7 +202,8 @@ def failed_steps(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
 
 
 def _message(error: Any) -> str:
-    """Return what the step itself raised: what Dagster wraps it into is left out, what caused it is not looked for."""
-    while error is not None and error.cause is not None and error.cls_name.startswith(("Dagster", "RetryRequested")):
+    """Return what the step itself raised: what it is wrapped into is left out, what caused it is not looked for."""
+    wrappers = ("Dagster", "RetryRequested", "Failure")
+    while error is not None and error.cause is not None and error.cls_name.startswith(wrappers):
         error = error.cause
     return error.message.strip() if error is not None else "unknown error"

@@ -15,6 +15,7 @@ from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULE
 from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.categories import CategoriesSpec
+from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
@@ -31,6 +32,7 @@ from datasel_assets.specs.tags import TagsSpec
 from datasel_assets.specs.target import TargetSpec
 
 SOURCES = "sources"
+COMPUTE_FILE = "compute.yaml"
 FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[StrictModel]]] = {
     SOURCES: SourceSpec,
     "targets": TargetSpec,
@@ -53,6 +55,7 @@ FILES: Mapping[str, type[StrictModel]] = {
     DUPLICATES_FILE: DuplicatesSpec,
     PROXY_EVAL_FILE: ProxyEvalSpec,
     DEFAULTS_FILE: DefaultsSpec,
+    COMPUTE_FILE: ComputeSpec,
 }
 """File that need not be there -> what it says. ``Registry`` has a field for each, without ``.yaml``."""
 

@@ -12,6 +12,7 @@ from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.score import score_keep
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.categories import CategoriesSpec
+from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
@@ -61,7 +62,7 @@ class Registry:
     """The valid registry files by name, and what is wrong with the others.
 
     Attributes:
-        duplicates, proxy_eval: None where the file cannot be used.
+        duplicates, proxy_eval, compute: None where the file cannot be used.
         defaults: which files are meant where a reader names none; empty where the file is absent or cannot be used.
         errors: file relative to the data folder -> one message naming the key and what is allowed.
         source_names: every source that has a file, readable or not.
@@ -83,6 +84,7 @@ class Registry:
     labels: Mapping[str, LabelsSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
+    compute: ComputeSpec | None = None
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)
     errors: Mapping[str, str] = field(default_factory=dict)
     source_names: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-ABANDONED_AFTER = 2 * 86_400
+ABANDONED_AFTER = 86_400
 """Seconds after which a temporary file of another host counts as left behind."""
 
 
@@ -99,7 +99,7 @@ def temporary_beside(path: Path) -> Path:
 
 
 def sweep(path: Path) -> None:
-    """Remove what dead processes of this host left, and what lies there for days.
+    """Remove what dead processes of this host left, and what lies there for a day.
 
     Of other hosts a process number says nothing: a file of theirs may be in use.
     """

@@ -4,10 +4,8 @@ Belongs here: where a table lies, how it is published, what its footer records, 
 Does not belong here: which rows are stale (``increment``) and what the columns mean.
 """
 
-import fcntl
 import json
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from datasel_assets.storage.parts import (
     read_manifest,
     remove_parts,
 )
+from datasel_assets.storage.run_log import add_run, read_runs
 
 Key = tuple[str, ...]
 
@@ -285,23 +284,12 @@ class Lake:
         shutil.rmtree(self.root.joinpath("_shards", *key), ignore_errors=True)
 
     def log_run(self, **record: Any) -> None:
-        """Append one line to ``runs.jsonl``: what a step cost. Clocks live here and not in the tables."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"at": round(time.time(), 3), **record}, ensure_ascii=False, default=str) + "\n"
-        with (self.root / "runs.jsonl").open("a", encoding="utf-8") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            handle.write(line)
+        """Keep what a step cost."""
+        add_run(self.root, record)
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return the lines of ``runs.jsonl``; a torn last line is skipped."""
-        path = self.root / "runs.jsonl"
-        records = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return records
+        """Return what all steps cost, oldest first."""
+        return read_runs(self.root)
 
 
 def _footer(expected: Expected, data_version: str | None, meta: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -19,10 +19,22 @@ FAILED = "failed"
 """Column with the reason why a row could not be computed; only where some row could not."""
 
 
-def write_shard(path: Path, rows: pa.Table) -> None:
-    """Write a shard by row_id: an uncompressed Arrow file, which is read without copying it into memory."""
+DTYPE = b"dtype"
+"""Key under which a shard says in which number format a model computed it."""
+
+
+def write_shard(path: Path, rows: pa.Table, dtype: str | None = None) -> None:
+    """Write a shard by row_id: an uncompressed Arrow file, which is read without copying it into memory.
+
+    Args:
+        path: where.
+        rows: what it holds.
+        dtype: number format of the model that computed it, such as ``bfloat16``; None where none did.
+    """
     with atomic_path(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
         found = sorted_by_id(rows)
+        if dtype:
+            found = found.replace_schema_metadata({DTYPE: dtype.encode()})
         with pa.ipc.new_file(sink, found.schema) as writer:
             writer.write_table(found)
 
@@ -30,6 +42,13 @@ def write_shard(path: Path, rows: pa.Table) -> None:
 def read_shard(path: Path) -> pa.Table:
     """Return a shard, mapped into memory."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def dtype_of(shard: Path) -> str | None:
+    """Return the number format in which a model computed a shard, or None where none did."""
+    with pa.ipc.open_file(pa.memory_map(str(shard))) as opened:
+        found = (opened.schema.metadata or {}).get(DTYPE)
+    return found.decode() if found else None
 
 
 def failures(shard: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ needs, and a ``compute`` at the top of its module. One row that cannot be comput
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datasel_assets.compute import LocalMapper, ShardMapper, Unit
+from datasel_assets.compute import ShardMapper, Unit
 from datasel_assets.compute.units import path_of
 from datasel_assets.storage.fingerprint import digest, ids_digest, merged_sums
 from datasel_assets.storage.lake import Expected, Key, Lake, TableInfo
@@ -26,7 +26,8 @@ from datasel_assets.storage.parts import Part
 from datasel_assets.storage.rows import Computed, Plan, merged, plan_rows, stored_ids, stored_versions
 from datasel_assets.storage.shards import FAILED, failures
 from datasel_assets.storage.sorted_ids import among, positions
-from datasel_assets.tables.row_units import TooManyFailuresError, added, carry_out
+from datasel_assets.tables.precision import one_dtype
+from datasel_assets.tables.row_units import DTYPE, TooManyFailuresError, WholeTableError, added, carry_out
 from datasel_assets.tables.table import Built, Check, Step, Table, Update, key_of
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -113,10 +114,11 @@ class RowTable:
             return Expected(key_of(key, source), wanted.fingerprint, inputs)
 
         def build(step: Step) -> Built:
-            update = update_rows(step, self)
+            update = update_rows(step, self, runs_model=description.get("runs_model", False))
             return Built.of(update, self.facts(step, update), self.verify(step, update))
 
-        return Table(key=key, expect=expect, build=build, **description)
+        few = self.failed_share == 0
+        return Table(key=key, expect=expect, build=build, in_units=True, few_rows=few, **description)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class _PartWork:
     groups: list[tuple[Computed, list[Unit]]]
 
 
-def update_rows(step: Step, table: RowTable, mapper: ShardMapper | None = None) -> Update:
+def update_rows(step: Step, table: RowTable, *, runs_model: bool = False) -> Update:
     """Bring a row table up to date with the rows of its upstream table, unit by unit, and publish it.
 
     Part k of the table is made from part k of the upstream table; a unit of work is a slice of the rows of one row
@@ -137,7 +139,10 @@ def update_rows(step: Step, table: RowTable, mapper: ShardMapper | None = None) 
     Raises:
         ValueError: the upstream ids repeat, or ``compute`` returned other rows or columns than it was asked for.
         TooManyFailuresError: more rows failed than the table allows; the stored table stays as it was.
+        MixedPrecisionError: a model computed some rows in another number format than others.
     """
+    mapper = step.warehouse.mapper
+    device = mapper.device(step.warehouse.settings.device, runs_model=runs_model)
     lake, expected = step.warehouse.lake, step.expected
     upstream = lake.require(key_of(table.rows_of, step.source))
     work, wanted = table.work(step), table.wants(step.warehouse, step.source)
@@ -149,13 +154,17 @@ def update_rows(step: Step, table: RowTable, mapper: ShardMapper | None = None) 
     kept = _kept(lake, info, versions, lines, upstream)
     may_fail = max(1, int(table.failed_share * upstream.rows)) if table.failed_share else 0
     parts = [
-        _PartWork(part, plan, _units(step, table, work, versions, part, plan, lines, may_fail))
+        _PartWork(part, plan, _units(step, table, work, versions, part, plan, lines, may_fail, device))
         for part in upstream.parts
         for plan in [plan_rows(_ids(part), _within(stored, part, upstream), kept, columns, "/".join(expected.key))]
     ]
-    resumed, facts = _carry_out(step, parts, mapper or LocalMapper())
+    resumed, facts = _carry_out(step, parts, mapper)
     failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
-    published = _publish(step, table, work, wanted, parts, info, lines, failed)
+    shards = [shard for part in parts for computed, _ in part.groups for shard in computed.shards]
+    reuses = any(part.plan.kept and len(part.plan.reused) for part in parts)
+    dtype = one_dtype(expected, shards, info if reuses else None, lake.shard_folder(expected))
+    meta = {**work.meta, DTYPE: dtype} if dtype else work.meta
+    published = _publish(step, table, replace(work, meta=meta), wanted, parts, info, lines, failed)
     lake.clear_shards(expected.key)
     plans = [part.plan for part in parts]
     everywhere = pl.concat([_ids(part) for part in upstream.parts])
@@ -209,12 +218,14 @@ def _units(
     plan: Plan,
     lines: Lines | None,
     may_fail: int,
+    device: str,
 ) -> list[tuple[Computed, list[Unit]]]:
     """Return the units of one part, by group of columns and by whether their rows are new."""
     together = [name for name in versions if name not in work.apart]
     asked = [(sorted(together), work.arguments), *(([name], arguments) for name, arguments in work.apart.items())]
     folder = step.warehouse.lake.shard_folder(step.expected)
-    settings = step.warehouse.settings
+    data = str(step.warehouse.settings.data)
+    gpus = int(device.startswith("cuda"))
     groups = []
     for names, arguments in asked:
         changed = [name for name in names if name in plan.changed]
@@ -228,8 +239,8 @@ def _units(
                 ]
                 shard = folder / f"{digest(what)}.arrow"
                 args = {
-                    "data": str(settings.data),
-                    "device": settings.device,
+                    "data": data,
+                    "device": device,
                     "source": step.source,
                     "compute": path_of(table.compute),
                     "load": path_of(table.load) if table.load else None,
@@ -243,7 +254,8 @@ def _units(
                     "shard": str(shard),
                     "may_fail": may_fail,
                 }
-                units.append(Unit(f"{'/'.join(step.expected.key)} {shard.stem}", path_of(carry_out), args, len(rows)))
+                name = f"{'/'.join(step.expected.key)} {shard.stem}"
+                units.append(Unit(name, path_of(carry_out), args, len(rows), gpus))
             computed = Computed(is_new, tuple(own), [Path(unit.args["shard"]) for unit in units])
             if own:
                 groups.append((computed, units))
@@ -276,6 +288,11 @@ def _carry_out(step: Step, parts: Sequence[_PartWork], mapper: ShardMapper) -> t
     facts: dict[str, Any] = {}
     for done in mapper.run(waiting, lambda rows: step.progress(before + rows, total)):
         added(facts, done.facts)
+        if not Path(done.unit.args["shard"]).is_file():
+            raise WholeTableError(
+                f"a worker finished {done.unit.name}, but {done.unit.args['shard']} is not there: the data folder must "
+                "lie on storage that all workers share, under the same path"
+            )
     return len(units) - len(waiting), facts
 
 

@@ -22,6 +22,8 @@ from datasel_assets.storage.shards import FAILED, ids_of, write_shard
 from datasel_assets.tables.warehouse import Warehouse, open_warehouse
 
 REASON_CHARS = 300
+DTYPE = "dtype"
+"""Figure by which ``compute`` tells in which number format its model computed (see :meth:`Context.note`)."""
 
 
 class WholeTableError(ValueError):
@@ -104,10 +106,14 @@ def carry_out(
 ) -> dict[str, Any]:
     """Compute the rows at ``positions`` of a row group of a Parquet file and write them as a shard; return facts.
 
+    Nothing is done where the shard is there: another worker finished it, and was lost before it could say so.
+
     Raises:
         ValueError: ``compute`` returned other rows or columns than it was asked for.
         TooManyFailuresError: more than ``may_fail`` rows failed.
     """
+    if Path(shard).is_file():
+        return {}
     warehouse = open_warehouse(data, device)
     loaded = _loaded(load, data, device, json.dumps(arguments, sort_keys=True)) if load else None
     context = Context(warehouse, source, tuple(columns), arguments, loaded)
@@ -119,7 +125,7 @@ def carry_out(
     if own is not None:
         # Before the rows, so that a shard of rows is never without its lines.
         write_lines(own, Path(shard), _stacked(own, many, columns), rows["row_id"].to_list(), columns)
-    write_shard(Path(shard), table)
+    write_shard(Path(shard), table, context.facts.get(DTYPE))
     return context.facts
 
 

@@ -151,11 +151,12 @@ class Table:
         build: makes and publishes the table.
         checks: names of the checks with their descriptions; each must be in ``Built.checks``.
         runs_model: a model is run to make it.
+        in_units: its rows are computed in units of work, which other processes may carry out.
+        few_rows: somebody wrote its rows by hand, so that a GPU is not worth waiting for.
         lenient: makes do with those of its inputs that are there: one that could not be made does not stop it.
         on_demand: made only when somebody asks for it.
         pool: name of the limit on how many are made at once.
         refreshed_daily: out of date when it has not been looked at for days.
-        fetches: reads over a network, so that a failed try is worth another.
         kinds: formats and libraries, for icons.
         version: of the code that makes it; another version makes it anew.
         columns: what columns mean, where ``columns.DESCRIPTIONS`` does not say it.
@@ -172,11 +173,12 @@ class Table:
     build: Callable[[Step], Built]
     checks: Mapping[str, str] = field(default_factory=dict)
     runs_model: bool = False
+    in_units: bool = False
+    few_rows: bool = False
     lenient: bool = False
     on_demand: bool = False
     pool: str | None = None
     refreshed_daily: bool = False
-    fetches: bool = False
     kinds: frozenset[str] = frozenset({"parquet"})
     version: str = "1"
     columns: Mapping[str, str] = field(default_factory=dict)

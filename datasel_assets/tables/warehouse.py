@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from datasel_assets.compute import ShardMapper, mapper_of
 from datasel_assets.models.shape import ModelShape, model_shape
-from datasel_assets.registry.load import load_registry
+from datasel_assets.registry.base import RegistryError, load_file
+from datasel_assets.registry.load import COMPUTE_FILE, load_registry
 from datasel_assets.registry.registry import Registry
 from datasel_assets.settings import Settings
+from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.lake import Lake
 
@@ -27,6 +30,18 @@ class Warehouse:
     def registry(self) -> Registry:
         """Return the registry files, read once per opened warehouse."""
         return load_registry(self.settings.data)
+
+    @cached_property
+    def mapper(self) -> ShardMapper:
+        """Return what carries out units of work: this process, or a cluster.
+
+        Raises:
+            RegistryError: ``compute.yaml`` cannot be used. Work that is meant for a cluster must not begin here.
+        """
+        spec, message = load_file(self.settings.data / COMPUTE_FILE, ComputeSpec)
+        if message:
+            raise RegistryError(message)
+        return mapper_of(spec)
 
     def active_sources(self) -> list[str]:
         """Return the sources whose rows are in the pool now, sorted.

@@ -241,14 +241,13 @@ def test_rows_of_an_evaluation_that_was_never_read_may_be_in_the_pool_so_nothing
     assert stages(runs) <= {"comparison", "catalog"}
 
 
-def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project: Project, monkeypatch):
+def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project: Project):
     def fail(step: Step) -> Built:
         try:
             raise OSError("name or service not known")
         except OSError as error:
             raise ValueError("models/x is not a folder: download it first") from error
 
-    monkeypatch.setattr("datasel_assets.defs.assets.DOWNLOAD_RETRY", dg.RetryPolicy(max_retries=0))
     toy = Table(
         kind=Kind("toy"),
         key=("toy",),
@@ -256,7 +255,6 @@ def test_a_failure_says_what_the_step_raised_and_not_the_cause_behind_it(project
         group="toys",
         expect=lambda warehouse, source: Expected(("toy",), "1"),
         build=fail,
-        fetches=True,
     )
     partitioned = replace(toy, kind=Kind("other_toy", per="source"), key=("other_toy",))
     assets = [toy, partitioned]

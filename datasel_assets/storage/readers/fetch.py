@@ -39,7 +39,11 @@ class Fetched:
     note: str | None = None
 
 
-class UnreachableError(SourceError):
+class TransferError(SourceError):
+    """A place that does not answer, or whose answer broke off: it may do better another time."""
+
+
+class UnreachableError(TransferError):
     """A place that does not answer; ``why`` in one short line."""
 
     def __init__(self, uri: str, why: str) -> None:
@@ -169,7 +173,7 @@ def _download(place: Any, uri: str, path: Path, file_bytes: int) -> None:
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(f"{redacted(uri)}: the download to {path.parent} failed ({_words(error)})") from error
+        raise TransferError(f"{redacted(uri)}: the download to {path.parent} failed ({_words(error)})") from error
     finally:
         partial.unlink(missing_ok=True)
 

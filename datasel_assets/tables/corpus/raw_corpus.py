@@ -33,7 +33,6 @@ def raw_corpus_table() -> Table:
         kinds=frozenset({"file"}),
         version=RAW_CORPUS.version,
         refreshed_daily=True,
-        fetches=True,
     )
 
 

@@ -73,7 +73,7 @@ def read_tokens(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     """Return the token statistics of conversations under the contexts that are asked for."""
     conversations, passes = rows["messages"].to_list(), context.arguments["passes"]
     found, refused = token_columns(context.loaded, conversations, context.columns, **passes)
-    context.note(fallbacks=refused)
+    context.note(fallbacks=refused, dtype=context.loaded.dtype)
     return pl.DataFrame({"row_id": rows["row_id"], **found})
 
 

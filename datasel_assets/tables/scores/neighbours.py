@@ -11,7 +11,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from datasel_assets.arrays.nearest_neighbours import STORED, Neighbours, nearest_neighbours, update_neighbours
+from datasel_assets.arrays.nearest_neighbours import (
+    STORED,
+    Neighbours,
+    nearest_neighbours,
+    query_index,
+    update_neighbours,
+)
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators import neighbours as maths
 from datasel_assets.indicators.neighbour_lists import carried_over
@@ -23,6 +29,7 @@ from datasel_assets.tables.score_names import NEIGHBOURS as FAMILY
 from datasel_assets.tables.score_names import POOL_FAMILIES
 from datasel_assets.tables.scores.extremes import extreme_rows
 from datasel_assets.tables.scores.families import column_texts
+from datasel_assets.tables.scores.neighbour_units import query_in_units
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import centroid_distances
@@ -77,17 +84,19 @@ def _build(name: str, clustered: str | None, step: Step) -> Built:
     pool = read_pool(warehouse).select("row_id", "source")
     vectors = read_vectors(warehouse, name, pool).vectors.take(np.arange(pool.height))
     made_by = _vectors_version(warehouse, name)
+    query = query_in_units(step) if warehouse.mapper.elsewhere else query_index
     stored = _stored(step, pool, made_by)
     if stored is None:
         step.log.info("no neighbours of these vectors are stored: comparing the whole pool")
-        found, new = nearest_neighbours(vectors), pool.height
+        found, new = nearest_neighbours(vectors, query=query), pool.height
     else:
         is_new, lists = stored
-        found, new = update_neighbours(vectors, lists, is_new), int(is_new.sum())
+        found, new = update_neighbours(vectors, lists, is_new, query=query), int(is_new.sum())
     distance = centroid_distances(warehouse, clustered, pool) if clustered else np.full(pool.height, np.nan)
     scores = maths.neighbour_scores(distance=found.distance, cosine_distance=distance, vectors=vectors)
     table = _table(pool, found, scores)
     info = warehouse.lake.write(step.expected, table, meta={"vectors": made_by, "recall": found.recall})
+    warehouse.lake.clear_shards(step.expected.key)
     itself = (found.index == np.arange(pool.height)[:, None]).any()
     return Built(
         info,

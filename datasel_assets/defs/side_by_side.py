@@ -1,0 +1,39 @@
+"""Runs side by side: those of several sources, where their steps have processes of their own.
+
+Belongs here: how many go at once. Does not belong here: what a run is (``launch``) and which are needed (``main_job``).
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import dagster as dg
+
+from datasel_assets.defs.executors import IN_PROCESS, executor_name
+
+Item = TypeVar("Item")
+
+
+def runs_at_once(instance: dg.DagsterInstance) -> int:
+    """Return how many runs may go at once: one where steps share this process, else what ``dagster.yaml`` allows."""
+    if executor_name() == IN_PROCESS:
+        return 1
+    settings = instance.get_settings("concurrency") or {}
+    return int(settings.get("runs", {}).get("max_concurrent_runs", 1))
+
+
+def side_by_side(work: Callable[[Item], None], items: Sequence[Item], at_once: int) -> None:
+    """Do the work for each item, ``at_once`` of them at a time; one at a time in this thread, and in order.
+
+    After an error, or an interrupt, no further item is begun; what has begun comes to its end.
+    """
+    if min(at_once, len(items)) <= 1:
+        for item in items:
+            work(item)
+        return
+    pool = ThreadPoolExecutor(at_once, "run")
+    try:
+        for done in [pool.submit(work, item) for item in items]:
+            done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,28 @@
+"""``data/compute.yaml``: where units of work are carried out. Does not belong here: carrying them out (``compute``)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from datasel_assets.schema import StrictModel
+
+
+class ComputeSpec(StrictModel, frozen=True):
+    """Where units of work are carried out; nothing of it changes what is computed.
+
+    Attributes:
+        backend: ``local`` is the process of the step, ``ray`` a Ray cluster; the variable ``DATASEL_COMPUTE`` overrides
+            it.
+        address: of the cluster, such as ``10.0.0.5:6379``; ``auto`` is the one that ``RAY_ADDRESS`` names, else the one
+            that runs on this machine.
+        cpus: processor cores that a unit occupies, and threads that it computes with. More than one where a model is so
+            large that there is no room for it on every core.
+        in_flight: units that are sent for each place of the cluster, so that none waits for the next.
+        tries: how often a unit is carried out whose worker is lost, before it is named and given up.
+    """
+
+    backend: Literal["local", "ray"] = "local"
+    address: str = Field("auto", min_length=1)
+    cpus: int = Field(1, ge=1)
+    in_flight: int = Field(2, ge=1)
+    tries: int = Field(4, ge=1)

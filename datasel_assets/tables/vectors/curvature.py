@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.diagnostics.gradient_fidelity import block_and_kind
 from datasel_assets.models import curvature as maths
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.gradients import GradientsSpec
@@ -176,8 +177,7 @@ def _energy(modules: list[str], layers: list[maths.LayerCurvature]) -> Rows:
     total = sum(sums) or 1.0
     found: dict[str, float] = {}
     for name, share in zip(modules, sums, strict=True):
-        parts = name.split(".")
-        block = next((part for part in parts if part.isdigit()), "0")
-        for group in (f"block {block}", parts[-1]):
+        block, kind = block_and_kind(name)
+        for group in (f"block {block}", kind):
             found[group] = found.get(group, 0.0) + share / total
     return Rows({"part": None, "share of the squared gradient": None}, [[k, round(v, 3)] for k, v in found.items()])

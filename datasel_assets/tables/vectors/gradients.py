@@ -27,6 +27,7 @@ from datasel_assets.tables.vectors.curvature import (
     read_curvature,
     require_curvature,
 )
+from datasel_assets.tables.vectors.gradient_fidelity import GRADIENT_FIDELITY, gradient_fidelity_table
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ COLUMNS = {
 
 
 def gradient_tables(own: Differentiated, targets: Sequence[str]) -> list[Table]:
-    """Return the tables of one file of ``gradients/``: curvature, gradients of the pool and of each target."""
+    """Return the tables of one file of ``gradients/``: curvature, gradients of pool and targets, fidelity."""
     key = (GRADIENTS.name, own.name)
-    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",))]
+    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",)), gradient_fidelity_table(own, key)]
     return [*tables, *(_table(own, TARGET_GRADIENTS, target_key(own.name, t), ("targets", t)) for t in targets)]
 
 
@@ -197,6 +198,7 @@ def differentiate(rows: pl.DataFrame, context: Context) -> pa.Table:
 
 def _facts(own: Differentiated, step: Step, update: Update) -> dict[str, Any]:
     norms = step.warehouse.lake.scan(step.expected.key).select(pl.col(NORM)).collect()[NORM].drop_nulls().to_numpy()
+    as_vectors = any(own.name == spec.gradients for spec in step.warehouse.registry.representations.values())
     return {
         "model": own.spec.model,
         "loss": own.spec.loss,
@@ -206,4 +208,5 @@ def _facts(own: Differentiated, step: Step, update: Update) -> dict[str, Any]:
         "rows_without_a_gradient": int((norms == 0).sum()),
         "fallbacks": update.facts.get("fallbacks", 0),
         "curvature": table_link(*own.curvature_key),
+        **({"fidelity": table_link(GRADIENT_FIDELITY.name, own.name)} if as_vectors else {}),
     }

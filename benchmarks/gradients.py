@@ -173,6 +173,85 @@ def fidelity(folder: str) -> dict[str, Any]:
     }
 
 
+def kronfluence_scores(model: Any, rows: Sequence[Any], queries: Sequence[Any], scratch: Path) -> np.ndarray:
+    """Return the influence (q, n) of rows on queries by kronfluence (EK-FAC), of the tokens that ``model`` reads.
+
+    Its curvature is that of the rows themselves and their own responses; its damping 0.1 of a layer's mean eigenvalue.
+
+    Args:
+        model: a ``GradientModel`` with the loss ``response_sum``.
+        rows: n conversations, each one text under the model.
+        queries: q more.
+        scratch: folder for its files.
+    """
+    import warnings
+
+    import torch
+    from kronfluence.analyzer import Analyzer, prepare_model
+    from kronfluence.arguments import FactorArguments, ScoreArguments
+    from kronfluence.task import Task
+    from transformers import AutoModelForCausalLM
+
+    class Responses(Task):
+        def compute_train_loss(self, batch: Any, model: Any, sample: bool = False) -> torch.Tensor:
+            logits = model(input_ids=batch["ids"], attention_mask=batch["real"]).logits[:, :-1].float()
+            return torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1), batch["targets"][:, 1:].flatten(), ignore_index=-100, reduction="sum"
+            )
+
+        def compute_measurement(self, batch: Any, model: Any) -> torch.Tensor:
+            return self.compute_train_loss(batch, model)
+
+        def get_influence_tracked_modules(self) -> list[str]:
+            return names
+
+        def get_attention_mask(self, batch: Any) -> torch.Tensor:
+            return batch["real"]
+
+    names = list(model.modules)
+    reference = AutoModelForCausalLM.from_pretrained(model.spec.model, dtype=torch.float32).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        task = Responses()
+        analyzer = Analyzer(
+            "influence",
+            prepare_model(reference, task),
+            task,
+            cpu=True,
+            output_dir=str(scratch),
+            disable_model_save=True,
+            disable_tqdm=True,
+        )
+        train, wanted = padded(model, rows), padded(model, queries)
+        factors = FactorArguments(strategy="ekfac", use_empirical_fisher=True)
+        analyzer.fit_all_factors("factors", train, per_device_batch_size=16, factor_args=factors)
+        analyzer.compute_pairwise_scores(
+            "scores",
+            "factors",
+            wanted,
+            train,
+            per_device_query_batch_size=len(queries),
+            per_device_train_batch_size=16,
+            score_args=ScoreArguments(damping_factor=None),
+        )
+        return analyzer.load_pairwise_scores("scores")["all_modules"].numpy()
+
+
+def padded(model: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the tokens, the mask and the targets (-100: none) of rows, all of one length."""
+    import torch
+
+    passes, _, _ = model._passes(rows)
+    length = max(len(text.ids) for (text,) in passes)
+    found = []
+    for (text,) in passes:
+        ids, real, targets = np.zeros(length, np.int64), np.zeros(length, np.int64), np.full(length, -100)
+        ids[: len(text.ids)], real[: len(text.ids)] = text.ids, 1
+        targets[text.positions] = text.targets
+        found.append({name: torch.from_numpy(a) for name, a in (("ids", ids), ("real", real), ("targets", targets))})
+    return found
+
+
 def speed_rows(fast: dict[str, Any], n: int) -> list[Row]:
     """Return the lines of :func:`speed`."""
     floor = fast["best"]["forward + backward"]["cpu_s"]

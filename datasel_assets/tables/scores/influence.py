@@ -17,6 +17,7 @@ from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.rows import columns_fingerprint
+from datasel_assets.tables.forecast import row_forecast
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.scores.families import score_schema
@@ -115,6 +116,7 @@ def _influence(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
         compute=compare,
         load=load_directions,
         unit_rows=UNIT_ROWS,
+        forecast=_forecast,
         facts=partial(_facts, name, spec),
         verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
     ).table(
@@ -147,6 +149,10 @@ def _work(spec: InfluenceSpec, own: Differentiated, directions: Key, step: Step)
         "cosine": spec.similarity == "cosine",
     }
     return Work(score_schema(["score"]), ["messages"], arguments)
+
+
+def _forecast(step: Step, work: Work, rows: int) -> dict[str, Any]:
+    return row_forecast(step, work, rows, compute=compare, load=load_directions, bytes_per_row=4)
 
 
 def load_directions(

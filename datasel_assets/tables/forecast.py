@@ -17,11 +17,11 @@ import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.compute.units import function_at, path_of
-from datasel_assets.storage.lake import Lake
+from datasel_assets.storage.lake import Key, Lake
 from datasel_assets.tables.peak_memory import peak_mb
 from datasel_assets.tables.row_table import Work
 from datasel_assets.tables.row_units import Context, loaded
-from datasel_assets.tables.table import Step
+from datasel_assets.tables.table import Step, key_of
 
 TRIAL_ROWS = 16
 """Rows that are measured: a few batches of a small model, seconds of a large one."""
@@ -97,11 +97,12 @@ def row_forecast(
     work: Work,
     rows: int,
     *,
+    rows_of: Key = ("corpus",),
     compute: Callable[..., Any],
     load: Callable[..., Any],
     bytes_per_row: int,
 ) -> dict[str, Any]:
-    """Forecast a pass of a row table over the corpus, from what it cost before or from a few of its rows.
+    """Forecast a pass of a row table over conversations, from what it cost before or from a few of its rows.
 
     What is loaded for the trial stays loaded for the units of this process.
 
@@ -109,6 +110,7 @@ def row_forecast(
         step: that makes the table.
         work: what it needs.
         rows: that are to be computed.
+        rows_of: key of the conversations, without the source.
         compute: of the table.
         load: of the table.
         bytes_per_row: that are written.
@@ -118,7 +120,7 @@ def row_forecast(
     lake, settings = step.warehouse.lake, step.warehouse.settings
     if known := from_costs(lake, step.stage, rows, rows * bytes_per_row):
         return announced(step, known)
-    upstream = lake.scan(("corpus", str(step.source)))
+    upstream = lake.scan(key_of(rows_of, step.source))
     lengths = upstream.select("row_id", "n_tokens").collect()
     wanted = lengths[hash_sample(lengths["row_id"].to_numpy(), TRIAL_ROWS, seed=0)]
     frame = upstream.filter(pl.col("row_id").is_in(wanted["row_id"].implode())).select("row_id", *work.reads).collect()

@@ -14,7 +14,18 @@ class Scaling:
 
     Vectors are centred and divided by one number, so that their axes keep their proportions; of other numbers, which
     have long tails, sign(x) log(1 + |x|) is centred and divided by its own deviation, and a missing one is the mean.
+
+    Attributes:
+        centre: (d,) mean of the vectors.
+        scale: (1,) root of the mean variance of their coordinates.
+        mean: (k,) of the other numbers' logarithms.
+        deviation: (k,) theirs.
     """
+
+    centre: np.ndarray
+    scale: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
 
     @classmethod
     def of(cls, vectors: np.ndarray, numbers: np.ndarray) -> "Scaling":
@@ -26,7 +37,8 @@ class Scaling:
         counts = known.sum(axis=0).clip(min=1)
         mean = np.where(known, logs, 0).sum(axis=0) / counts
         deviation = np.sqrt((np.where(known, logs - mean, 0) ** 2).sum(axis=0) / counts)
-        return cls(centre, scale, mean, np.where(deviation > 0, deviation, 1.0))
+        # What is left of equal numbers is rounding, which must not be blown up.
+        return cls(centre, scale, mean, np.where(deviation > 1e-9 * (1 + np.abs(mean)), deviation, 1.0))
 
     def features(self, vectors: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Return (n, dims + scores) float64."""

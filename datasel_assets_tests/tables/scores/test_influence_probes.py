@@ -30,7 +30,7 @@ def data(tmp_path_factory) -> Path:
     write_yaml(data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": TINY, "retrain": {"drift": 0.9}})
     write_yaml(data / "gradients" / "tiny.yaml", {"model": "tiny", "dims": 32, "curvature": {"rows": 20}})
     influence_file(data, "exact")
-    probes = {"rows": PROBES, "representation": "white", "scores": FEATURES}
+    probes = {"rows": PROBES, "representation": "rds_plus", "scores": FEATURES}
     influence_file(data, "estimated", probes=probes)
     warehouse = open_warehouse(data, device="cpu")
     for recipe in ("exact", "estimated"):

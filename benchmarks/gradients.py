@@ -43,6 +43,11 @@ DIMS = (256, 1024, 4096)
 
 def mixture(n: int) -> list[list[dict[str, str]]]:
     """Return ``n`` conversations, as many of each dataset, a fixed random sample in a fixed random order."""
+    return [row for _, row in labelled_mixture(n)]
+
+
+def labelled_mixture(n: int) -> list[tuple[str, list[dict[str, str]]]]:
+    """Return the dataset and the conversation of each row of :func:`mixture`."""
     import polars as pl
 
     draw, rows = np.random.default_rng(0), []
@@ -50,11 +55,10 @@ def mixture(n: int) -> list[list[dict[str, str]]]:
         frame = pl.read_parquet(shared_data() / f"{name}.parquet").select(columns)
         frame = frame.with_columns(pl.col(columns[-1]).str.strip_suffix("<|endoftext|>"))
         frame = frame.filter(pl.col(columns[-1]).str.strip_chars() != "")
-        for *prompt, response in frame[
-            draw.choice(len(frame), min(n // len(POOLS), len(frame)), replace=False)
-        ].iter_rows():
+        for *prompt, response in frame[draw.choice(len(frame), n // len(POOLS), replace=False)].iter_rows():
             text = "\n\n".join(part for part in prompt if part)
-            rows.append([{"role": "user", "content": text}, {"role": "assistant", "content": response}])
+            talk = [{"role": "user", "content": text}, {"role": "assistant", "content": response}]
+            rows.append((name, talk))
     return [rows[k] for k in draw.permutation(len(rows))]
 
 

@@ -111,8 +111,7 @@ def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
         load=load_gradients,
         unit_rows=UNIT_ROWS,
         failed_share=FAILED_SHARE if kind is GRADIENTS else 0,
-        # A target is a few rows that somebody wrote by hand.
-        **({"forecast": _forecast} if kind is GRADIENTS else {}),
+        forecast=partial(_forecast, rows_of),
         facts=partial(_facts, own),
         verify=lambda step, update: {"covers_rows": Check(True, {"rows": update.info.rows})},
     ).table(
@@ -164,9 +163,11 @@ def _work(own: Differentiated, step: Step) -> Work:
     return Work(schema, ["messages"], arguments, meta={"dim": width, "layers": [0]})
 
 
-def _forecast(step: Step, work: Work, rows: int) -> dict[str, Any]:
+def _forecast(rows_of: Key, step: Step, work: Work, rows: int) -> dict[str, Any]:
     width = bytes_per_row(work.meta["dim"])
-    return row_forecast(step, work, rows, compute=differentiate, load=load_gradients, bytes_per_row=width)
+    return row_forecast(
+        step, work, rows, rows_of=rows_of, compute=differentiate, load=load_gradients, bytes_per_row=width
+    )
 
 
 def load_gradients(

@@ -1,6 +1,6 @@
 """Does a score of rows tell what training on some of them does? The linear datamodelling score (Park et al. 2023).
 
-The proxy (hidden size 128, three blocks) is trained on one part of a mixture of five development datasets
+The proxy (as it is shipped, or a ``small`` one) is trained on one part of a mixture of five development datasets
 (``DATASEL_SHARED``), and then, from there, further on many random halves of other rows of it, the candidates. Each
 training gives a loss of every held-out query row. A score of the candidates toward a query predicts the outcome of a
 training by its sum over the rows trained on; ``objective`` is Spearman's correlation of prediction and outcome over the
@@ -30,10 +30,13 @@ from benchmarks.gradients import POOLS, labelled_mixture
 from benchmarks.harness import Measured, Row, measured, report
 
 OPERATION = "influence_lds"
-MAX_TOKENS = 256
 WARM = 2000
 RESAMPLES = 1000
-HIDDEN = {"hidden": 128, "layers": 3, "max_tokens": MAX_TOKENS}
+SIZES: dict[str, dict[str, int]] = {
+    "shipped": {"hidden": 128, "layers": 3, "max_tokens": 256},
+    "small": {"hidden": 64, "layers": 2, "max_tokens": 128, "vocabulary": 2000},
+}
+"""Proxies: the one that is shipped, and one for a tenth of the time."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's first training")
+    parser.add_argument("--proxy", default="shipped", choices=SIZES)
     parser.add_argument("--cache", type=Path, default=Path(gettempdir(), "datasel_influence_lds"))
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
@@ -58,7 +62,8 @@ class Study:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.runs, self.epochs, self.budget = arguments.runs, arguments.epochs, arguments.token_budget
-        said = [arguments.candidates, arguments.queries, self.epochs, self.budget]
+        self.proxy, self.size = arguments.proxy, SIZES[arguments.proxy]
+        said = [self.proxy, arguments.candidates, arguments.queries, self.epochs, self.budget]
         self.folder = arguments.cache / "_".join(map(str, said))
         self.folder.mkdir(parents=True, exist_ok=True)
         sizes = [arguments.candidates, arguments.queries, WARM]
@@ -83,7 +88,7 @@ class Study:
         folder = self.folder / "start"
         if not (folder / "model.safetensors").is_file():
             print("training the proxy", file=sys.stderr, flush=True)
-            spec = ProxySpec(**HIDDEN, token_budget=self.budget)
+            spec = ProxySpec(**self.size, token_budget=self.budget)
             train_proxy_lm([row for _, row in self.warm], spec, folder)
         return ProxyStart(folder, "cpu")
 
@@ -146,7 +151,15 @@ class Study:
         for name, (score, cost) in scores.items():
             columns = np.broadcast_to(score.T[:, None] if score.ndim == 1 else score, (masks.shape[1], losses.shape[1]))
             figures = judge(columns, masks, -losses, self.tasks)
-            rows.append(Row(name, masks.shape[1], cost, figures.pop("objective"), {**figures, "runs": self.runs}))
+            rows.append(
+                Row(
+                    name,
+                    masks.shape[1],
+                    cost,
+                    figures.pop("objective"),
+                    {**figures, "runs": self.runs, "proxy": self.proxy, "epochs": self.epochs},
+                )
+            )
         return sorted(rows, key=lambda row: -(row.objective or 0.0))
 
     def by_gradients(self, which: str, said: str = "") -> Mapping[str, tuple[np.ndarray, Measured]]:
@@ -158,7 +171,7 @@ class Study:
         from datasel_assets.specs.causal import CausalSpec
 
         rows = [row for _, row in self.candidates]
-        causal = CausalSpec(model=str(self.folder / which), max_tokens=MAX_TOKENS, template="chat")
+        causal = CausalSpec(model=str(self.folder / which), max_tokens=self.size["max_tokens"], template="chat")
         with GradientModel(causal, "cpu") as model:
             with measured() as fitting:
                 layers, _ = fit_curvature(model, rows)
@@ -193,7 +206,9 @@ class Study:
         from datasel_assets.specs.causal import CausalSpec
 
         rows = [row for _, row in self.candidates]
-        spec = CausalSpec(model=str(self.folder / "start"), max_tokens=MAX_TOKENS, template="chat", precision="float32")
+        spec = CausalSpec(
+            model=str(self.folder / "start"), max_tokens=self.size["max_tokens"], template="chat", precision="float32"
+        )
         with measured() as cost, CausalLM(spec, "cpu") as lm:
             stats = {
                 "conditioned": lm.token_stats(lm.conditioned(rows)),
@@ -213,7 +228,7 @@ class Study:
         from datasel_assets.specs.encoder import EncoderSpec
 
         pool, settings, found = [row for _, row in (*self.candidates, *self.warm[::8])], shipped(), {}
-        with measured() as cost, Encoder(EncoderSpec.model_validate({"max_tokens": MAX_TOKENS})) as encoder:
+        with measured() as cost, Encoder(EncoderSpec.model_validate({"max_tokens": 256})) as encoder:
             layers, asked = (
                 np.stack([made.layers[layer] for layer in encoder.layers], axis=1).astype(np.float32)
                 for made in (encoder.encode(some) for some in (pool, self.queries))

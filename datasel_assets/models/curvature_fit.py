@@ -25,9 +25,8 @@ def fit_curvature(model: GradientModel, conversations: Sequence[Conversation]) -
     Raises:
         ValueError: no row has a response token.
     """
-    outputs, inputs = second_moments(model, conversations)
-    bases = [(eigenvectors(s)[1], eigenvectors(a)[1]) for s, a in zip(outputs, inputs, strict=True)]
-    squares, rows = _squares(model, conversations, bases)
+    bases = eigenbases(*second_moments(model, conversations))
+    squares, rows = squares_along(model, conversations, bases)
     if not rows:
         raise ValueError("none of the rows has a response token, so there is no curvature to estimate")
     return [LayerCurvature(*basis, total / rows) for basis, total in zip(bases, squares, strict=True)], rows
@@ -57,7 +56,12 @@ def second_moments(
     return means[::2], means[1::2]
 
 
-def _squares(
+def eigenbases(outputs: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the eigenvectors of S and of A of each layer."""
+    return [(eigenvectors(s)[1], eigenvectors(a)[1]) for s, a in zip(outputs, inputs, strict=True)]
+
+
+def squares_along(
     model: GradientModel, conversations: Sequence[Conversation], bases: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[list[np.ndarray], int]:
     """Return the sum over rows of (Q_S^T G Q_A)^2 for each layer (o, i), and the number of rows."""

@@ -124,6 +124,7 @@ class ProxyStart:
         seed: int,
         held_out: Mapping[str, Sequence[Conversation]],
         progress: Progress | None = None,
+        keep: Path | None = None,
     ) -> Arm:
         """Train a copy of the proxy on ``tokens`` tokens of some rows, then read its loss on the held-out sets.
 
@@ -137,6 +138,7 @@ class ProxyStart:
             seed: of the order.
             held_out: set -> conversations.
             progress: called with (steps done, steps in all).
+            keep: an empty folder that the trained model is left in; None: nowhere.
         """
         import torch
         from safetensors.torch import load_file, save_file
@@ -161,7 +163,7 @@ class ProxyStart:
                     trainer.step(step)
                     if progress is not None:
                         progress(step + 1, steps)
-                folder = Path(scratch)
+                folder = keep or Path(scratch)
                 model.config.save_pretrained(folder)
                 weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
                 save_file(weights, folder / "model.safetensors", {"format": "pt"})

@@ -86,8 +86,8 @@ def fidelity(
         small_queries = compress(spec, basis, queries).vectors
         pool = np.arange(len(usable))
     wanted = min(budget or max(len(pool) // 20, 1), len(pool))
-    chosen_full = _round_robin(full_queries @ full[pool].T, wanted)
-    chosen_small = _round_robin(small_queries @ small[pool].T, wanted)
+    chosen_full = round_robin(full_queries @ full[pool].T, wanted)
+    chosen_small = round_robin(small_queries @ small[pool].T, wanted)
     return Fidelity(
         rows=len(usable),
         neighbour_recall=_neighbour_recall(full, small, probe, neighbours),
@@ -117,7 +117,7 @@ def _nearest(vectors: np.ndarray, rows: np.ndarray, neighbours: int) -> np.ndarr
     return np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]
 
 
-def _round_robin(similarity: np.ndarray, budget: int) -> np.ndarray:
+def round_robin(similarity: np.ndarray, budget: int) -> np.ndarray:
     """Return the first ``budget`` rows by the key min_t(rank_t T + t): a query whose row is taken loses its turn."""
     queries = len(similarity)
     order = np.argsort(-similarity, axis=1, kind="stable")

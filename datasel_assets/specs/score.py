@@ -224,6 +224,22 @@ class TurnsSpec(StrictModel, frozen=True):
         return self
 
 
+class ProbesSpec(StrictModel, frozen=True):
+    """Exact values of a few rows, from which those of all others are estimated (MATES).
+
+    Attributes:
+        rows: of the pool, by the hash of their id, whose value is computed exactly.
+        representation: whose vectors the others are estimated from, by ridge regression.
+        scores: numbers that the estimate is made from besides: scores, or columns of the pool.
+        seed: another seed, other rows.
+    """
+
+    rows: Annotated[int, Field(ge=20)] = 2000
+    representation: Slug
+    scores: tuple[str, ...] = ("n_tokens", "n_response_tokens")
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+
+
 class InfluenceSpec(StrictModel, frozen=True):
     """A score toward a target, in ``scores/<name>.yaml``: what a training step on a row does to the target's loss.
 
@@ -240,6 +256,8 @@ class InfluenceSpec(StrictModel, frozen=True):
             picks rows of two tokens.
         reduce: ``mean`` over the examples of the target, or ``max`` over its tasks of the mean over a task's examples;
             an example without a task is one of its own.
+        probes: for pools that are too large for a backward pass over every row: only so many rows are compared
+            exactly, the others are estimated from a representation. The page says how good the estimates are.
         doc: what it is for.
         paper: where it comes from.
     """
@@ -250,6 +268,7 @@ class InfluenceSpec(StrictModel, frozen=True):
     precondition: Literal["none", "ekfac"] = "ekfac"
     similarity: Literal["cosine", "dot"] = "cosine"
     reduce: Literal["mean", "max"] = "mean"
+    probes: ProbesSpec | None = None
     doc: str = ""
     paper: str = "Studying Large Language Model Generalization with Influence Functions (arXiv 2308.03296)"
 

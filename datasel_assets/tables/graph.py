@@ -73,6 +73,7 @@ from datasel_assets.tables.vectors.embeddings import (
     embedding_tables,
 )
 from datasel_assets.tables.vectors.given import GIVEN_TARGET_VECTORS, GIVEN_VECTORS, given_vector_tables
+from datasel_assets.tables.vectors.gradient_fidelity import GRADIENT_FIDELITY
 from datasel_assets.tables.vectors.gradients import GRADIENTS, TARGET_GRADIENTS, gradient_tables
 from datasel_assets.tables.vectors.redundancy import (
     REDUNDANCY,
@@ -117,7 +118,8 @@ def _layers(registry: Registry) -> list[Table]:
 def _gradients(registry: Registry) -> Iterable[Table]:
     """Yield the tables of the gradients that a representation or a score in use is made of."""
     layers = {spec.gradients for spec in registry.representations.values() if spec.gradients}
-    kinds: dict[str, set[str]] = {name: {GRADIENTS.name, TARGET_GRADIENTS.name} for name in layers}
+    as_vectors = {GRADIENTS.name, TARGET_GRADIENTS.name, GRADIENT_FIDELITY.name}
+    kinds: dict[str, set[str]] = {name: set(as_vectors) for name in layers}
     in_use = scores_in_use(registry.scores, registry.recipes, registry.duplicates)
     behind = [
         file for name in loops_in_use(registry) for _, folder, file in registry.loops[name].files if folder == "scores"
@@ -224,7 +226,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
             SIDE_EMBEDDINGS,
         ),
     ),
-    (_gradients, (CURVATURE, GRADIENTS, TARGET_GRADIENTS)),
+    (_gradients, (CURVATURE, GRADIENTS, TARGET_GRADIENTS, GRADIENT_FIDELITY)),
     (
         _representations,
         (MOMENTS, BASIS, REPRESENTATIONS, FIDELITY, REDUNDANCY, REDUNDANCY_COMPARISON, CLUSTER_MODELS, CLUSTERS),

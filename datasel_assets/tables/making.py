@@ -6,7 +6,6 @@ and in which order tables are made (``planning``).
 
 import json
 import logging
-import resource
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Key, Lake
 from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.peak_memory import peak_mb, reset_peak
 from datasel_assets.tables.planning import upstream_of
 from datasel_assets.tables.shown import from_json, to_json
 from datasel_assets.tables.table import Built, Check, Step, Table
@@ -104,12 +104,12 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
             return Made(Built(info, 0, info.rows, 0, {**facts, "increment": UNCHANGED}, checks))
         log.info(f"its checks {missing} have no record: making it again")
     clock, cpu = time.perf_counter(), time.process_time()
-    _reset_peak()
+    reset_peak()
     built = table.build(Step(warehouse, expected, source, table.name, log))
     cost = {
         "seconds": round(time.perf_counter() - clock, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
-        "peak_rss_mb": round(_peak_mb(), 1),
+        "peak_rss_mb": round(peak_mb(), 1),
     }
     lake.log_run(
         stage=table.name,
@@ -143,16 +143,3 @@ def _recall(note: Path) -> tuple[dict[str, Any], dict[str, Check]]:
         shown = {name: from_json(value) for name, value in kept.get("shown", [])}
         return shown, {name: Check(c["passed"], c["details"]) for name, c in kept["checks"].items()}
     return {}, {}
-
-
-def _reset_peak() -> None:
-    """Start the peak-memory counter of this process anew, where Linux allows it."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mb() -> float:
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -86,6 +86,8 @@ class RowTable:
         lines: a second table that ``compute`` fills too, published just before this one.
         failed_share: the table is not published when a larger share of its rows (and more than one) failed; 0: none
             may fail, for the few rows of a table that somebody wrote by hand.
+        forecast: ``(step, work, rows) -> figures``: says in the log what computing so many rows will cost before it
+            begins, and returns what the page shows of it.
         facts: what the page shows besides, from the published table.
         verify: outcomes of the checks.
     """
@@ -98,6 +100,7 @@ class RowTable:
     unit_rows: int = 8192
     lines: Lines | None = None
     failed_share: float = FAILED_SHARE
+    forecast: Callable[[Step, Work, int], Mapping[str, Any]] = lambda step, work, rows: {}
     facts: Callable[[Step, Update], Mapping[str, Any]] = lambda step, update: {}
     verify: Callable[[Step, Update], Mapping[str, Check]] = lambda step, update: {}
 
@@ -115,7 +118,8 @@ class RowTable:
 
         def build(step: Step) -> Built:
             update = update_rows(step, self, runs_model=description.get("runs_model", False))
-            return Built.of(update, self.facts(step, update), self.verify(step, update))
+            shown = {**update.forecast, **self.facts(step, update)}
+            return Built.of(update, shown, self.verify(step, update))
 
         few = self.failed_share == 0
         return Table(key=key, expect=expect, build=build, in_units=True, few_rows=few, **description)
@@ -158,7 +162,10 @@ def update_rows(step: Step, table: RowTable, *, runs_model: bool = False) -> Upd
         for part in upstream.parts
         for plan in [plan_rows(_ids(part), _within(stored, part, upstream), kept, columns, "/".join(expected.key))]
     ]
-    resumed, facts = _carry_out(step, parts, mapper)
+    units = _in_order(parts)
+    waiting = [unit for unit in units if not Path(unit.args["shard"]).is_file()]
+    forecast = table.forecast(step, work, sum(unit.rows for unit in waiting)) if waiting else {}
+    facts = _carry_out(step, units, waiting, mapper)
     failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
     shards = [shard for part in parts for computed, _ in part.groups for shard in computed.shards]
     reuses = any(part.plan.kept and len(part.plan.reused) for part in parts)
@@ -178,8 +185,9 @@ def update_rows(step: Step, table: RowTable, *, runs_model: bool = False) -> Upd
         reused=sum(len(plan.reused) for plan in plans),
         removed=gone,
         reason=reason,
-        resumed=resumed,
+        resumed=len(units) - len(waiting),
         failed=failed,
+        forecast=forecast,
         facts=facts,
     )
 
@@ -277,14 +285,16 @@ def _slices(part: Part, wanted: pl.Series, rows: int) -> Iterator[tuple[int, lis
         start += size
 
 
-def _carry_out(step: Step, parts: Sequence[_PartWork], mapper: ShardMapper) -> tuple[int, dict[str, Any]]:
-    """Carry out what is not there yet; return how many shards were, and the facts of the others."""
-    # All rows of one group of columns before the next group, so that what it needs is loaded once.
+def _in_order(parts: Sequence[_PartWork]) -> list[Unit]:
+    """Return the units: all rows of a group of columns before the next group, so that what it needs is loaded once."""
     order = [units for group in zip(*(part.groups for part in parts), strict=True) for _, units in group]
-    units = [unit for some in order for unit in some]
-    waiting = [unit for unit in units if not Path(unit.args["shard"]).is_file()]
-    total, before = sum(unit.rows for unit in units), sum(unit.rows for unit in units)
-    before -= sum(unit.rows for unit in waiting)
+    return [unit for some in order for unit in some]
+
+
+def _carry_out(step: Step, units: Sequence[Unit], waiting: Sequence[Unit], mapper: ShardMapper) -> dict[str, Any]:
+    """Carry out the units that wait; return their facts."""
+    total = sum(unit.rows for unit in units)
+    before = total - sum(unit.rows for unit in waiting)
     facts: dict[str, Any] = {}
     for done in mapper.run(waiting, lambda rows: step.progress(before + rows, total)):
         added(facts, done.facts)
@@ -293,7 +303,7 @@ def _carry_out(step: Step, parts: Sequence[_PartWork], mapper: ShardMapper) -> t
                 f"a worker finished {done.unit.name}, but {done.unit.args['shard']} is not there: the data folder must "
                 "lie on storage that all workers share, under the same path"
             )
-    return len(units) - len(waiting), facts
+    return facts
 
 
 def _failures(parts: Sequence[_PartWork], rows: int, may_fail: int, name: str) -> dict[str, str]:

@@ -115,8 +115,8 @@ def carry_out(
     if Path(shard).is_file():
         return {}
     warehouse = open_warehouse(data, device)
-    loaded = _loaded(load, data, device, json.dumps(arguments, sort_keys=True)) if load else None
-    context = Context(warehouse, source, tuple(columns), arguments, loaded)
+    held = loaded(load, data, device, json.dumps(arguments, sort_keys=True)) if load else None
+    context = Context(warehouse, source, tuple(columns), arguments, held)
     rows, failed = read_rows(Path(file), group, positions, reads)
     own = Lines.of_plain(lines) if lines else None
     usable = rows.filter(~pl.col("row_id").is_in(list(failed))) if failed else rows
@@ -150,7 +150,7 @@ _held: dict[tuple[str, str, str, str], Any] = {}
 """What the running table has loaded: one thing at most, because it may be a model."""
 
 
-def _loaded(load: str, data: str, device: str, arguments: str) -> Any:
+def loaded(load: str, data: str, device: str, arguments: str) -> Any:
     """Load what a table needs once per process; what another one needed is let go before, not after."""
     wanted = (load, data, device, arguments)
     if wanted not in _held:

@@ -33,6 +33,7 @@ class Update:
         reason: why, in words.
         resumed: shards that an earlier attempt had finished.
         failed: row id -> reason of rows that could not be computed.
+        forecast: what was said of the cost beforehand.
         facts: figures of what was computed, added up.
     """
 
@@ -43,6 +44,7 @@ class Update:
     reason: str
     resumed: int
     failed: Mapping[str, str] = field(default_factory=dict)
+    forecast: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

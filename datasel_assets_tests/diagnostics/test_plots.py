@@ -59,6 +59,7 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         "score_grid": lambda: plots.score_grid(dict.fromkeys(names, np.where(lengths > 50, lengths, np.nan)), names[0]),
         "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),
+        "gradient_energy": lambda: plots.gradient_energy(names, names[:2], overlap[:2] / overlap[:2].sum()),
         "fidelity": lambda: plots.fidelity({name: {f"recall {names[-1]}": 0.5, "overlap": 0.7} for name in names}),
         "spectra": lambda: plots.spectra(dict.fromkeys(names, np.sort(shares)[::-1])),
     }
@@ -107,6 +108,11 @@ EMPTY = {
     "token_histogram of one row": lambda: plots.token_histogram({"a": np.array([7])}),
     "length_histogram": lambda: plots.length_histogram(np.array([np.nan]), np.array([])),
     "length_histogram of nothing selected": lambda: plots.length_histogram(np.array([0, 1, 5.0]), np.array([])),
+    "gradient_energy": lambda: plots.gradient_energy([], [], np.zeros((0, 0))),
+    "gradient_energy of nothing": lambda: plots.gradient_energy(["0"], ["q"], np.zeros((1, 1))),
+    "gradient_energy of many blocks": lambda: plots.gradient_energy(
+        [str(k) for k in range(80)], ["q", "k"], np.full((2, 80), 1 / 160)
+    ),
     "overlap_heatmap": lambda: plots.overlap_heatmap([], np.zeros((0, 0))),
     "overlap_heatmap of one": lambda: plots.overlap_heatmap(["a"], np.ones((1, 1))),
     "recipe_scatter": lambda: plots.recipe_scatter([], np.zeros(0), np.zeros(0), x_title="x", y_title="y"),

@@ -1,5 +1,7 @@
 """EK-FAC against dense matrices: what it divides by, and where it is exact."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -46,6 +48,28 @@ def test_dividing_is_not_multiplying():
     layer = LayerCurvature(np.eye(2), np.eye(2), np.array([[9.0, 1.0], [1.0, 1.0]]))
     found = layer.divide(np.ones((2, 2)), 1e-9)
     np.testing.assert_allclose(found, [[1 / 9, 1], [1, 1]], rtol=1e-6)
+
+
+def test_leaving_a_row_out_changes_a_loss_by_what_its_influence_says():
+    """Ridge regression, where the curvature is exact: corr(influence / n, loss without the row - loss) is .998."""
+    draw, n, d, penalty = np.random.default_rng(3), 200, 6, 0.05
+    x, at = draw.standard_normal((n, d)), draw.standard_normal((20, d))
+    y, wanted = (rows @ np.arange(d) + draw.standard_normal(len(rows)) for rows in (x, at))
+
+    def fit(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        # The loss of a row keeps its weight 1 / n when another one is left out.
+        return np.linalg.solve(rows.T @ rows / n + penalty * np.eye(d), rows.T @ values / n)
+
+    weights = fit(x, y)
+    gradients, targets = (x @ weights - y)[:, None] * x, (at @ weights - wanted)[:, None] * at
+    layer = kronecker(np.eye(1), x.T @ x / n)
+    damping = penalty / float(layer.eigenvalues.mean())
+    influence = gradients @ divide([layer], targets, damping).T
+    left_out = np.array([(at @ fit(np.delete(x, i, 0), np.delete(y, i)) - wanted) ** 2 / 2 for i in range(n)])
+    change = left_out - (at @ weights - wanted) ** 2 / 2
+    assert np.corrcoef(influence.ravel() / n, change.ravel())[0, 1] > 0.998
+    # The sign: a row that helps the target is missed.
+    assert np.polyfit(influence.ravel() / n, change.ravel(), 1)[0] == pytest.approx(1, abs=0.06)
 
 
 def test_a_layer_without_curvature_has_no_say():
@@ -130,6 +154,21 @@ def test_eigenvalues_are_those_of_the_factors_where_inputs_and_gradients_are_ind
     (ls, qs), (la, qa) = eigenvectors(d.T @ d / n), eigenvectors(x.T @ x / n)
     squares = ((d @ qs) ** 2).T @ ((x @ qa) ** 2) / n
     np.testing.assert_allclose(squares, np.outer(ls, la), rtol=0.05)
+
+
+def test_influence_is_that_of_kronfluence(folder: str, tmp_path: Path):
+    """QUAD-8's opponent as an oracle: all pairs of rows and queries, to 1e-4 of the largest score."""
+    pytest.importorskip("kronfluence", reason="the extra 'oracles' is not installed")
+    from benchmarks.gradients import kronfluence_scores
+
+    rows, queries = some_talks(40, 3), some_talks(5, 4)
+    model = opened(folder)
+    layers, _ = fit_curvature(model, rows)
+    pool, wanted = (model.read(some, Whole(model.shapes)).values.astype(np.float64) for some in (rows, queries))
+    mine = divide(layers, wanted, 0.1) @ pool.T
+    theirs = kronfluence_scores(model, rows, queries, tmp_path)
+    assert theirs.shape == mine.shape == (5, 40)
+    assert np.abs(theirs - mine).max() <= 1e-4 * np.abs(mine).max()
 
 
 def test_curvature_of_no_response_token_is_refused(folder: str):

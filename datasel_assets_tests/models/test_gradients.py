@@ -131,7 +131,18 @@ def test_a_model_without_linear_layers_is_refused(tmp_path: Path):
         opened(tiny_causal("gpt2", tmp_path))
 
 
+def test_weights_that_embeddings_and_head_share_have_no_part(tmp_path: Path):
+    """Tied weights get gradients from both ends; neither end is a layer of a block, on either side of a comparison."""
+    model = opened(tiny_causal("llama", tmp_path, tie_word_embeddings=True))
+    assert not [name for name in model.modules if "embed" in name or "lm_head" in name]
+    found = whole(model, ROWS[:2])
+    for row, gradient in zip(ROWS, found.values, strict=False):
+        expected = naive(model, row)
+        assert np.linalg.norm(gradient - expected) <= 1e-5 * np.linalg.norm(expected)
+
+
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpu_agrees_with_the_cpu(folder: str):
     spec = CausalSpec(model=folder, max_tokens=48, template="plain", precision="float32")
     with GradientModel(spec, "cpu") as cpu, GradientModel(spec, "cuda") as gpu:
@@ -194,6 +205,28 @@ def test_sketches_keep_squared_lengths_in_the_mean_over_seeds():
     for make in (lambda s: TwoSided(shapes, 18, s), lambda s: CountSketch(shapes, 16, s)):
         average, error = mean(make)
         assert abs(average - squared) < 4 * error
+
+
+def test_a_wider_sketch_keeps_cosines_better(folder: str):
+    """QUAD-5: correlation of projected with exact cosines, the mean over seeds, grows with the numbers kept."""
+    model = opened(folder)
+    words, numbers = ("the", "quick", "fox", "x", "y"), ("two", "seven", "many", "how")
+    rows = [talk(f"how many {word} are left", f"{number} of {word}") for word in words for number in numbers]
+    upper = np.triu_indices(len(rows), 1)
+
+    def cosines(values: np.ndarray) -> np.ndarray:
+        unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+        return (unit @ unit.T)[upper]
+
+    exact = cosines(whole(model, rows).values)
+    for make in (CountSketch, TwoSided):
+        agreement = []
+        for numbers_kept in (14, 126, 1134):
+            sketches = [make(model.shapes, numbers_kept, seed) for seed in range(4)]
+            kept = [cosines(model.read(rows, sketch).values) for sketch in sketches]
+            agreement.append(np.mean([np.corrcoef(one, exact)[0, 1] for one in kept]))
+        assert agreement == sorted(agreement)
+        assert agreement[-1] > 0.8
 
 
 def test_two_sided_signs_need_a_number_for_each_layer():

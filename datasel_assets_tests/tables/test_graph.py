@@ -33,6 +33,15 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     for name, spec in {"mine": given, "alike": alike, "by_turn": by_turn}.items():
         write_yaml(data / "scores" / f"{name}.yaml", spec)
     write_yaml(data / "representations" / "slopes.yaml", {"source": {"gradients": "proxy"}})
+    probed = {
+        "how": "influence",
+        "gradients": "proxy",
+        "target": "arithmetic",
+        "probes": {"representation": "rds_plus"},
+    }
+    write_yaml(data / "scores" / "probed.yaml", probed)
+    recipe = {"paper": "x", "select": {"sampler": "topk", "by": "influence.probed"}, "budget": {"rows": 2}}
+    write_yaml(data / "recipes" / "probed.yaml", recipe)
     return load_registry(data)
 
 

@@ -8,7 +8,13 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
 from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
-from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS, influence_tables
+from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS
+from datasel_assets.tables.scores.influence_probes import (
+    INFLUENCE_PROBES,
+    INFLUENCE_RIDGE,
+    PROBE_ROWS,
+    influence_score_tables,
+)
 from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
@@ -20,8 +26,11 @@ DECLARED = (
     GIVEN_SCORES,
     GRADIENT_NORM,
     INFLUENCE,
+    INFLUENCE_PROBES,
+    INFLUENCE_RIDGE,
     INFLUENCE_TARGETS,
     PAIR_SIMILARITY,
+    PROBE_ROWS,
 )
 """All kinds of tables that files in ``scores/`` may mean."""
 
@@ -29,7 +38,7 @@ OF_THEIR_OWN = {
     DSIR.name: dsir_tables,
     GIVEN_SCORES.name: given_tables,
     PAIR_SIMILARITY.name: pair_similarity_tables,
-    INFLUENCE.name: influence_tables,
+    INFLUENCE.name: influence_score_tables,
     GRADIENT_NORM.name: gradient_norm_tables,
 }
 """Kinds whose scores are not computed over the whole pool at once."""

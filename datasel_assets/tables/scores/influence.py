@@ -4,7 +4,7 @@ Belongs here: both tables. Does not belong here: what influence is (``indicators
 (``models``). The whole gradient of a row is compared while it is there; the stored table of gradients is not read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.rows import columns_fingerprint
+from datasel_assets.tables.forecast import row_forecast
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.scores.families import score_schema
@@ -107,17 +108,8 @@ def _build_directions(spec: InfluenceSpec, own: Differentiated, step: Step) -> B
 # --------------------------------------------------------------------------------------------------------- scores
 def _influence(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
     directions = (INFLUENCE_TARGETS.name, name)
-    made_by = digest([INFLUENCE.version, maths.influence.version, *own.identity, spec.similarity])
-    return RowTable(
-        rows_of=("corpus",),
-        wants=partial(_wants, directions, made_by),
-        work=partial(influence_work, spec, own, directions),
-        compute=compare,
-        load=load_directions,
-        unit_rows=UNIT_ROWS,
-        facts=partial(_facts, name, spec),
-        verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
-    ).table(
+    facts = partial(_facts, name, spec)
+    return exact_rows(name, spec, own, ("corpus",), facts).table(
         kind=INFLUENCE,
         key=(INFLUENCE.name, name),
         description=f"{spec.doc}\n\n{KIND.about(spec)} Source: {spec.paper}",
@@ -126,10 +118,40 @@ def _influence(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
         checks={"covers_corpus": "one value for every conversation and no other"},
         runs_model=True,
         kinds=frozenset({"parquet", "pytorch"}),
-        version=made_by,
+        version=_made_by(spec, own),
         columns={"score": f"{maths.influence.summary} Keep: {KIND.keep}."},
         lineage={"score": [(("corpus",), "messages")]},
     )
+
+
+def exact_rows(
+    name: str, spec: InfluenceSpec, own: Differentiated, rows_of: Key, facts: Callable[..., Mapping[str, Any]]
+) -> RowTable:
+    """Return how the influence of every row of a table is computed.
+
+    Args:
+        name: of the file in ``scores/``.
+        spec: what it says.
+        own: gradients and model.
+        rows_of: key of the table of rows, without the source.
+        facts: see :class:`RowTable`.
+    """
+    directions = (INFLUENCE_TARGETS.name, name)
+    return RowTable(
+        rows_of=rows_of,
+        wants=partial(_wants, directions, _made_by(spec, own)),
+        work=partial(influence_work, spec, own, directions),
+        compute=compare,
+        load=load_directions,
+        unit_rows=UNIT_ROWS,
+        forecast=partial(_forecast, rows_of),
+        facts=facts,
+        verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
+    )
+
+
+def _made_by(spec: InfluenceSpec, own: Differentiated) -> str:
+    return digest([INFLUENCE.version, maths.influence.version, *own.identity, spec.similarity])
 
 
 def _wants(directions: Key, made_by: str, warehouse: Warehouse, source: str | None) -> Wanted:
@@ -148,6 +170,10 @@ def influence_work(spec: InfluenceSpec, own: Differentiated, directions: Key, st
         "cosine": spec.similarity == "cosine",
     }
     return Work(score_schema(["score"]), ["messages"], arguments)
+
+
+def _forecast(rows_of: Key, step: Step, work: Work, rows: int) -> dict[str, Any]:
+    return row_forecast(step, work, rows, rows_of=rows_of, compute=compare, load=load_directions, bytes_per_row=4)
 
 
 def load_directions(

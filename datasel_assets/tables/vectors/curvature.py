@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.diagnostics.gradient_fidelity import block_and_kind
 from datasel_assets.models import curvature as maths
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Key, StaleTableError, TableInfo
+from datasel_assets.tables.forecast import TRIAL_ROWS, WORTH_IT, Forecast, announced, from_costs, timed
+from datasel_assets.tables.peak_memory import peak_mb
 from datasel_assets.tables.shown import Rows
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
@@ -145,6 +148,7 @@ def _build(own: Differentiated, step: Step) -> Built:
     warehouse = step.warehouse
     rows = _sample(warehouse, own.spec.curvature.rows, own.spec.curvature.seed)
     with open_model(warehouse, **own.opening(warehouse)) as model:
+        forecast = announced(step, _forecast(step, model, rows["messages"]))
         layers, used = fit_curvature(model, rows["messages"].to_list())
         modules = list(model.modules)
     parameters = sum(layer.eigenvalues.size for layer in layers)
@@ -155,7 +159,28 @@ def _build(own: Differentiated, step: Step) -> Built:
         meta={"modules": modules, "parameters": parameters, "rows": used},
     )
     shown = {"rows_used": used, "weights": parameters, "layers": len(modules), "energy": _energy(modules, layers)}
+    shown |= forecast
     return Built(info, used, metadata=shown, rows_total=used)
+
+
+def _forecast(step: Step, model: "GradientModel", messages: pl.Series) -> Forecast | None:
+    """Return what both passes over the sample will cost; None where the sample is small."""
+    from datasel_assets.models.curvature_fit import eigenbases, second_moments, squares_along
+
+    rows = len(messages)
+    if rows < WORTH_IT:
+        return None
+    # Two bases and the eigenvalues of each layer, in float32.
+    size = 4 * sum(o * o + i * i + o * i for o, i in model.shapes)
+    if known := from_costs(step.warehouse.lake, step.stage, rows, size):
+        return known
+    some, bases = messages[:: rows // TRIAL_ROWS][:TRIAL_ROWS].to_list(), []
+    second_moments(model, some[:2])
+    # The eigenvectors cost the same however many rows there are.
+    fixed = timed(lambda: bases.extend(eigenbases(*second_moments(model, some[:2]))))
+    passes = timed(lambda: (second_moments(model, some), squares_along(model, some, bases)))
+    basis = f"{len(some)} rows were measured"
+    return Forecast(rows, fixed + passes * rows / len(some), peak_mb() / 1024, size, basis)
 
 
 def _sample(warehouse: Warehouse, rows: int, seed: int) -> pl.DataFrame:
@@ -176,8 +201,7 @@ def _energy(modules: list[str], layers: list[maths.LayerCurvature]) -> Rows:
     total = sum(sums) or 1.0
     found: dict[str, float] = {}
     for name, share in zip(modules, sums, strict=True):
-        parts = name.split(".")
-        block = next((part for part in parts if part.isdigit()), "0")
-        for group in (f"block {block}", parts[-1]):
+        block, kind = block_and_kind(name)
+        for group in (f"block {block}", kind):
             found[group] = found.get(group, 0.0) + share / total
     return Rows({"part": None, "share of the squared gradient": None}, [[k, round(v, 3)] for k, v in found.items()])

@@ -16,6 +16,7 @@ import pyarrow as pa
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key
 from datasel_assets.storage.vectors import vector_array, vector_type
+from datasel_assets.tables.forecast import row_forecast
 from datasel_assets.tables.row_table import FAILED_SHARE, RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import table_link
@@ -27,6 +28,7 @@ from datasel_assets.tables.vectors.curvature import (
     read_curvature,
     require_curvature,
 )
+from datasel_assets.tables.vectors.gradient_fidelity import GRADIENT_FIDELITY, gradient_fidelity_table
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -46,10 +48,15 @@ COLUMNS = {
 
 
 def gradient_tables(own: Differentiated, targets: Sequence[str]) -> list[Table]:
-    """Return the tables of one file of ``gradients/``: curvature, gradients of the pool and of each target."""
+    """Return the tables of one file of ``gradients/``: curvature, gradients of pool and targets, fidelity."""
     key = (GRADIENTS.name, own.name)
-    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",))]
+    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",)), gradient_fidelity_table(own, key)]
     return [*tables, *(_table(own, TARGET_GRADIENTS, target_key(own.name, t), ("targets", t)) for t in targets)]
+
+
+def bytes_per_row(dims: int) -> int:
+    """Return the bytes that a row takes before compression: float16 numbers and a float32 length."""
+    return 2 * dims + 4
 
 
 def target_key(name: str, target: str) -> Key:
@@ -104,6 +111,7 @@ def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
         load=load_gradients,
         unit_rows=UNIT_ROWS,
         failed_share=FAILED_SHARE if kind is GRADIENTS else 0,
+        forecast=partial(_forecast, rows_of),
         facts=partial(_facts, own),
         verify=lambda step, update: {"covers_rows": Check(True, {"rows": update.info.rows})},
     ).table(
@@ -155,6 +163,13 @@ def _work(own: Differentiated, step: Step) -> Work:
     return Work(schema, ["messages"], arguments, meta={"dim": width, "layers": [0]})
 
 
+def _forecast(rows_of: Key, step: Step, work: Work, rows: int) -> dict[str, Any]:
+    width = bytes_per_row(work.meta["dim"])
+    return row_forecast(
+        step, work, rows, rows_of=rows_of, compute=differentiate, load=load_gradients, bytes_per_row=width
+    )
+
+
 def load_gradients(
     warehouse: Warehouse,
     opening: Mapping[str, Any],
@@ -197,13 +212,15 @@ def differentiate(rows: pl.DataFrame, context: Context) -> pa.Table:
 
 def _facts(own: Differentiated, step: Step, update: Update) -> dict[str, Any]:
     norms = step.warehouse.lake.scan(step.expected.key).select(pl.col(NORM)).collect()[NORM].drop_nulls().to_numpy()
+    as_vectors = any(own.name == spec.gradients for spec in step.warehouse.registry.representations.values())
     return {
         "model": own.spec.model,
         "loss": own.spec.loss,
         "dimensions": update.info.meta["dim"],
-        "bytes_per_row": 2 * update.info.meta["dim"] + 4,
+        "bytes_per_row": bytes_per_row(update.info.meta["dim"]),
         "median_norm": round(float(np.median(norms)), 4) if len(norms) else 0.0,
         "rows_without_a_gradient": int((norms == 0).sum()),
         "fallbacks": update.facts.get("fallbacks", 0),
         "curvature": table_link(*own.curvature_key),
+        **({"fidelity": table_link(GRADIENT_FIDELITY.name, own.name)} if as_vectors else {}),
     }

@@ -134,6 +134,7 @@ def test_a_file_of_gradients_makes_nothing_until_something_reads_it(tmp_path: Pa
         return {table.kind.name for table in all_tables(registry)}
 
     costly = {"curvature", "gradients", "target_gradients", "influence", "influence_targets", "gradient_norm"}
+    costly |= {"gradient_fidelity"}
     assert not kinds() & costly
     recipe = {"paper": "x", "select": {"sampler": "topk", "by": "influence.toward"}, "budget": {"rows": 2}}
     write_yaml(data / "recipes" / "mine.yaml", recipe)
@@ -141,6 +142,9 @@ def test_a_file_of_gradients_makes_nothing_until_something_reads_it(tmp_path: Pa
     write_yaml(data / "scores" / "long.yaml", {"how": "gradient_norm", "gradients": "tiny"})
     write_yaml(data / "recipes" / "mine.yaml", {**recipe, "select": {"sampler": "topk", "by": "gradient_norm.long"}})
     assert kinds() & costly == {"curvature", "gradients", "gradient_norm"}
+    by_gradient = {"source": {"gradients": "tiny"}, "compress": {"method": "none"}}
+    write_yaml(data / "representations" / "slopes.yaml", by_gradient)
+    assert kinds() & costly >= {"target_gradients", "gradient_fidelity"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from datasel_assets.schema import StrictModel
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.dynamics import DynamicsSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
@@ -34,6 +35,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "evaluations": EvaluationSpec,
     "language_models": LanguageModelSpec,
     "gradients": GradientsSpec,
+    "dynamics": DynamicsSpec,
     "scores": spec_model,
     "tags": TagsSpec,
     "categories": CategoriesSpec,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datasel_assets.indicators import FAMILIES
+from datasel_assets.indicators.dynamics import family as dynamics_family
 from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
@@ -18,12 +19,13 @@ from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.dynamics import DynamicsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import GivenSpec, ScoreSpec
 
 RESERVED = frozenset({*FAMILIES, *KINDS, TAGS})
-"""Families that no language model may be named after."""
+"""Families that no language model and no training may be named after."""
 
 BY_TURN = ("text", "frequency")
 """Families whose indicators of one side are computed for each turn as well."""
@@ -48,12 +50,18 @@ def score_keep(
     declared: Mapping[str, ScoreSpec] = MappingProxyType({}),
     language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({}),
     tags: Iterable[str] = (),
+    dynamics: Mapping[str, DynamicsSpec] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
         f"{name}.{indicator}": found.keep
         for name, spec in language_models.items()
         for indicator, found in computable(spec.scored_under).items()
+    }
+    columns |= {
+        f"{name}.{indicator}": found.keep
+        for name, spec in dynamics.items()
+        for indicator, found in dynamics_family(labels=spec.label is not None, split=spec.second_split).items()
     }
     columns |= {
         f"{family}.{column}": indicator.keep
@@ -101,6 +109,24 @@ def scores_in_use(
     That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
     is made, or for deciding which near duplicate stays.
     """
+    return _made_and_read(declared, recipes, duplicates)[0]
+
+
+def dynamics_in_use(
+    declared: Mapping[str, ScoreSpec],
+    recipes: Mapping[str, RecipeSpec],
+    duplicates: DuplicatesSpec | None,
+    dynamics: Iterable[str],
+) -> set[str]:
+    """Return the trainings (of ``dynamics``) of which something that is always made reads a column."""
+    _, read = _made_and_read(declared, recipes, duplicates)
+    return {score.partition(".")[0] for score in read} & set(dynamics)
+
+
+def _made_and_read(
+    declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
+) -> tuple[list[str], set[str]]:
+    """Return the declared scores that are made, each after those it reads, and every score that is read."""
     read = {score for recipe in recipes.values() for score in recipe.requires().scores}
     read |= {duplicates.near.score} if duplicates and duplicates.near.score else set()
     made = []
@@ -109,4 +135,4 @@ def scores_in_use(
         if not kind_of(spec).made_when_read or score_name(name, spec) in read:
             made.append(name)
             read |= set(kind_of(spec).reads(spec))
-    return made[::-1]
+    return made[::-1], read

@@ -32,7 +32,7 @@ class ClassifierSpec(StrictModel, frozen=True):
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (256, 256)
     epochs: int = Field(default=10, ge=2)
     second_epochs: int = Field(default=10, ge=0)
-    batch_rows: int = Field(default=128, ge=2)
+    batch_rows: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-5, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import scores_in_use
+from datasel_assets.registry.score import dynamics_in_use, scores_in_use
 from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
@@ -30,6 +30,7 @@ from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplic
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
 from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
+from datasel_assets.tables.dynamics.watched import DYNAMICS, dynamics_tables
 from datasel_assets.tables.language_models.proxy import proxy_table
 from datasel_assets.tables.language_models.token_scores import token_scores
 from datasel_assets.tables.language_models.token_statistics import TOKEN_STATISTICS, token_statistics
@@ -148,6 +149,12 @@ def _language_models(registry: Registry) -> Iterable[Table]:
         yield token_scores(name, spec)
 
 
+def _dynamics(registry: Registry) -> Iterable[Table]:
+    read = dynamics_in_use(registry.scores, registry.recipes, registry.duplicates, registry.dynamics)
+    for name in sorted(registry.dynamics):
+        yield from dynamics_tables(name, registry, read=name in read)
+
+
 def _tags(registry: Registry) -> list[Table]:
     return [table for name, spec in sorted(registry.tags.items()) for table in tag_tables(name, spec)]
 
@@ -192,6 +199,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
+    (_dynamics, (DYNAMICS, SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (selection_tables, (SELECTIONS,)),

@@ -3,6 +3,7 @@
 from datasel_assets.diagnostics.plots.canvas import MAX_BYTES, as_markdown
 from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
 from datasel_assets.diagnostics.plots.costs import cost_bars, growth
+from datasel_assets.diagnostics.plots.dynamics import dynamics_curves
 from datasel_assets.diagnostics.plots.lengths import length_histogram, length_profiles
 from datasel_assets.diagnostics.plots.losses import loss_curve
 from datasel_assets.diagnostics.plots.neighbourhoods import label_neighbourhoods
@@ -23,6 +24,7 @@ __all__ = [
     "cluster_occupancy",
     "cluster_sizes",
     "cost_bars",
+    "dynamics_curves",
     "fidelity",
     "growth",
     "label_neighbourhoods",

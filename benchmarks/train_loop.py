@@ -23,7 +23,7 @@ from benchmarks.harness import Row, isolated, measured, report
 
 OPERATION = "train_loop"
 STEP_TOKENS = 4096
-ROWS = 2000
+ROWS = 800
 FIRST = "packed blocks"
 
 
@@ -36,7 +36,7 @@ def build(folder: str) -> dict[str, Any]:
     return {}
 
 
-def compared(folder: str, steps: int, repeats: int) -> dict[str, Any]:
+def compared(folder: str, steps: int, repeats: int, only: Sequence[str]) -> dict[str, Any]:
     """Return cost and tokens of ``steps`` steps of each loop."""
     from datasel_assets.models.train.row_model import RowModel
     from datasel_assets.models.train.texts import Texts
@@ -56,11 +56,14 @@ def compared(folder: str, steps: int, repeats: int) -> dict[str, Any]:
         found = [[every(text) for text in own] for own in texts.of_row]
         return replace(texts, of_row=found, tokens=np.array([sum(len(t.positions) for t in own) for own in found]))
 
+    shown: list[Texts] = []
+
     def by_rows(*, every: bool = False, el2n: bool = False, shared: bool = True) -> RowTraining:
         model = RowModel(spec, how, "cpu")
         model.shared = shared
-        texts = model.texts(rows)
-        return RowTraining(model, whole(texts) if every else texts, 50, el2n=el2n)
+        if not shown:
+            shown.append(model.texts(rows))
+        return RowTraining(model, whole(shown[0]) if every else shown[0], 50, el2n=el2n)
 
     def taken(training: RowTraining) -> Callable[[], int]:
         def work() -> int:
@@ -95,6 +98,7 @@ def compared(folder: str, steps: int, repeats: int) -> dict[str, Any]:
         "rows, responses, one row a line": taken(by_rows(shared=False)),
         "blocks and a pass": then_read,
     }
+    ways = {name: work for name, work in ways.items() if name == FIRST or not only or name in only}
     best: dict[str, dict[str, float]] = {}
     for turn in range(repeats + 1):
         for name, work in ways.items():
@@ -146,12 +150,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=8, help="of each turn")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[], help="compare packed blocks with these alone")
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as parent:
         folder = str(Path(parent, "proxy"))
         isolated("benchmarks.train_loop:build", folder=folder)
-        options = {"steps": arguments.steps, "repeats": arguments.repeats}
+        options = {"steps": arguments.steps, "repeats": arguments.repeats, "only": arguments.only}
         found = isolated("benchmarks.train_loop:compared", folder=folder, **options)
     speed = {name: cost["tokens"] / cost["cpu_s"] for name, cost in found.items()}
     rows = []

@@ -18,6 +18,8 @@ EDGE = 1e-6
 GUARD, GUARDED = 1.02, 1.1
 """The clean density must fall towards 1 and the wrong one towards 0: a parameter below the first becomes the second."""
 ITERATIONS = 20
+GRID = 513
+"""Places at which the ends of the range are looked at."""
 LEAST_ROWS = 50
 """Rows of a label that has a mixture of its own."""
 
@@ -101,8 +103,21 @@ class BetaMixture:
         return BetaMixture(low, high, self.smooth, a, b, weights)
 
     def p_clean(self, counts: np.ndarray) -> np.ndarray:
-        """Return (n,) the probability that a row with its count belongs to the clean component."""
-        densities = self.weights[:, None] * _densities(self.shares(counts), self.a, self.b)
+        """Return (n,) the probability that a row with its count belongs to the clean component.
+
+        Beyond the mean of the wrong component it does not rise again, nor fall before that of the clean one: at the
+        very edge both densities are near nothing, and their ratio would call the rows with most wrong events clean.
+        """
+        shares, (clean, wrong) = self.shares(counts), self.a / (self.a + self.b)
+        p = self._posterior(shares)
+        low, high = np.linspace(EDGE, clean, GRID), np.linspace(wrong, 1 - EDGE, GRID)
+        rising = np.maximum.accumulate(self._posterior(low)[::-1])[::-1]
+        falling = np.minimum.accumulate(self._posterior(high))
+        p = np.where(shares > wrong, np.interp(shares, high, falling), p)
+        return np.where(shares < clean, np.interp(shares, low, rising), p)
+
+    def _posterior(self, shares: np.ndarray) -> np.ndarray:
+        densities = self.weights[:, None] * _densities(shares, self.a, self.b)
         return densities[0] / densities.sum(axis=0)
 
     def quantiles(self, counts: np.ndarray) -> np.ndarray:

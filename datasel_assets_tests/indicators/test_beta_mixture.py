@@ -50,9 +50,17 @@ def test_the_first_component_is_that_with_fewer_wrong_events():
     swapped = BetaMixture(fit.low, fit.high, False, fit.a[::-1].copy(), fit.b[::-1].copy(), fit.weights[::-1].copy())
     for found in (fit, swapped.more(counts, 0), swapped.more(counts, 3)):
         assert found.a[0] / (found.a[0] + found.b[0]) < found.a[1] / (found.a[1] + found.b[1])
-    p = fit.p_clean(np.arange(21.0))
-    assert p[0] > 0.9
-    assert p[20] < 0.1
+
+
+def test_a_row_with_more_wrong_events_is_never_called_cleaner():
+    """At the edge both densities are near nothing: their ratio alone gives .9999 for the row that was always wrong."""
+    random = np.random.default_rng(0)
+    counts = np.concatenate([random.binomial(20, 0.1, 100), random.binomial(20, 0.9, 900)]).astype(float)
+    for observed in (counts, 20 - counts, COUNTS):
+        p = BetaMixture.fit(observed).p_clean(np.arange(observed.max() + 1))
+        assert (np.diff(p) <= 1e-9).all()
+        assert p[0] > 0.9
+        assert p[-1] < 0.1
 
 
 def test_off_the_edges_no_count_is_wrong_for_certain():

@@ -223,7 +223,7 @@ def noise_share(
     names, group = np.unique(groups[known], return_inverse=True)
     table = np.zeros((len(names), len(values)), np.int64)
     np.add.at(table, (group, place), 1)
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
 
     def shares(rows: np.ndarray) -> np.ndarray:
         mixture = BetaMixture.fit(np.repeat(values, rows.sum(axis=0)), iterations)
@@ -233,7 +233,7 @@ def noise_share(
         return {}
     totals = table.sum(axis=1)
     drawn = [
-        shares(np.stack([random.multinomial(n, row / n) for n, row in zip(totals, table, strict=True)]))
+        shares(np.stack([generator.multinomial(n, row / n) for n, row in zip(totals, table, strict=True)]))
         for _ in range(draws)
     ]
     low, high = np.quantile(np.stack(drawn), [0.025, 0.975], axis=0)

@@ -16,7 +16,7 @@ from datasel_assets.indicators.beta_mixture import noise_share
 from datasel_assets.indicators.dynamics import wrong_events
 from datasel_assets.specs.dynamics import DynamicsSpec
 from datasel_assets.tables.dynamics.made import Made
-from datasel_assets.tables.shown import Rows, counts_table, picture, sample_table, table_link
+from datasel_assets.tables.shown import Rows, counts_table, picture, sample_table
 
 ROWS = 20
 ENDS = 3
@@ -57,7 +57,7 @@ def page(
         "plentiful": "yes: hard rows are worth more" if history.plentiful else "no: easy rows are worth more",
     }
     never = _share(values["first_learned"] > history.right.shape[1], history.seen)
-    shown |= {"never_right_share": never, **made.facts, "scores": table_link("scores", name)}
+    shown |= {"never_right_share": never, **made.facts}
     return shown
 
 

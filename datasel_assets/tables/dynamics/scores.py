@@ -38,7 +38,7 @@ def family_of(spec: DynamicsSpec) -> dict[str, Indicator]:
     return family(labels=spec.label is not None, split=spec.second_split)
 
 
-def dynamics_scores(name: str, spec: DynamicsSpec, *, on_demand: bool) -> Table:
+def dynamics_scores(name: str, spec: DynamicsSpec) -> Table:
     """Return the table of scores of one file in ``dynamics/``."""
     own = family_of(spec)
     return RowTable(
@@ -58,7 +58,6 @@ def dynamics_scores(name: str, spec: DynamicsSpec, *, on_demand: bool) -> Table:
         group="scores",
         reads=[("corpus",), (RECORDS, name)],
         checks=SCORE_CHECKS,
-        on_demand=on_demand,
         kinds=frozenset({"parquet", "numpy"}),
         version=digest(column_versions(own)),
         columns=column_texts(own),

@@ -25,6 +25,7 @@ from datasel_assets.tables.dynamics.page import page
 from datasel_assets.tables.dynamics.records import COLUMNS, records_frame
 from datasel_assets.tables.dynamics.scores import dynamics_scores, family_of
 from datasel_assets.tables.dynamics.text import watch_rows
+from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.trained_models import model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
@@ -73,16 +74,16 @@ class _Watching:
 
 
 def dynamics_tables(name: str, registry: Registry, *, read: bool) -> list[Table]:
-    """Return the records and the scores of the file ``dynamics/<name>.yaml``.
+    """Return the records of the file ``dynamics/<name>.yaml``, and the scores where they are read.
 
     Args:
         name: of the file.
         registry: where it stands.
-        read: whether something that is always made reads the scores; otherwise they are made on request alone.
+        read: whether something that is always made reads the scores; otherwise the records are made on request alone.
     """
     spec = registry.dynamics[name]
     own = _Watching(name, spec, registry.language_models[spec.model] if spec.model else None)
-    return [_records(own, read), dynamics_scores(name, spec, on_demand=not read)]
+    return [_records(own, read), *([dynamics_scores(name, spec)] if read else [])]
 
 
 def _records(own: _Watching, read: bool) -> Table:
@@ -106,7 +107,7 @@ def _records(own: _Watching, read: bool) -> Table:
         group="dynamics",
         reads=own.reads(),
         expect=own.expect,
-        build=partial(_build, own),
+        build=partial(_build, own, read),
         checks={"some_rows_were_watched": "at least one row has something to learn"},
         runs_model=True,
         on_demand=not read,
@@ -116,7 +117,7 @@ def _records(own: _Watching, read: bool) -> Table:
     )
 
 
-def _build(own: _Watching, step: Step) -> Built:
+def _build(own: _Watching, read: bool, step: Step) -> Built:
     spec, checkpoints = own.spec, _checkpoints(step.warehouse, own.name)
     if own.model is not None:
         made = watch_rows(own.name, spec, own.model, checkpoints, step)
@@ -132,6 +133,8 @@ def _build(own: _Watching, step: Step) -> Built:
         shutil.rmtree(checkpoints)
     seen = int(made.history.seen.sum())
     shown = page(own.name, spec, own.family, made, figures)
+    if read:
+        shown["scores"] = table_link("scores", own.name)
     return Built(info, table.height, metadata=shown, checks={"some_rows_were_watched": Check(seen > 0, {"rows": seen})})
 
 

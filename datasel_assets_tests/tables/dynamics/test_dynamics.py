@@ -25,9 +25,16 @@ def watched_pool(folder: Path, **more) -> Path:
     return data
 
 
+def read_by_a_recipe(data: Path, score: str) -> None:
+    """Scores are made where something reads them."""
+    recipe = {"select": {"sampler": "topk", "by": score}, "budget": {"rows": 4}}
+    write_yaml(data / "recipes" / "reads.yaml", {"doc": "x", "paper": "y", **recipe})
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     data = watched_pool(tmp_path_factory.mktemp("dynamics"), rows=30)
+    read_by_a_recipe(data, "watched.mean_loss")
     warehouse = open_warehouse(data, device="cpu")
     for source in SOURCES:
         make(warehouse, "scores/watched", source, upstream=True)
@@ -85,18 +92,32 @@ def test_nothing_is_trained_again_while_nothing_changes(warehouse: Warehouse):
     assert not (warehouse.settings.warehouse / "_training" / "watched").exists()
 
 
-def test_a_training_is_made_on_request_until_a_recipe_reads_it(data: Path, tmp_path: Path):
-    def on_demand(folder: Path) -> dict[str, bool]:
-        registry = load_registry(folder)
-        assert registry.errors == {}
-        tables = {table.name: table.on_demand for table in all_tables(registry)}
-        return {name: tables[name] for name in ("dynamics/watched", "scores/watched")}
+def test_a_training_is_made_on_request_until_a_recipe_reads_it(tmp_path: Path):
+    data = watched_pool(tmp_path)
 
-    assert on_demand(data) == {"dynamics/watched": True, "scores/watched": True}
-    other = watched_pool(tmp_path)
-    recipe = {"select": {"sampler": "topk", "by": "watched.forgetting_events"}, "budget": {"rows": 4}}
-    write_yaml(other / "recipes" / "forgotten.yaml", {"doc": "x", "paper": "y", **recipe})
-    assert on_demand(other) == {"dynamics/watched": False, "scores/watched": False}
+    def on_demand() -> dict[str, bool]:
+        registry = load_registry(data)
+        assert registry.errors == {}
+        return {table.name: table.on_demand for table in all_tables(registry) if "watched" in table.name}
+
+    assert on_demand() == {"dynamics/watched": True}
+    read_by_a_recipe(data, "watched.forgetting_events")
+    assert on_demand() == {"dynamics/watched": False, "scores/watched": False}
+
+
+def test_a_rule_by_clean_probability_makes_the_training_and_the_score_file_alone_does_not(tmp_path: Path):
+    data = watched_pool(tmp_path)
+    write_yaml(data / "scores" / "clean.yaml", {"how": "clean_probability", "events": "watched.wrong_events"})
+
+    def names() -> set[str]:
+        registry = load_registry(data)
+        assert registry.errors == {}
+        return {table.name for table in all_tables(registry) if not table.on_demand}
+
+    assert not names() & {"dynamics/watched", "clean_probability/clean"}
+    recipe = {"drop": [{"score": "clean_probability.clean", "below": 0.5}], "select": {"sampler": "random"}}
+    write_yaml(data / "recipes" / "reads.yaml", {"doc": "x", "paper": "y", **recipe, "budget": {"rows": 4}})
+    assert {"dynamics/watched", "scores/watched", "clean_probability/clean"} <= names()
 
 
 def test_a_blend_that_reads_a_training_makes_it_too(tmp_path: Path):
@@ -110,13 +131,20 @@ def test_a_blend_that_reads_a_training_makes_it_too(tmp_path: Path):
 def test_a_recipe_keeps_and_drops_by_a_training(data: Path):
     select = {"sampler": "topk", "by": "watched.confidence_variability"}
     drop = [{"score": "watched.mean_loss", "above_quantile": 0.9}]
+    drop.append({"score": "clean_probability.clean", "below": 0.0})
+    write_yaml(data / "scores" / "clean.yaml", {"how": "clean_probability", "events": "watched.wrong_events"})
     recipe = {"doc": "x", "paper": "y", "drop": drop, "select": select, "budget": {"rows": 5}}
     write_yaml(data / "recipes" / "ambiguous.yaml", recipe)
     warehouse = open_warehouse(data, device="cpu")
     make(warehouse, "selections/ambiguous", upstream=True)
     chosen = warehouse.lake.scan(("selections", "ambiguous")).collect()["row_id"]
     found = scores(warehouse).filter(pl.col("mean_loss").is_not_nan())
+    clean = warehouse.lake.scan(("clean_probability", "clean")).collect().drop_nulls("score")
+    both = clean.filter(pl.col("score").is_not_nan()).join(found, on="row_id")
+    assert both.height == 30
+    np.testing.assert_allclose(both["score"], both["p_clean"], atol=1e-5)
     (data / "recipes" / "ambiguous.yaml").unlink()
+    (data / "scores" / "clean.yaml").unlink()
     assert set(chosen) <= set(found["row_id"])
     least = found.filter(pl.col("row_id").is_in(chosen.implode()))["confidence_variability"].min()
     left = found.filter(pl.col("mean_loss") < found["mean_loss"].quantile(0.9))
@@ -124,7 +152,9 @@ def test_a_recipe_keeps_and_drops_by_a_training(data: Path):
 
 
 def test_halves_say_which_rows_are_forgotten_and_the_second_half_says_nothing(tmp_path: Path):
-    warehouse = open_warehouse(watched_pool(tmp_path, second_split=True, planted=None), device="cpu")
+    data = watched_pool(tmp_path, second_split=True, planted=None)
+    read_by_a_recipe(data, "watched.second_split_forgotten")
+    warehouse = open_warehouse(data, device="cpu")
     for source in SOURCES:
         make(warehouse, "scores/watched", source, upstream=True)
     records = warehouse.lake.scan(("dynamics", "watched")).collect()
@@ -196,6 +226,7 @@ def labelled(tmp_path_factory) -> Path:
         "classifier": {"hidden": [32], "epochs": 6, "batch_rows": 16},
     }
     write_yaml(data / "dynamics" / "noise.yaml", spec)
+    read_by_a_recipe(data, "noise.p_clean")
     warehouse = open_warehouse(data, device="cpu")
     for source in (*SOURCES, "kinds"):
         make(warehouse, "scores/noise", source, upstream=True)

@@ -44,7 +44,7 @@ class History:
     @property
     def seen(self) -> np.ndarray:
         """(n,) bool: the row was presented."""
-        return np.isfinite(self.right).any(axis=1)
+        return np.asarray(np.isfinite(self.right).any(axis=1))
 
 
 @indicator(keep="high", bounds=(0, None), source="Toneva et al. 2019 (arXiv 1812.05159); survey Eq 53 with errata")

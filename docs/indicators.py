@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datasel_assets.indicators import FAMILIES, Indicator
 from datasel_assets.indicators.blend import KIND as BLEND
+from datasel_assets.indicators.dynamics import DYNAMICS
 from datasel_assets.indicators.given import KIND as GIVEN
 from datasel_assets.indicators.score_kinds import KINDS
 from datasel_assets.indicators.tags import FAMILY as TAGS
@@ -17,6 +18,7 @@ from datasel_assets.indicators.tokens import TOKENS
 
 PAGE = Path(__file__).with_name("indicators.md")
 LANGUAGE_MODEL = "<name of a file in language_models/>"
+TRAINING = "<name of a file in dynamics/>"
 SCORE = "<name of a file in scores/>"
 HEAD = """# Indicators
 
@@ -32,8 +34,8 @@ over the joined turns, else from the values of the single turns. Those stand bes
 `turn_scores_frequency`): one line for each turn of a side that has more than one, with `row_id`, `part` (prompt: user,
 response: assistant), `turn` (from 0 within the side) and a column per indicator that has sides.
 
-A file in `language_models/` is a family; a file in `tags/` or `scores/` is a column: how to write one of the latter
-stands in [declared_scores.md](declared_scores.md).
+A file in `language_models/` or `dynamics/` is a family; a file in `tags/` or `scores/` is a column: how to write one of
+the latter stands in [declared_scores.md](declared_scores.md).
 """
 
 
@@ -43,7 +45,7 @@ def page() -> str:
     made = {name: kind.indicator for name, kind in KINDS.items() if kind.indicator}
     declared = {family: {SCORE: replace(found, name=SCORE)} for family, found in made.items()}
     tags = tag_indicators(["<name of a file in tags/>"])
-    for family, indicators in {**FAMILIES, LANGUAGE_MODEL: TOKENS, TAGS: tags, **declared}.items():
+    for family, indicators in {**FAMILIES, LANGUAGE_MODEL: TOKENS, TRAINING: DYNAMICS, TAGS: tags, **declared}.items():
         parts.append(f"\n## Family `{family}`\n")
         parts.append("| column | keep | range | what |\n|---|---|---|---|")
         parts += [_line(indicator) for indicator in indicators.values()]

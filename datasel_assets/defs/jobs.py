@@ -11,19 +11,28 @@ from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.tables.dynamics.watched import DYNAMICS
+from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
 
 def asset_jobs(assets: Sequence[Table]) -> list:
-    """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), ``evidence`` (on request)."""
+    """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), and those made on request."""
     per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source]
     pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand]
-    asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand]
+    asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
+    watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
     evidence = dg.define_asset_job(
         EVIDENCE,
         selection=dg.AssetSelection.assets(*asked),
         description="Selections tried out: a small model trained on each, on random rows, on the whole pool.",
+        tags={MAX_RUNTIME_TAG: "43200"},
+    )
+    dynamics = dg.define_asset_job(
+        DYNAMICS.name,
+        selection=dg.AssetSelection.assets(*watched),
+        description="Trainings of which every presentation of every row is remembered.",
         tags={MAX_RUNTIME_TAG: "43200"},
     )
     return [
@@ -40,6 +49,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
             tags={MAX_RUNTIME_TAG: "7200"},
         ),
         *([evidence] if asked else []),
+        *([dynamics] if watched else []),
     ]
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from datasel_assets.indicators import (
     blend,
+    clean_probability,
     given,
     gradient_norm,
     influence,
@@ -26,6 +27,7 @@ KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
         kind.name: kind
         for kind in (
             blend.KIND,
+            clean_probability.KIND,
             dsir.KIND,
             given.KIND,
             gradient_norm.KIND,

@@ -19,6 +19,7 @@ from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.dynamics import DynamicsSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
@@ -40,6 +41,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "evaluations": EvaluationSpec,
     "language_models": LanguageModelSpec,
     "gradients": GradientsSpec,
+    "dynamics": DynamicsSpec,
     "scores": spec_model,
     "loops": loop_model,
     "tags": TagsSpec,

@@ -55,6 +55,12 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
         yield f"targets/{categories.target}.yaml"
     if folder == "representations" and (vectors := registry.representations.get(name)) and vectors.gradients:
         yield f"gradients/{vectors.gradients}.yaml"
+    if folder == "dynamics" and (watched := registry.dynamics.get(name)):
+        yield (
+            f"language_models/{watched.model}.yaml"
+            if watched.model
+            else f"representations/{watched.representation}.yaml"
+        )
     if folder == "gradients" and (gradients := registry.gradients.get(name)):
         yield f"language_models/{gradients.model}.yaml"
     if folder == "loops" and (loop := registry.loops.get(name)):
@@ -84,6 +90,8 @@ def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> I
         family, _, column = score.partition(".")
         if family in KINDS:
             yield files.get(score, f"scores/{column}.yaml")
+        elif family in registry.dynamics:
+            yield f"dynamics/{family}.yaml"
         elif family in registry.language_models:
             yield f"language_models/{family}.yaml"
         elif family == LOOPS:

@@ -16,6 +16,7 @@ from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.defaults import DefaultsSpec
 from datasel_assets.specs.documents import DocumentsSpec
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.dynamics import DynamicsSpec
 from datasel_assets.specs.evaluation import EvaluationSpec
 from datasel_assets.specs.extraction import ExtractionSpec
 from datasel_assets.specs.gradients import GradientsSpec
@@ -73,6 +74,7 @@ class Registry:
     representations: Mapping[str, RepresentationSpec] = field(default_factory=dict)
     language_models: Mapping[str, LanguageModelSpec] = field(default_factory=dict)
     gradients: Mapping[str, GradientsSpec] = field(default_factory=dict)
+    dynamics: Mapping[str, DynamicsSpec] = field(default_factory=dict)
     scores: Mapping[str, ScoreSpec] = field(default_factory=dict)
     loops: Mapping[str, LoopSpec] = field(default_factory=dict)
     recipes: Mapping[str, RecipeSpec] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models, self.tags, self.loops, self.labels)
+        return score_keep(self.scores, self.language_models, self.tags, self.loops, self.labels, self.dynamics)
 
     def candidates(self, key: str) -> list[str]:
         """Return the files that a key of ``defaults.yaml`` may name, sorted."""

@@ -38,7 +38,7 @@ _FOLDER = {
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    *("loops", "documents", "extractions", "labels", "recipes"),
+    *("dynamics", "loops", "documents", "extractions", "labels", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -147,6 +147,28 @@ def labels_ask_about_what_is_there(registry: Registry) -> Problems:
     return found
 
 
+def dynamics_have_a_family_of_their_own(registry: Registry) -> Problems:
+    """No training is named like another family of scores."""
+    taken = RESERVED | set(registry.language_models)
+    return {
+        f"dynamics/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
+        for name in taken & set(registry.dynamics)
+    }
+
+
+def dynamics_read_what_is_there(registry: Registry) -> Problems:
+    """The model or the representation of a training is there."""
+    found = {}
+    for name, spec in registry.dynamics.items():
+        for key, named, folder, there in (
+            ("model", spec.model, "language_models", registry.language_models),
+            ("representation", spec.representation, "representations", registry.representations),
+        ):
+            if named is not None and named not in there:
+                found[f"dynamics/{name}.yaml"] = no_such_file(key, named, folder, there)
+    return found
+
+
 def proxy_evaluation_starts_from_a_proxy(registry: Registry) -> Problems:
     """The model of ``proxy_eval.yaml`` is there and trained on the pool."""
     wanted, proxies = registry.proxy_eval and registry.proxy_eval.model, registry.candidates("proxy")
@@ -248,6 +270,8 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     labels_have_a_family_of_their_own,
     gradients_are_of_a_model_that_is_there,
     representations_are_of_gradients_that_are_there,
+    dynamics_have_a_family_of_their_own,
+    dynamics_read_what_is_there,
     evaluations_compare_by_a_representation,
     evaluations_are_encoded,
     proxy_evaluation_starts_from_a_proxy,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datasel_assets.indicators import FAMILIES
+from datasel_assets.indicators.dynamics import family as dynamics_family
 from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
@@ -18,6 +19,7 @@ from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.duplicates import DuplicatesSpec
+from datasel_assets.specs.dynamics import DynamicsSpec
 from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import FAMILY as LOOPS
@@ -52,6 +54,7 @@ def score_keep(
     tags: Iterable[str] = (),
     loops: Iterable[str] = (),
     labels: Mapping[str, LabelsSpec] = MappingProxyType({}),
+    dynamics: Mapping[str, DynamicsSpec] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
     columns = {
@@ -60,6 +63,11 @@ def score_keep(
         for indicator, found in computable(spec.scored_under).items()
     }
     columns |= {f"{name}.{column}": keep for name, spec in labels.items() for column, keep in spec.columns.items()}
+    columns |= {
+        f"{name}.{indicator}": found.keep
+        for name, spec in dynamics.items()
+        for indicator, found in dynamics_family(labels=spec.label is not None, split=spec.second_split).items()
+    }
     columns |= {
         f"{family}.{column}": indicator.keep
         for family, indicators in FAMILIES.items()
@@ -107,6 +115,24 @@ def scores_in_use(
     That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
     is made, or for deciding which near duplicate stays.
     """
+    return _made_and_read(declared, recipes, duplicates)[0]
+
+
+def dynamics_in_use(
+    declared: Mapping[str, ScoreSpec],
+    recipes: Mapping[str, RecipeSpec],
+    duplicates: DuplicatesSpec | None,
+    dynamics: Iterable[str],
+) -> set[str]:
+    """Return the trainings (of ``dynamics``) of which something that is always made reads a column."""
+    _, read = _made_and_read(declared, recipes, duplicates)
+    return {score.partition(".")[0] for score in read} & set(dynamics)
+
+
+def _made_and_read(
+    declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
+) -> tuple[list[str], set[str]]:
+    """Return the declared scores that are made, each after those it reads, and every score that is read."""
     read = {score for recipe in recipes.values() for score in recipe.requires().scores}
     read |= {duplicates.near.score} if duplicates and duplicates.near.score else set()
     made = []
@@ -115,4 +141,4 @@ def scores_in_use(
         if not kind_of(spec).made_when_read or score_name(name, spec) in read:
             made.append(name)
             read |= set(kind_of(spec).reads(spec))
-    return made[::-1]
+    return made[::-1], read

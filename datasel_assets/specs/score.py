@@ -290,8 +290,31 @@ class GradientNormSpec(StrictModel, frozen=True):
     paper: str = "Deep Learning on a Data Diet (GraNd, arXiv 2107.07075)"
 
 
+class CleanProbabilitySpec(StrictModel, frozen=True):
+    """How likely a row is clean by its wrong predictions in a training, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``clean_probability``.
+        events: a score that counts wrong predictions, such as ``mine.wrong_events`` of ``dynamics/mine.yaml``.
+        by: one mixture for the ``pool``, or for every ``source`` or ``cluster`` with at least 50 rows one of its own.
+        iterations: of the fit, which does not converge: more of them find fewer wrong rows.
+        smooth: move counts off the edges by half a count, so that no row is wrong for certain.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["clean_probability"]
+    events: Annotated[str, Field(min_length=1)]
+    by: Literal["pool", "source", "cluster"] = "pool"
+    iterations: Annotated[int, Field(ge=1, le=1000)] = 20
+    smooth: bool = False
+    doc: str = ""
+    paper: str = "Handling Label Noise via Instance-Level Difficulty Modeling (IDO, arXiv 2505.00812)"
+
+
 ScoreSpec = (
     BlendSpec
+    | CleanProbabilitySpec
     | DsirSpec
     | GivenSpec
     | GradientNormSpec

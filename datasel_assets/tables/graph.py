@@ -15,7 +15,7 @@ from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import scores_in_use
+from datasel_assets.registry.score import dynamics_in_use, scores_in_use
 from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.catalog import CATALOG, catalog_table
@@ -33,6 +33,7 @@ from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplic
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
 from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
+from datasel_assets.tables.dynamics.watched import DYNAMICS, dynamics_tables
 from datasel_assets.tables.labels.label_answers import LABEL_ANSWERS
 from datasel_assets.tables.labels.label_scores import label_tables
 from datasel_assets.tables.labels.label_tasks import LABEL_TASKS
@@ -187,6 +188,12 @@ def _language_models(registry: Registry) -> Iterable[Table]:
         yield token_scores(name, spec)
 
 
+def _dynamics(registry: Registry) -> Iterable[Table]:
+    read = dynamics_in_use(registry.scores, registry.recipes, registry.duplicates, registry.dynamics)
+    for name in sorted(registry.dynamics):
+        yield from dynamics_tables(name, registry, read=name in read)
+
+
 def _tags(registry: Registry) -> list[Table]:
     return [table for name, spec in sorted(registry.tags.items()) for table in tag_tables(name, spec)]
 
@@ -240,6 +247,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_loops, (LOOPS,)),
     (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
+    (_dynamics, (DYNAMICS, SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (label_tables, (LABEL_ANSWERS, LABEL_TRUTH, LABEL_TASKS, SCORES)),

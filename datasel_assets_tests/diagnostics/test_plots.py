@@ -54,6 +54,9 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         ),
         "source_mix": lambda: plots.source_mix(counts, dict.fromkeys(names, counts), names[-1]),
         "length_profiles": lambda: plots.length_profiles({n: lengths[i::m] for i, n in enumerate(names)}, lengths),
+        "dynamics_curves": lambda: plots.dynamics_curves(
+            generator.random((60, 5)), generator.random((60, 5)).round(), np.arange(60) < 9, X[:60, :5] ** 2, names[-1]
+        ),
         "cost_bars": lambda: plots.cost_bars(dict(zip(names, 10.0 ** np.arange(m), strict=True)), names[-1]),
         "growth": lambda: plots.growth({name: ([1e4, 1e5], [k + 1, 9]) for k, name in enumerate(names)}),
         "score_grid": lambda: plots.score_grid(dict.fromkeys(names, np.where(lengths > 50, lengths, np.nan)), names[0]),

@@ -14,6 +14,7 @@ from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name, ta
 
 EXAMPLES = {
     "blend": {"how": "sum", "inputs": [{"score": "text.words", "weight": 2}, {"score": "n_chars", "keep": "low"}]},
+    "clean_probability": {"how": "clean_probability", "events": "text.words"},
     "dsir": {"how": "dsir", "target": "sums"},
     "given": {"how": "given", "field": "quality", "keep": "high"},
     "pair_similarity": {"how": "pair_similarity"},
@@ -91,6 +92,7 @@ def test_what_a_file_says_decides_what_it_is_made_from(kind: ScoreKind):
     assert own == kind.identity(spec_of(kind), keep, None)
     other = {
         "blend": {"missing": "median"},
+        "clean_probability": {"iterations": 10},
         "predictability": {"seed": 1},
         "sensitivity": {"distance_weight": 2.0},
         "similarity": {"to": "mean"},
@@ -221,3 +223,19 @@ def test_a_logarithm_in_a_blend_leaves_out_what_has_none_and_says_how_many():
     found = made("blend", given, inputs=inputs)
     np.testing.assert_allclose(found.values, [np.nan, 0.0, 3.0, np.nan] * (N // 4))
     assert found.facts["without a logarithm: text.words"] == N // 2
+
+
+def test_rows_with_fewer_wrong_predictions_are_more_likely_clean_and_groups_are_judged_apart():
+    counts = np.repeat([0.0, 1, 8, 9, np.nan], 40)
+    n = len(counts)
+    sources = np.where(np.arange(n) % 2, "a", "b")
+    given = Given(np.array([f"{k:03d}" for k in range(n)]), sources, {"text.words": counts})
+    whole = made("clean_probability", given)
+    assert np.isnan(whole.values[counts != counts]).all()
+    assert whole.values[0] > 0.9 > 0.1 > whole.values[159]
+    assert whole.facts["share_of_wrong_rows"] == pytest.approx(0.5, abs=0.1)
+    assert (np.diff(whole.columns["difficulty"][:160]) >= 0).all()
+    shifted = replace(given, scores={"text.words": counts + 5 * (sources == "a")})
+    apart = made("clean_probability", shifted, by="source").values
+    np.testing.assert_allclose(apart, made("clean_probability", given, by="source").values)
+    assert not np.allclose(made("clean_probability", shifted).values[:160], apart[:160], atol=0.05)

@@ -1,7 +1,6 @@
 """Training of the proxy model: it learns, resumes to the same bytes, stops, and leaves an ordinary model folder."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +13,6 @@ from datasel_assets.models.fine_tune import ProxyStart
 from datasel_assets.models.proxy_folder import kept_checkpoints, pool_drift
 from datasel_assets.models.proxy_lm import ProxyResult, _new_model, train_proxy_lm
 from datasel_assets.models.proxy_rows import READ_ROWS, Pool, draw_rows, pool_of, split_rows
-from datasel_assets.models.proxy_training import learning_rate
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.proxy import ProxySpec
 
@@ -279,15 +277,6 @@ def test_rows_that_the_budgets_do_not_reach_are_not_read(tmp_path):
     train(tmp_path / "part", Pool(whole.names, noted), **options)
     assert sorted(read) == sorted(reached)
     assert contents(tmp_path / "part") == contents(tmp_path / "whole")
-
-
-def test_the_learning_rate_rises_and_falls():
-    spec = ProxySpec(learning_rate=1.0, warmup=0.1)
-    rates = [learning_rate(step, 100, spec) for step in range(100)]
-    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
-    assert rates[10] == 1
-    assert all(a > b for a, b in pairwise(rates[10:]))
-    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [{"heads": 4, "kv_heads": 3}, {"hidden": 100, "heads": 8}, {"vocabulary": 200}])

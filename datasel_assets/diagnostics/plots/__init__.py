@@ -4,6 +4,7 @@ from datasel_assets.diagnostics.plots.bandits import bandit_path
 from datasel_assets.diagnostics.plots.canvas import MAX_BYTES, as_markdown
 from datasel_assets.diagnostics.plots.clusters import cluster_map, cluster_sizes
 from datasel_assets.diagnostics.plots.costs import cost_bars, growth
+from datasel_assets.diagnostics.plots.dynamics import dynamics_curves
 from datasel_assets.diagnostics.plots.gradient_energy import gradient_energy
 from datasel_assets.diagnostics.plots.lengths import length_histogram, length_profiles
 from datasel_assets.diagnostics.plots.losses import loss_curve
@@ -27,6 +28,7 @@ __all__ = [
     "cluster_occupancy",
     "cluster_sizes",
     "cost_bars",
+    "dynamics_curves",
     "fidelity",
     "gradient_energy",
     "growth",

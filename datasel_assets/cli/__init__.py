@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datasel_assets.cli import add, check, compare, evidence, explain, init, prune, rethreshold, run, ui
+from datasel_assets.cli import add, ask, check, compare, evidence, explain, init, prune, rethreshold, run, ui
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
 
-COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, init, add, check)
+COMMANDS = (run, ui, ask, evidence, rethreshold, compare, prune, explain, init, add, check)
 
-READ_SOURCES = {"run", "evidence", "rethreshold", "compare", "explain"}
+READ_SOURCES = {"run", "ask", "evidence", "rethreshold", "compare", "explain"}
 """Commands that have nothing to do before there is a source."""
 
 

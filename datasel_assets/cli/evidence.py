@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     warehouse = open_warehouse(settings)
     definitions, assets = assemble(warehouse)
-    known = {asset.key[-1]: asset for asset in assets if asset.on_demand}
+    known = {asset.key[-1]: asset for asset in assets if asset.on_demand and asset.kind.per == "recipe"}
     if not known:
         why = "no file in language_models/ says 'causal: {model: local:proxy_lm}': there is no model to train"
         errors = warehouse.registry.errors

@@ -14,7 +14,7 @@ from dagster._core.remote_origin import RemoteRepositoryOrigin
 from datasel_assets.defs.dead_runs import end_dead_runs
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.tables.planning import Pick, lacks_input, phases, stale
+from datasel_assets.tables.planning import Pick, lacks_input, regular_phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -94,7 +94,7 @@ def run_main(
     outcome = Outcome()
     broken: set[Pick] = set()
     regular = {asset.key: asset for asset in assets if not asset.on_demand}
-    turns = [(p, source) for p in phases(list(regular.values())) for source in (wanted if p.per_source else [None])]
+    turns = [(p, source) for p in regular_phases(assets) for source in (wanted if p.per_source else [None])]
     for phase, source in turns:
         failed = True
         while failed:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from datasel_assets.registry.answers import answer_keep
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.score import score_keep
+from datasel_assets.specs.answers import AnswersSpec
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.defaults import DefaultsSpec
@@ -73,6 +75,7 @@ class Registry:
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     tags: Mapping[str, TagsSpec] = field(default_factory=dict)
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)
+    answers: Mapping[str, AnswersSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)
@@ -81,7 +84,7 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models, self.tags)
+        return score_keep(self.scores, self.language_models, self.tags) | answer_keep(self.answers)
 
     def candidates(self, key: str) -> list[str]:
         """Return the files that a key of ``defaults.yaml`` may name, sorted."""

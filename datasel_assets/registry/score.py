@@ -101,6 +101,19 @@ def scores_in_use(
     That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
     is made, or for deciding which near duplicate stays.
     """
+    return _in_use(declared, recipes, duplicates)[0]
+
+
+def scores_read(
+    declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
+) -> set[str]:
+    """Return the scores that are read: by a recipe, by a declared score that is made, or for near duplicates."""
+    return _in_use(declared, recipes, duplicates)[1]
+
+
+def _in_use(
+    declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
+) -> tuple[list[str], set[str]]:
     read = {score for recipe in recipes.values() for score in recipe.requires().scores}
     read |= {duplicates.near.score} if duplicates and duplicates.near.score else set()
     made = []
@@ -109,4 +122,4 @@ def scores_in_use(
         if not kind_of(spec).made_when_read or score_name(name, spec) in read:
             made.append(name)
             read |= set(kind_of(spec).reads(spec))
-    return made[::-1]
+    return made[::-1], read

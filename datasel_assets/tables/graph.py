@@ -12,11 +12,14 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from datasel_assets.indicators.score_kinds import kind_of as score_kind
+from datasel_assets.registry.answers import families_read
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import scores_in_use
+from datasel_assets.registry.score import scores_in_use, scores_read
 from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.tables.answers.answers import ANSWERS, answer_table
+from datasel_assets.tables.answers.scores import ANSWER_SCORES, answer_score_table
 from datasel_assets.tables.catalog import CATALOG, catalog_table
 from datasel_assets.tables.contamination.contamination import CONTAMINATION, contamination_tables
 from datasel_assets.tables.contamination.evaluations import EVALUATIONS
@@ -148,6 +151,14 @@ def _language_models(registry: Registry) -> Iterable[Table]:
         yield token_scores(name, spec)
 
 
+def _answers(registry: Registry) -> Iterable[Table]:
+    """Yield the answers, which are asked for on request only, and their scores, made by default where they are read."""
+    read = families_read(scores_read(registry.scores, registry.recipes, registry.duplicates), registry.answers)
+    for name in sorted(registry.answers):
+        yield answer_table(name, registry)
+        yield answer_score_table(name, registry, read=name in read)
+
+
 def _tags(registry: Registry) -> list[Table]:
     return [table for name, spec in sorted(registry.tags.items()) for table in tag_tables(name, spec)]
 
@@ -192,6 +203,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
+    (_answers, (ANSWERS, ANSWER_SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (selection_tables, (SELECTIONS,)),

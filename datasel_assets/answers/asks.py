@@ -21,15 +21,17 @@ def shipped() -> list[str]:
     return sorted(file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.name.endswith(".yaml"))
 
 
-@cache
 def ask_of(ask: str | AskSpec) -> AskSpec:
     """Return what is asked: a shipped prompt by its name, or what stands in the file itself.
 
     Raises:
         UnknownAskError: there is none of this name.
     """
-    if isinstance(ask, AskSpec):
-        return ask
+    return ask if isinstance(ask, AskSpec) else _shipped(ask)
+
+
+@cache
+def _shipped(ask: str) -> AskSpec:
     names = shipped()
     if ask not in names:
         raise UnknownAskError(f"ask: there is no shipped prompt {ask!r}{suggestion(ask, names)} {', '.join(names)}")

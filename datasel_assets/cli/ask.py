@@ -80,9 +80,8 @@ def _ask(warehouse: "Warehouse", name: str, console: "Console") -> None:
             make(warehouse, f"answers/{name}", source, log=log)
         made = make(warehouse, f"scores/{name}", log=log)
     facts = made.built.metadata
-    console.print(
-        f"{facts['rows_with_a_score']:,} rows have a score; {facts['unread_share']:.1%} of the replies unread"
-    )
+    unread = f"{facts['unread_share']:.1%} of the replies could not be read"
+    console.print(f"{facts['rows_with_a_score']:,} rows have a score; {unread}")
     shown = facts["columns"]
     assert isinstance(shown, Rows)
     for cells in shown.cells:

@@ -122,7 +122,7 @@ def _ask(own: Questions, step: Step, kept: KeptReplies) -> Asked:
     """Ask what is missing of one source, with the progress in the log."""
     warehouse, source = step.warehouse, str(step.source)
     responses = own.responses(warehouse, source)
-    total = sum(1 for _ in own.requests(warehouse, source))
+    total = own.count(warehouse, source)
     every = max(1, total // SAID)
 
     def tell(done: int, spent: Spent) -> None:

@@ -158,6 +158,10 @@ class Questions:
             for item in items:
                 yield request_of(self.spec, self.ask, item, rows, decides)
 
+    def count(self, warehouse: Warehouse, source: str) -> int:
+        """Return how many items there are of one source."""
+        return sum(len(items) for items, _ in self._items(warehouse, source))
+
     def _items(self, warehouse: Warehouse, source: str) -> Iterator[tuple[list[Item], Mapping[str, AskedRow]]]:
         """Yield some items together with the rows that they are about."""
         chosen = self.chosen(warehouse)

@@ -371,9 +371,8 @@ def test_a_model_of_this_process_answers_too(data: Path):
         {"causal": CAUSAL, "contexts": [], "proxy": TINY},
     )
     own = {
-        "prompt": "{{ row.response }}",
+        "prompt": "{{ row.turns | length }}",
         "guard": False,
-        "max_chars": 20,
         "reply": {"read": "expected", "options": {"a": 1, "b": 0}, "mass": 0},
     }
     write_yaml(data / "answers" / "local.yaml", {"ask": own, "provider": {"local": "proxy_lm"}})

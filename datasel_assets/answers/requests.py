@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from datasel_assets.answers.prompts import AskedRow, broken_control, prompt_messages, shortened
@@ -76,7 +77,7 @@ class Request:
     attempt: int
     decides: Mapping[str, Any]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key of its reply: 32 hex digits over everything that decides it."""
         what = {

@@ -198,8 +198,6 @@ class AnswersSpec(StrictModel, frozen=True):
         price: of tokens, where they cost something.
         pairs: which pairs, where the prompt is about pairs.
         distil: a linear model of the answers for the rows that were not asked about.
-        batch: reserved for several rows in one request; None.
-        demonstrations: reserved for answered examples in the prompt; None.
     """
 
     doc: str = ""
@@ -214,8 +212,6 @@ class AnswersSpec(StrictModel, frozen=True):
     price: PriceSpec = PriceSpec()
     pairs: PairsSpec | None = None
     distil: DistilSpec | None = None
-    batch: None = None
-    demonstrations: None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "AnswersSpec":

@@ -9,9 +9,10 @@ Nothing here is ever deleted: a later run, another way to read replies or anothe
 import json
 import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -19,8 +20,8 @@ from typing import IO
 from datasel_assets.answers.replies import Reply
 from datasel_assets.storage.atomic import storage_errors
 
-SYNC_EVERY = 64
-"""Replies that a power cut may cost; a killed process costs none."""
+SYNC_SECONDS = 2.0
+"""Replies of so many seconds are lost in a power cut; a killed process loses none."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class KeptReplies:
         self._folder = folder
         self._found: dict[str, Reply] = {}
         self._out: IO[str] | None = None
-        self._unsynced = 0
+        self._synced = time.monotonic()
         self.spent = Spent()
         for key, chars, reply in _stored(folder):
             # A key that is there twice was paid for twice: two processes asked at the same time.
@@ -101,7 +102,7 @@ class KeptReplies:
         Raises:
             StorageFullError: there is no space for it.
         """
-        line = {"key": key, "chars": chars, **asdict(reply)}
+        line = {"key": key, "chars": chars, **vars(reply)}
         del line["failed"]
         with storage_errors(self._folder):
             if self._out is None:
@@ -110,8 +111,7 @@ class KeptReplies:
                 self._out = (self._folder / name).open("x", encoding="ascii")
             self._out.write(json.dumps(line, separators=(",", ":")) + "\n")
             self._out.flush()
-            self._unsynced += 1
-            if self._unsynced >= SYNC_EVERY:
+            if time.monotonic() - self._synced > SYNC_SECONDS:
                 self._sync()
         self._found.setdefault(key, reply)
         self.spent = self.spent.plus(reply, chars)
@@ -119,7 +119,7 @@ class KeptReplies:
     def _sync(self) -> None:
         assert self._out is not None
         os.fsync(self._out.fileno())
-        self._unsynced = 0
+        self._synced = time.monotonic()
 
 
 def _stored(folder: Path) -> Iterator[tuple[str, int, Reply]]:

@@ -20,7 +20,7 @@ FLOORS = {
     "ground floor": ("arrays", "words", "formats"),
     "pure folders that files name": ("clusters", "samplers"),
     "specs": ("specs",),
-    "pure folders": ("representations", "answers", "indicators", "corpus", "diagnostics", "demos"),
+    "pure folders": ("representations", "indicators", "answers", "corpus", "diagnostics", "demos"),
     "shell": ("compute", "storage", "models", "recipes", "registry"),
     "tables": ("tables",),
     "Dagster": ("defs", "definitions"),

@@ -75,6 +75,21 @@ def asked_row(messages: Sequence[Message]) -> AskedRow:
     return AskedRow(*("\n\n".join(said[role]) for role in ("user", "assistant", "system")), tuple(turns))
 
 
+MOST_STEPS = 64
+"""Steps of one answer that are asked about; the last of them holds what is left."""
+
+
+def steps_of(response: str) -> tuple[str, ...]:
+    """Return the steps of an answer: its paragraphs; where it has one only, its lines; of one line its sentences."""
+    for cut in (r"\n\s*\n", r"\n", r"(?<=[.!?])\s+"):
+        found = [piece.strip() for piece in re.split(cut, response) if piece.strip()]
+        if len(found) > 1:
+            break
+    if len(found) > MOST_STEPS:
+        found = [*found[: MOST_STEPS - 1], "\n".join(found[MOST_STEPS - 1 :])]
+    return tuple(found)
+
+
 class _Plain(str):
     """Text of ours, which stands in a prompt without marks."""
 
@@ -87,7 +102,8 @@ def prompt_messages(ask: AskSpec, question: str | None, **texts: Any) -> list[di
     Args:
         ask: what is asked.
         question: name of the question, where there are several.
-        texts: ``row``, and ``turn`` and ``before`` where turns are asked about; ``a`` and ``b`` for a pair.
+        texts: ``row``, and ``turn`` and ``before`` where turns are asked about, ``step`` and ``steps`` too where steps
+            are; ``a`` and ``b`` for a pair.
 
     Raises:
         PromptError: the template asks for what is not there.
@@ -112,11 +128,9 @@ def check_template(ask: AskSpec) -> None:
         PromptError: they cannot be filled in.
     """
     row = asked_row([{"role": role, "content": "x"} for role in ("system", "user", "assistant")])
-    texts = {
-        "row": {"row": row},
-        "turn": {"row": row, "turn": row.turns[0], "before": ()},
-        "pair": {"a": row, "b": row},
-    }
+    turn = {"row": row, "turn": row.turns[0], "before": ()}
+    step = {**turn, "step": "x", "steps": ()}
+    texts = {"row": {"row": row}, "turn": turn, "step": step, "pair": {"a": row, "b": row}}
     for question in ask.questions or [None]:
         prompt_messages(ask, question, **texts[ask.about])
 

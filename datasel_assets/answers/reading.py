@@ -7,14 +7,28 @@ in two ways is not read: a wrong number is worse than none.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasel_assets.specs.ask import ChoiceReply, ExpectedReply, FieldsReply, NumberReply, ReplySpec, TextReply
+from datasel_assets.indicators.verify.exchange import code_blocks
+from datasel_assets.specs.ask import (
+    ChoiceReply,
+    ExpectedReply,
+    FieldsReply,
+    NumberReply,
+    ReplySpec,
+    ReviewReply,
+    TextReply,
+)
 
 REGEX_SECONDS = 1.0
 """A regular expression that takes longer over one reply has lost its way."""
+
+COMPARED = ("text", "review")
+"""Forms of replies that are compared with the answer of the row."""
+LEAST_LINES = 3
+"""Code of so few lines shows nothing by needing no revision."""
 
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 _NUMBER = re.compile(
@@ -63,6 +77,8 @@ def read_reply(spec: ReplySpec, reply: str, logprobs: Mapping[str, float] | None
                 return Read({"score": _choice(spec, reply)})
             case FieldsReply():
                 return Read(_fields(spec, reply))
+            case ReviewReply():
+                return Read({"score": _review(reply, response)})
             case TextReply():
                 return Read({"score": _likeness(spec, reply, response)})
     except _UnreadError as error:
@@ -78,6 +94,8 @@ def reminder(spec: ReplySpec, unread: str) -> str:
             form = f"one of these words and nothing else: {', '.join(spec.options)}"
         case FieldsReply(regex=None):
             form = f"one JSON object with the keys {', '.join(spec.fields)} and nothing else"
+        case ReviewReply():
+            form = 'one JSON object with "correct" (true or false) and "revised" (the code as it should be)'
         case _:
             form = "the form that was asked for"
     return f"That reply could not be read ({unread}). Reply with {form}."
@@ -196,6 +214,39 @@ def _object(reply: str) -> Mapping[str, Any]:
 
 def _refuse(name: str) -> None:
     raise ValueError(name)
+
+
+def _review(reply: str, response: str) -> float:
+    values = _object(reply)
+    correct, revised = values.get("correct"), values.get("revised")
+    if not isinstance(correct, bool) or not isinstance(revised, str | None):
+        raise _UnreadError("correct must be true or false, and revised a text or null")
+    own = [line for _, block in code_blocks(response) for line in _lines(block)]
+    if not own:
+        return 0.5 if correct else 0.0
+    blocks = code_blocks(revised or "")
+    better = [line for _, block in blocks for line in _lines(block)] if blocks else _lines(revised or "")
+    same = not better or better == own
+    kept = 1.0 if same else 1.0 - edits(own, better) / max(len(own), len(better))
+    if correct and same and len(own) > LEAST_LINES:
+        return 1.0
+    if correct:
+        return kept if not same else 0.5
+    return 0.5 * kept if not same else 0.0
+
+
+def _lines(code: str) -> list[str]:
+    return [line.rstrip() for line in code.splitlines() if line.strip()]
+
+
+def edits(a: Sequence[str], b: Sequence[str]) -> int:
+    """Return the least number of lines to insert, delete or replace that makes b of a (Levenshtein)."""
+    row = list(range(len(b) + 1))
+    for i, mine in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, other in enumerate(b, 1):
+            before, row[j] = row[j], min(before + (mine != other), row[j] + 1, row[j - 1] + 1)
+    return row[-1]
 
 
 def _likeness(spec: TextReply, reply: str, response: str) -> float:

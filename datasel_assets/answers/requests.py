@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from datasel_assets.answers.prompts import AskedRow, broken_control, prompt_messages, shortened
+from datasel_assets.answers.prompts import AskedRow, broken_control, prompt_messages, shortened, steps_of
 from datasel_assets.answers.reading import json_schema, reminder
 from datasel_assets.specs.answers import AnswersSpec, EndpointSpec
 from datasel_assets.specs.ask import AskSpec, Options
@@ -29,6 +29,7 @@ class Item:
     Attributes:
         row_id: the row; of a pair the one that its answers count for.
         turn: number of the turn, None where rows are asked about.
+        step: number of the step of its answer, None where there are none.
         question: name of the question, None where there is one.
         other: the other row of a pair.
         swapped: whether the other row comes first.
@@ -37,6 +38,7 @@ class Item:
 
     row_id: str
     turn: int | None = None
+    step: int | None = None
     question: str | None = None
     other: str | None = None
     swapped: bool = False
@@ -46,6 +48,7 @@ class Item:
     def label(self) -> str:
         """The item in words; empty where a row has one."""
         said = [f"turn {self.turn}"] if self.turn is not None else []
+        said += [f"step {self.step}"] if self.step is not None else []
         said += [self.question] if self.question else []
         said += [f"against {self.other}{', swapped' if self.swapped else ''}"] if self.other else []
         return ", ".join(said)
@@ -113,12 +116,17 @@ class Request:
         return replace(self, messages=again, attempt=self.attempt + 1)
 
 
-def row_items(ask: AskSpec, row_id: str, turns: int, samples: int) -> Iterator[Item]:
+def row_items(ask: AskSpec, row_id: str, row: AskedRow, samples: int) -> Iterator[Item]:
     """Yield the items of one row; pairs have none here."""
-    for turn in range(turns) if ask.about == "turn" else [None]:
+    places: list[tuple[int | None, int | None]] = [(None, None)]
+    if ask.about == "turn":
+        places = [(turn, None) for turn in range(len(row.turns))]
+    elif ask.about == "step":
+        places = [(turn, step) for turn, own in enumerate(row.turns) for step in range(len(steps_of(own.response)))]
+    for turn, step in places:
         for question in ask.questions or [None]:
             for sample in range(samples):
-                yield Item(row_id, turn=turn, question=question, sample=sample)
+                yield Item(row_id, turn=turn, step=step, question=question, sample=sample)
 
 
 def pair_items(ask: AskSpec, row_id: str, other: str, samples: int, *, swap: bool) -> Iterator[Item]:
@@ -142,7 +150,11 @@ def request_of(
         first, second = (rows[item.other], own) if item.swapped else (own, rows[item.other])
         texts: dict[str, Any] = {"a": first, "b": second}
     elif item.turn is not None:
-        texts = {"row": own, "turn": own.turns[item.turn], "before": own.turns[: item.turn]}
+        turn = own.turns[item.turn]
+        texts = {"row": own, "turn": turn, "before": own.turns[: item.turn]}
+        if item.step is not None:
+            steps = steps_of(turn.response)
+            texts |= {"step": steps[item.step], "steps": steps[: item.step]}
     else:
         texts = {"row": own}
     constrained = isinstance(spec.provider, EndpointSpec) and spec.provider.json_schema

@@ -70,8 +70,9 @@ def pair_scores(pairs: PairsSpec, column: ColumnSpec, answers: pl.DataFrame, row
 
 def _column(column: ColumnSpec, answers: pl.DataFrame) -> pl.DataFrame:
     own = answers if column.question is None else answers.filter(pl.col("question") == column.question)
-    by_sample = own.group_by("row_id", "turn", "question").agg(pl.col(str(column.field)).mean().alias("value"))
-    by_turn = by_sample.group_by("row_id", "turn").agg(_whole(column.questions))
+    by_sample = own.group_by("row_id", "turn", "step", "question").agg(pl.col(str(column.field)).mean().alias("value"))
+    by_step = by_sample.group_by("row_id", "turn", "step").agg(_whole(column.questions))
+    by_turn = by_step.group_by("row_id", "turn").agg(_whole(column.steps))
     return by_turn.group_by("row_id").agg(_whole(column.turns))
 
 

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from datasel_assets.indicators import (
     blend,
+    by_category,
+    constraints_kept,
     given,
     gradient_norm,
     influence,
@@ -26,6 +28,8 @@ KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
         kind.name: kind
         for kind in (
             blend.KIND,
+            by_category.KIND,
+            constraints_kept.KIND,
             dsir.KIND,
             given.KIND,
             gradient_norm.KIND,

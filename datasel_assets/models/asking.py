@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from datasel_assets.answers.reading import Read, read_reply
+from datasel_assets.answers.reading import COMPARED, Read, read_reply
 from datasel_assets.answers.replies import Reply
 from datasel_assets.answers.requests import CHARS_PER_TOKEN, Item, Request
 from datasel_assets.models.providers import Provider
@@ -85,7 +85,7 @@ def ask_all(
         replies.append(reply)
         read = Read(unread=None)
         if reply.failed is None:
-            response = responses(request.item.row_id) if ask.reply.read == "text" else ""
+            response = responses(request.item.row_id) if ask.reply.read in COMPARED else ""
             read = read_reply(ask.reply, reply.text, reply.logprobs, response)
             if read.unread is not None and request.attempt < spec.again:
                 return request.after(reply.text, read.unread, ask)

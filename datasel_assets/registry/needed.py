@@ -84,6 +84,8 @@ def _of_answers(answers: AnswersSpec, registry: Registry, settled: set[str]) -> 
         yield f"representations/{answers.distil.representation}.yaml"
     if answers.rows.recipe:
         yield f"recipes/{answers.rows.recipe}.yaml"
+    if answers.rows.categories:
+        yield f"categories/{answers.rows.categories}.yaml"
     if answers.rows.score:
         yield from _of_scores([answers.rows.score], registry, settled)
 
@@ -91,6 +93,8 @@ def _of_answers(answers: AnswersSpec, registry: Registry, settled: set[str]) -> 
 def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]:
     if need.what == "example":
         yield f"targets/{need.name}.yaml"
+    elif need.what == "category":
+        yield f"categories/{need.name}.yaml"
     elif need.what == "gradients":
         yield f"gradients/{need.name}.yaml"
     elif need.what in ("vector", "cluster", "distance"):

@@ -37,6 +37,7 @@ _FOLDER = {
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",
+    "category": "categories",
 }
 """What a score needs -> the folder that it is in."""
 
@@ -161,6 +162,8 @@ def questions_are_about_rows_that_are_there(registry: Registry) -> Problems:
         file, rows = f"answers/{name}.yaml", spec.rows
         if rows.recipe and rows.recipe not in registry.recipes:
             found[file] = no_such_file("rows.recipe", rows.recipe, "recipes", registry.recipes)
+        elif rows.categories and rows.categories not in registry.categories:
+            found[file] = no_such_file("rows.categories", rows.categories, "categories", registry.categories)
         elif rows.score and (problem := unknown_score([rows.score], registry, known)):
             found[file] = f"rows.score: {problem}"
         elif file in files_of_answers(spec, registry):

@@ -99,6 +99,8 @@ class AskedRows(StrictModel, frozen=True):
     Attributes:
         sources: only rows of these.
         recipe: only rows that this recipe selected.
+        categories: a file of ``categories/``; goes with ``among``.
+        among: only rows of these of its categories.
         score: only rows with this score between ``low`` and ``high``.
         low: least score.
         high: greatest score.
@@ -108,6 +110,8 @@ class AskedRows(StrictModel, frozen=True):
 
     sources: tuple[Slug, ...] | None = None
     recipe: Slug | None = None
+    categories: Slug | None = None
+    among: tuple[str, ...] | None = None
     score: str | None = None
     low: float | None = None
     high: float | None = None
@@ -118,6 +122,8 @@ class AskedRows(StrictModel, frozen=True):
     def _together(self) -> "AskedRows":
         if (self.score is None) != (self.low is None and self.high is None):
             raise ValueError("'score' goes with 'low' or 'high', and they with it")
+        if (self.categories is None) != (self.among is None):
+            raise ValueError("'categories' goes with 'among': a file of categories/ and those of its categories")
         return self
 
 

@@ -159,6 +159,25 @@ class FieldsReply(StrictModel, frozen=True):
         return tuple(self.fields)
 
 
+class ReviewReply(StrictModel, frozen=True):
+    """The reply is a review of code as JSON: ``correct``, a truth value, and ``revised``, the code as it should be.
+
+    The field ``score`` is that of LASER's reviewer. With the code of the row in blocks: 1 where it is correct, needs no
+    revision and is longer than three lines; else the share of its lines that stay, halved where it is not correct.
+    Without code, or without a revision of what is wrong or very short: 0.5 where the answer is correct, else 0.
+
+    Attributes:
+        read: ``review``.
+    """
+
+    read: Literal["review"]
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers that a reply holds."""
+        return ("score",)
+
+
 class TextReply(StrictModel, frozen=True):
     """The reply is an answer of its own; the field ``score`` says how like the answer of the row it is.
 
@@ -177,7 +196,7 @@ class TextReply(StrictModel, frozen=True):
         return ("score",)
 
 
-ReplySpec = NumberReply | ExpectedReply | ChoiceReply | FieldsReply | TextReply
+ReplySpec = NumberReply | ExpectedReply | ChoiceReply | FieldsReply | ReviewReply | TextReply
 
 
 class ColumnSpec(StrictModel, frozen=True):
@@ -187,6 +206,7 @@ class ColumnSpec(StrictModel, frozen=True):
         field: of the reply; the name of the column where the reply has a field of that name, else ``score``.
         question: counts only the answers to this question; None: all of them, see ``questions``.
         questions: how the answers to several questions become one.
+        steps: how the steps of an answer do.
         turns: how those of several turns do.
         keep: whether ``high``, ``low`` or middling (``mid``) values are good.
         low: the lowest value that there can be.
@@ -197,6 +217,7 @@ class ColumnSpec(StrictModel, frozen=True):
     field: Name | None = None
     question: Name | None = None
     questions: Over = "mean"
+    steps: Over = "min"
     turns: Over = "mean"
     keep: Literal["high", "low", "mid"] = "high"
     low: float | None = None
@@ -208,12 +229,13 @@ class AskSpec(StrictModel, frozen=True):
     """What is asked and how replies are read.
 
     Attributes:
-        about: one request for each ``row``, for each ``turn`` of a row (an exchange of question and answer), or for
-            each ``pair`` of rows.
+        about: one request for each ``row``, for each ``turn`` of a row (an exchange of question and answer), for each
+            ``step`` of each answer (its paragraphs; of one paragraph its lines; of one line its sentences), or for each
+            ``pair`` of rows.
         prompt: Jinja2 template. ``row`` has ``prompt``, ``response``, ``system`` and ``turns`` (each with ``prompt``
-            and ``response``); ``turn`` is the turn that is asked about and ``before`` those before it; a pair is ``a``
-            and ``b``; ``question`` is the text of the question and ``question_name`` its name. Every text of a row is
-            written between marks of its own.
+            and ``response``); ``turn`` is the turn that is asked about and ``before`` those before it; a ``step``
+            stands in its turn, and ``steps`` are those before it; a pair is ``a`` and ``b``; ``question`` is the text
+            of the question and ``question_name`` its name. Every text of a row is written between marks of its own.
         system: instructions that stand before the prompt; also a template.
         questions: name -> text; each is asked by itself.
         reply: how a reply is read.
@@ -227,7 +249,7 @@ class AskSpec(StrictModel, frozen=True):
         doc: what it tells.
     """
 
-    about: Literal["row", "turn", "pair"] = "row"
+    about: Literal["row", "turn", "step", "pair"] = "row"
     prompt: Annotated[str, Field(min_length=1)]
     system: str = ""
     questions: dict[Name, str] = Field(default_factory=dict)

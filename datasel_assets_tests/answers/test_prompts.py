@@ -15,6 +15,7 @@ from datasel_assets.answers.prompts import (
     check_template,
     prompt_messages,
     shortened,
+    steps_of,
 )
 from datasel_assets.specs.ask import AskSpec
 
@@ -115,3 +116,14 @@ def test_turns_are_questions_with_their_answers():
     found = asked_row([{"role": role, "content": content} for role, content in said])
     assert [(turn.prompt, turn.response) for turn in found.turns] == [("a\n\nb", "c"), ("d", "e")]
     assert found.system == "s"
+
+
+def test_steps_are_paragraphs_else_lines_else_sentences():
+    assert steps_of("a\nb\n\nc") == ("a\nb", "c")
+    assert steps_of("a\nb") == ("a", "b")
+    assert steps_of("One. Two! Three") == ("One.", "Two!", "Three")
+    assert steps_of("one") == ("one",)
+    assert steps_of("") == ()
+    many = steps_of("\n".join(map(str, range(100))))
+    assert len(many) == 64
+    assert many[-1] == "\n".join(map(str, range(63, 100)))

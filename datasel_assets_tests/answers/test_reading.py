@@ -6,7 +6,7 @@ import math
 import pytest
 from pydantic import TypeAdapter
 
-from datasel_assets.answers.reading import json_schema, read_reply, reminder
+from datasel_assets.answers.reading import edits, json_schema, read_reply, reminder
 from datasel_assets.specs.ask import ReplySpec
 
 REPLIES = TypeAdapter(ReplySpec)
@@ -137,3 +137,35 @@ def test_the_schema_of_a_json_reply_admits_what_is_read():
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"clarity": 7, "truth": 1}, schema)
     assert json_schema(GRADE) is None
+
+
+REVIEW = REPLIES.validate_python({"read": "review"})
+CODE = "Here:\n```python\na = 1\nb = 2\nc = 3\nd = 4\n```"
+
+
+@pytest.mark.parametrize(
+    ("review", "response", "score"),
+    [
+        ({"correct": True, "revised": None}, CODE, 1),
+        ({"correct": True, "revised": "a = 1\nb = 2\nc = 3\nd = 4\n"}, CODE, 1),
+        ({"correct": True, "revised": "a = 1\nb = 2\nc = 3\nd = 5"}, CODE, 0.75),
+        ({"correct": False, "revised": "```python\na = 1\nb = 2\n```"}, CODE, 0.25),
+        ({"correct": False, "revised": None}, CODE, 0),
+        ({"correct": True, "revised": None}, "```\na = 1\n```", 0.5),
+        ({"correct": True, "revised": None}, "Use a loop.", 0.5),
+        ({"correct": False}, "Use a loop.", 0),
+    ],
+)
+def test_a_review_of_code_counts_the_lines_that_stay(review: dict, response: str, score: float):
+    assert read_reply(REVIEW, json.dumps(review), response=response).numbers == {"score": pytest.approx(score)}
+
+
+@pytest.mark.parametrize("reply", ["", "It is fine.", '{"correct": "yes"}', '{"correct": true, "revised": 3}'])
+def test_a_review_that_cannot_be_read_is_no_score(reply: str):
+    assert read_reply(REVIEW, reply, response=CODE).unread
+
+
+def test_edits_are_the_least_that_make_one_list_of_lines_the_other():
+    assert edits("kitten", "sitting") == 3
+    assert edits("", "abc") == 3
+    assert edits("abc", "abc") == 0

@@ -150,6 +150,7 @@ def lines(own: Questions, asked: Asked) -> pl.DataFrame:
         "row_id": pl.String,
         "item": pl.String,
         "turn": pl.Int32,
+        "step": pl.Int32,
         "question": pl.String,
         "other": pl.String,
         "swapped": pl.Boolean,
@@ -174,6 +175,7 @@ def lines(own: Questions, asked: Asked) -> pl.DataFrame:
                 item.row_id,
                 item.label,
                 item.turn,
+                item.step,
                 item.question,
                 item.other,
                 item.swapped,
@@ -191,7 +193,7 @@ def lines(own: Questions, asked: Asked) -> pl.DataFrame:
             )
         )
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.sort("row_id", "turn", "question", "other", "swapped", "sample", nulls_last=False)
+    return frame.sort("row_id", "turn", "step", "question", "other", "swapped", "sample", nulls_last=False)
 
 
 def _facts(own: Questions, table: pl.DataFrame, before: Spent, spent: Spent) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from datasel_assets.answers.asks import ask_of
 from datasel_assets.answers.cost import Plan, minutes
 from datasel_assets.answers.pairs import ring_pairs
 from datasel_assets.answers.prompts import AskedRow, asked_row
+from datasel_assets.answers.reading import COMPARED
 from datasel_assets.answers.requests import Item, Request, pair_items, request_of, row_items
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.models.asking import chars_per_token
@@ -71,6 +72,7 @@ class Questions:
         rows = self.spec.rows
         found: list[Key] = [("corpus",)]
         found += [("selections", rows.recipe)] if rows.recipe else []
+        found += [("categories", rows.categories)] if rows.categories else []
         found += score_deps([rows.score]) if rows.score else []
         if isinstance(self.spec.provider, LocalSpec):
             name = self.spec.provider.local
@@ -91,6 +93,8 @@ class Questions:
         rows = self.spec.rows
         if rows.recipe:
             found[f"selections/{rows.recipe}"] = warehouse.lake.version(("selections", rows.recipe))
+        if rows.categories:
+            found |= warehouse.versions("categories", rows.categories)
         if rows.score:
             found |= score_inputs(warehouse, [rows.score])
         return found | {"model": digest(self.decides(warehouse))}
@@ -133,6 +137,9 @@ class Questions:
         found = pl.concat(frames)
         if rows.recipe:
             found = found.join(lake.scan(("selections", rows.recipe)).select("row_id"), on="row_id", how="semi")
+        if rows.categories and rows.among:
+            of = [lake.scan(("categories", rows.categories, source)).select("row_id", "category") for source in sources]
+            found = found.join(pl.concat(of).filter(pl.col("category").is_in(rows.among)), on="row_id", how="semi")
         if rows.score:
             column = pl.col(score_column(rows.score)).fill_nan(None)
             scores = [
@@ -180,11 +187,11 @@ class Questions:
         wanted = set(chosen.filter(pl.col("source") == source)["row_id"])
         for rows in _read(warehouse, source, wanted):
             for row_id, row in rows.items():
-                yield list(row_items(self.ask, row_id, len(row.turns), self.spec.samples)), rows
+                yield list(row_items(self.ask, row_id, row, self.spec.samples)), rows
 
     def responses(self, warehouse: Warehouse, source: str) -> Mapping[str, str]:
         """Return row id -> response, where replies are compared with it; else nothing."""
-        if self.ask.reply.read != "text":
+        if self.ask.reply.read not in COMPARED:
             return {}
         chosen = self.chosen(warehouse).filter(pl.col("source") == source)["row_id"]
         rows = warehouse.lake.scan(("corpus", source)).filter(pl.col("row_id").is_in(chosen.implode()))

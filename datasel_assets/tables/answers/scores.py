@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasel_assets.answers import hygiene
 from datasel_assets.answers.head import Head, fit_head
 from datasel_assets.answers.pairs import elo
 from datasel_assets.answers.scoring import outcomes, row_scores
-from datasel_assets.diagnostics import plots
+from datasel_assets.diagnostics import judges, plots
 from datasel_assets.registry.answers import DISTILLED, answer_columns
 from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.fingerprint import digest
@@ -203,7 +202,7 @@ def _calibration(own: Questions, values: dict[str, np.ndarray], chars: np.ndarra
     cells = []
     for column, found in values.items():
         known = found[np.isfinite(found)]
-        different, commonest = hygiene.ties(found)
+        different, commonest = judges.ties(found)
         head = heads.get(column.removeprefix(DISTILLED)) if column.startswith(DISTILLED) else None
         cells.append(
             [
@@ -213,7 +212,7 @@ def _calibration(own: Questions, values: dict[str, np.ndarray], chars: np.ndarra
                 _figure(known.std() if len(known) else np.nan),
                 different,
                 _figure(commonest),
-                _figure(hygiene.spearman(found, chars)),
+                _figure(judges.correlation(found, chars)),
                 _figure(head.r2) if head else "",
             ]
         )
@@ -247,7 +246,7 @@ def _pair_facts(own: Questions, answers: pl.DataFrame, table: pl.DataFrame) -> d
                 found.height,
                 _figure(float(both.mean()) if len(both) else np.nan),  # type: ignore[arg-type]
                 _figure(float((value > 0.5).mean() or 0.0)),  # type: ignore[arg-type]
-                _figure(hygiene.spearman(rows[name].cast(pl.Float64).to_numpy(), rating)),
+                _figure(judges.correlation(rows[name].cast(pl.Float64).to_numpy(), rating)),
             ]
         )
     headings = {
@@ -278,7 +277,7 @@ def _other_judges(own: Questions, registry: Registry, warehouse: Warehouse, tabl
                 )
                 rows = int((np.isfinite(a) & np.isfinite(b)).sum())
                 if rows > 2:
-                    plain, given = hygiene.spearman(a, b), hygiene.spearman_given(a, b, chars)
+                    plain, given = judges.correlation(a, b), judges.correlation_given(a, b, chars)
                     cells.append([mine, f"{name}.{theirs}", rows, _figure(plain), _figure(given)])
     if not cells:
         return {}

@@ -26,6 +26,8 @@ def any_judge(body: dict, number: int) -> Answer:
         top = [{"token": token, "logprob": value} for token, value in words]
         return said("6", logprobs={"content": [{"token": "6", "logprob": -1.0, "top_logprobs": top}]})
     asked = body["messages"][-1]["content"]
+    if '"revised"' in asked:
+        return said(json.dumps({"correct": length % 3 > 0, "revised": None}))
     if "JSON object" in asked:
         return said(json.dumps(dict.fromkeys(("accuracy", "explanation", "clarity", "difficulty"), 1 + length % 5)))
     if "Reply A or B" in asked or "one letter" in asked:

@@ -1,23 +1,25 @@
 """Whether a judge can be relied on: ties, length, other judges, the place of a text in a pair.
 
-Belongs here: figures about scores. Does not: the scores (``scoring``), agreement of many who answer (``crowd``).
+Belongs here: figures about scores. Does not: the scores (``answers.scoring``), agreement of many who answer.
 """
 
 import numpy as np
 
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the correlation of the ranks of a and b (n,) where both are known; NaN where one is constant."""
-    return _correlation(*_ranks(a, b))
+from datasel_assets.diagnostics.lds import spearman
 
 
-def spearman_given(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Spearman's correlation of a and b (n,) over the rows where both are known; NaN where one is constant."""
+    return spearman(*_known(a, b))
+
+
+def correlation_given(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     """Return the partial correlation of the ranks of a and b, that of ``given`` taken out of both (all (n,)).
 
     (r_ab - r_ac r_bc) / sqrt((1 - r_ac^2)(1 - r_bc^2)); NaN where one is constant or told by ``given`` alone.
     """
-    x, y, z = _ranks(a, b, given)
-    ab, ac, bc = _correlation(x, y), _correlation(x, z), _correlation(y, z)
+    x, y, z = _known(a, b, given)
+    ab, ac, bc = spearman(x, y), spearman(x, z), spearman(y, z)
     rest = (1 - ac**2) * (1 - bc**2)
     return (ab - ac * bc) / float(np.sqrt(rest)) if rest > 1e-12 else float("nan")
 
@@ -31,14 +33,7 @@ def ties(values: np.ndarray) -> tuple[int, float]:
     return len(counts), float(counts.max() / len(known))
 
 
-def _ranks(*columns: np.ndarray) -> list[np.ndarray]:
-    from scipy.stats import rankdata
-
+def _known(*columns: np.ndarray) -> list[np.ndarray]:
+    """Return the values of the rows that all columns have."""
     known = np.logical_and.reduce([np.isfinite(column) for column in columns])
-    return [rankdata(column[known]) for column in columns]
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
+    return [column[known] for column in columns]

@@ -20,7 +20,7 @@ FLOORS = {
     "ground floor": ("arrays", "words", "formats", "crowd", "batching"),
     "pure folders that files name": ("bandits", "clusters", "documents", "samplers"),
     "specs": ("specs",),
-    "pure folders": ("representations", "indicators", "corpus", "diagnostics", "demos"),
+    "pure folders": ("representations", "indicators", "answers", "corpus", "diagnostics", "demos"),
     "shell": ("compute", "storage", "models", "recipes", "registry"),
     "tables": ("tables",),
     "Dagster": ("defs", "definitions"),
@@ -43,6 +43,7 @@ ONLY_IN = {
 """Library -> the folders that may import it."""
 
 INSTALLED = {
+    "answers/asks.py": "the shipped prompts are files of the package itself",
     "demos/docstrings/public_names.py": "the source of installed packages is what it makes a dataset of",
     "indicators/text/easy_words.py": "the list lies in an installed package",
     "indicators/text/spelling.py": "the lists lie in an installed package",
@@ -58,7 +59,7 @@ TOUCHES = {
 FILE_LIBRARIES = {"shutil", "tempfile", "fcntl", "mmap"}
 
 NETWORK = {"fsspec", "huggingface_hub", "urllib.request", "http", "requests", "aiohttp", "httpx", "ftplib"}
-MAY_DOWNLOAD = {"storage/readers/fetch.py", "models/resolve.py"}
+MAY_DOWNLOAD = {"storage/readers/fetch.py", "models/resolve.py", "models/endpoint.py"}
 MAY_LISTEN = {
     "cli/file_server.py": "shows releases and reports on the loopback interface; it asks nobody for anything",
     "cli/label_server.py": "asks people about rows on the loopback interface",
@@ -217,7 +218,7 @@ def test_folders_that_compute_touch_no_file():
     assert broken_by(touched) == {}
 
 
-def test_only_the_fetcher_and_the_finder_of_models_use_the_network_and_only_the_file_server_listens():
+def test_only_three_modules_use_the_network_and_only_the_file_server_listens():
     def used(path: Path) -> set[str]:
         names = {
             name for name in imports(tree_of(path)) if {name, name.rpartition(".")[0], *libraries([name])} & NETWORK

@@ -10,13 +10,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datasel_assets.cli import add, check, compare, crowd, evidence, explain, init, label, prune, rethreshold, run, ui
+from datasel_assets.cli import (
+    add,
+    ask,
+    check,
+    compare,
+    crowd,
+    evidence,
+    explain,
+    init,
+    label,
+    prune,
+    rethreshold,
+    run,
+    ui,
+)
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
 
-COMMANDS = (run, ui, evidence, rethreshold, compare, prune, explain, label, crowd, init, add, check)
+COMMANDS = (run, ui, ask, evidence, rethreshold, compare, prune, explain, label, crowd, init, add, check)
 
-READ_SOURCES = {"run", "evidence", "rethreshold", "compare", "explain", "label"}
+READ_SOURCES = {"run", "ask", "evidence", "rethreshold", "compare", "explain", "label"}
 """Commands that have nothing to do before there is a source."""
 
 

@@ -19,7 +19,7 @@ from datasel_assets.tables.warehouse import Warehouse
 
 def asset_jobs(assets: Sequence[Table]) -> list:
     """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), and those made on request."""
-    per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source]
+    per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source and not a.on_demand]
     pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
     watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]

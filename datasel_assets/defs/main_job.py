@@ -17,7 +17,7 @@ from datasel_assets.defs.executors import executor_name
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
-from datasel_assets.tables.planning import Phase, Pick, lacks_input, phases, stale
+from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -123,7 +123,7 @@ def run_main(
             failed = {(asset.key, source) for asset in phase.tables if asset.name in failures}
             broken.update(failed)
 
-    for phase in phases(list(regular.values())):
+    for phase in regular_phases(assets):
         sources = wanted if phase.per_source else [None]
         side_by_side(partial(bring_up_to_date, phase), sources, runs_at_once(instance))
         outcome.checked += len(phase.tables) * len(sources)

@@ -24,13 +24,13 @@ class Need:
     Attributes:
         what: the ``example`` conversations of a target, in a representation where one is needed beside it; a file of
             ``gradients``; of a representation each row's ``vector``, its ``cluster``, or that and its ``distance`` to
-            the centre; the ``source`` of each row; a file of ``outcomes`` of the user.
+            the centre; each row's ``category`` of a file; its ``source``; a file of ``outcomes`` of the user.
         key: how the file in ``scores/`` asks for it, for messages.
         name: of the target, representation or file; None for what has no name, and for the clusters by which recipes
             are balanced.
     """
 
-    what: Literal["example", "gradients", "vector", "cluster", "distance", "source", "outcomes"]
+    what: Literal["example", "gradients", "vector", "cluster", "distance", "category", "source", "outcomes"]
     key: str
     name: str | None = None
 
@@ -46,6 +46,7 @@ class Given:
         keep: name of a score -> which of its values are kept; without columns of the pool, which have no such sign.
         vectors: (n, d) float32, zero where a row has none.
         clusters: (n,) int64, negative where a row has none.
+        categories: (n,) str, empty where a row has none.
         distance: (n,) float64, cosine distance to the centre of the cluster, NaN where a row has none.
         examples: (m, d) float32, the examples of the target in the representation.
         turns: name -> (n,) lists of float64, the values of the turns of a score; null where there are none.
@@ -58,6 +59,7 @@ class Given:
     keep: Mapping[str, str] = field(default_factory=dict)
     vectors: np.ndarray = field(default_factory=lambda: NOTHING)
     clusters: np.ndarray = field(default_factory=lambda: NOTHING)
+    categories: np.ndarray = field(default_factory=lambda: NOTHING)
     distance: np.ndarray = field(default_factory=lambda: NOTHING)
     examples: np.ndarray = field(default_factory=lambda: NOTHING)
     turns: Mapping[str, pl.Series] = field(default_factory=dict)

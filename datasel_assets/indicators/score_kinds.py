@@ -8,7 +8,9 @@ from types import MappingProxyType
 
 from datasel_assets.indicators import (
     blend,
+    by_category,
     clean_probability,
+    constraints_kept,
     given,
     gradient_norm,
     influence,
@@ -28,6 +30,8 @@ KINDS: MappingProxyType[str, ScoreKind] = MappingProxyType(
         for kind in (
             blend.KIND,
             clean_probability.KIND,
+            by_category.KIND,
+            constraints_kept.KIND,
             dsir.KIND,
             given.KIND,
             gradient_norm.KIND,

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from datasel_assets.models.model_files import ModelIntegrityError, ModelNotFoundError, check_sha256
-from datasel_assets.models.proxy_training import flush
 from datasel_assets.models.quiet import quiet
-from datasel_assets.storage.atomic import fsync_folder, storage_errors
+from datasel_assets.storage.atomic import flush, fsync_folder, storage_errors
 
 PREFIX = "package:"
 UNPACKING = "1"

@@ -16,8 +16,7 @@ import polars as pl
 
 from datasel_assets.arrays.drift import drift
 from datasel_assets.models.proxy_tokenizer import SPECIAL, unigram_counts
-from datasel_assets.models.train.checkpoint import flush
-from datasel_assets.storage.atomic import fsync_folder
+from datasel_assets.storage.atomic import flush, fsync_folder
 from datasel_assets.storage.fingerprint import digest
 
 MANIFEST = "manifest.json"

@@ -14,6 +14,7 @@ from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULES
 from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
+from datasel_assets.specs.answers import AnswersSpec
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.defaults import DefaultsSpec
@@ -49,6 +50,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "documents": DocumentsSpec,
     "extractions": ExtractionSpec,
     "labels": LabelsSpec,
+    "answers": AnswersSpec,
     "recipes": RecipeSpec,
 }
 """Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""

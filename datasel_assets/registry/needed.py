@@ -10,6 +10,7 @@ from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tags_file
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.answers import AnswersSpec, LocalSpec
 from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import RecipeSpec
 
@@ -24,13 +25,23 @@ def files_needed(spec: RecipeSpec, registry: Registry, settled: Iterable[str] = 
         registry: where they are looked up, and who says which file is meant where none is named.
         settled: keys of ``defaults.yaml`` for which some file is meant already, so that none has to be brought.
     """
+    return _followed(_of_recipe(spec, registry, set(settled)), registry, set(settled))
+
+
+def files_of_answers(spec: AnswersSpec, registry: Registry) -> list[str]:
+    """Return the files that questions are asked with, relative to the data folder, sorted."""
+    return _followed(_of_answers(spec, registry, set()), registry, set())
+
+
+def _followed(files: Iterable[str], registry: Registry, settled: set[str]) -> list[str]:
+    """Return files and those that they read in turn."""
     found: set[str] = set()
-    waiting = list(_of_recipe(spec, registry, set(settled)))
+    waiting = list(files)
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += _of_file(file, registry, set(settled))
+            waiting += _of_file(file, registry, settled)
     return sorted(found)
 
 
@@ -53,6 +64,8 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
     if folder == "categories" and (categories := registry.categories.get(name)):
         yield f"representations/{categories.representation}.yaml"
         yield f"targets/{categories.target}.yaml"
+    if folder == "recipes" and (recipe := registry.recipes.get(name)):
+        yield from _of_recipe(recipe, registry, settled)
     if folder == "representations" and (vectors := registry.representations.get(name)) and vectors.gradients:
         yield f"gradients/{vectors.gradients}.yaml"
     if folder == "dynamics" and (watched := registry.dynamics.get(name)):
@@ -66,15 +79,32 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
     if folder == "loops" and (loop := registry.loops.get(name)):
         yield from (f"{named}/{other}.yaml" for _, named, other in loop.files)
         yield from _meant("clusters", registry.clustered, settled) if loop.CLUSTERED else ()
+    if folder == "answers" and (answers := registry.answers.get(name)):
+        yield from _of_answers(answers, registry, settled)
     if folder == "scores" and (score := registry.scores.get(name)):
         yield from _of_scores(kind_of(score).reads(score), registry, settled)
         for need in kind_of(score).needs(score):
             yield from _of_need(need, registry, settled)
 
 
+def _of_answers(answers: AnswersSpec, registry: Registry, settled: set[str]) -> Iterator[str]:
+    if isinstance(answers.provider, LocalSpec):
+        yield f"language_models/{answers.provider.local}.yaml"
+    if answers.distil:
+        yield f"representations/{answers.distil.representation}.yaml"
+    if answers.rows.recipe:
+        yield f"recipes/{answers.rows.recipe}.yaml"
+    if answers.rows.categories:
+        yield f"categories/{answers.rows.categories}.yaml"
+    if answers.rows.score:
+        yield from _of_scores([answers.rows.score], registry, settled)
+
+
 def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]:
     if need.what == "example":
         yield f"targets/{need.name}.yaml"
+    elif need.what == "category":
+        yield f"categories/{need.name}.yaml"
     elif need.what == "gradients":
         yield f"gradients/{need.name}.yaml"
     elif need.what in ("vector", "cluster", "distance"):
@@ -90,14 +120,10 @@ def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> I
         family, _, column = score.partition(".")
         if family in KINDS:
             yield files.get(score, f"scores/{column}.yaml")
-        elif family in registry.dynamics:
-            yield f"dynamics/{family}.yaml"
-        elif family in registry.language_models:
-            yield f"language_models/{family}.yaml"
+        elif folder := next((folder for folder, files in registry.families.items() if family in files), None):
+            yield f"{folder}/{family}.yaml"
         elif family == LOOPS:
             yield f"loops/{column}.yaml"
-        elif family in registry.labels:
-            yield f"labels/{family}.yaml"
         elif family == TAGS:
             yield f"tags/{tags_file(column)}.yaml"
         elif family == NEIGHBOURS:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from datasel_assets.registry.base import no_such_file
+from datasel_assets.registry.families import FOLDERS, file_scores
 from datasel_assets.registry.score import score_keep
+from datasel_assets.specs.answers import AnswersSpec
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.compute import ComputeSpec
@@ -84,6 +86,7 @@ class Registry:
     documents: Mapping[str, DocumentsSpec] = field(default_factory=dict)
     extractions: Mapping[str, ExtractionSpec] = field(default_factory=dict)
     labels: Mapping[str, LabelsSpec] = field(default_factory=dict)
+    answers: Mapping[str, AnswersSpec] = field(default_factory=dict)
     duplicates: DuplicatesSpec | None = None
     proxy_eval: ProxyEvalSpec | None = None
     compute: ComputeSpec | None = None
@@ -93,7 +96,12 @@ class Registry:
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
-        return score_keep(self.scores, self.language_models, self.tags, self.loops, self.labels, self.dynamics)
+        return score_keep(self.scores, self.tags, self.loops) | file_scores(self.families)
+
+    @property
+    def families(self) -> dict[str, Mapping[str, Any]]:
+        """Return the files whose names are families of scores, by folder."""
+        return {folder: getattr(self, folder) for folder in FOLDERS}
 
     def candidates(self, key: str) -> list[str]:
         """Return the files that a key of ``defaults.yaml`` may name, sorted."""

@@ -12,12 +12,16 @@ looks into after they were checked themselves.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError
 
+from datasel_assets.answers.asks import UnknownAskError, ask_of
+from datasel_assets.answers.prompts import PromptError, check_template
 from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.base import no_such_file
+from datasel_assets.registry.needed import files_of_answers
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_order
 from datasel_assets.schema import suggestion
+from datasel_assets.specs.answers import LocalSpec
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
 from datasel_assets.specs.score import InfluenceSpec, PairSimilaritySpec, ScoreSpec
@@ -33,12 +37,13 @@ _FOLDER = {
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",
+    "category": "categories",
 }
 """What a score needs -> the folder that it is in."""
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    *("dynamics", "loops", "documents", "extractions", "labels", "recipes"),
+    *("dynamics", "loops", "documents", "extractions", "answers", "labels", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -119,20 +124,14 @@ def representations_are_of_gradients_that_are_there(registry: Registry) -> Probl
     }
 
 
-def language_models_have_a_family_of_their_own(registry: Registry) -> Problems:
-    """No language model is named like another family of scores."""
-    return {
-        f"language_models/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
-        for name in RESERVED & set(registry.language_models)
-    }
-
-
-def labels_have_a_family_of_their_own(registry: Registry) -> Problems:
-    """No file of labels is named like another family of scores."""
-    return {
-        f"labels/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
-        for name in (RESERVED | set(registry.language_models)) & set(registry.labels)
-    }
+def files_have_a_family_of_their_own(registry: Registry) -> Problems:
+    """No file whose name is a family of scores is named like another family."""
+    taken, found = set(RESERVED), {}
+    for folder, files in registry.families.items():
+        for name in taken & set(files):
+            found[f"{folder}/{name}.yaml"] = f"the name {name!r} belongs to another family of scores; rename it"
+        taken |= set(files)
+    return found
 
 
 def labels_ask_about_what_is_there(registry: Registry) -> Problems:
@@ -147,15 +146,6 @@ def labels_ask_about_what_is_there(registry: Registry) -> Problems:
     return found
 
 
-def dynamics_have_a_family_of_their_own(registry: Registry) -> Problems:
-    """No training is named like another family of scores."""
-    taken = RESERVED | set(registry.language_models)
-    return {
-        f"dynamics/{name}.yaml": f"the name {name!r} belongs to another family of scores; rename it"
-        for name in taken & set(registry.dynamics)
-    }
-
-
 def dynamics_read_what_is_there(registry: Registry) -> Problems:
     """The model or the representation of a training is there."""
     found = {}
@@ -166,6 +156,43 @@ def dynamics_read_what_is_there(registry: Registry) -> Problems:
         ):
             if named is not None and named not in there:
                 found[f"dynamics/{name}.yaml"] = no_such_file(key, named, folder, there)
+    return found
+
+
+def questions_can_be_asked(registry: Registry) -> Problems:
+    """The prompt of a file of answers is there and can be filled in, whom it asks is there, and its name is free."""
+    found = {}
+    for name, spec in registry.answers.items():
+        file = f"answers/{name}.yaml"
+        try:
+            check_template(ask_of(spec.ask))
+        except (UnknownAskError, PromptError) as error:
+            found[file] = str(error)
+        if isinstance(spec.provider, LocalSpec) and spec.provider.local not in registry.language_models:
+            found[file] = no_such_file(
+                "provider.local", spec.provider.local, "language_models", registry.language_models
+            )
+        if spec.distil and spec.distil.representation not in registry.representations:
+            found[file] = no_such_file(
+                "distil.representation", spec.distil.representation, "representations", registry.representations
+            )
+    return found
+
+
+def questions_are_about_rows_that_are_there(registry: Registry) -> Problems:
+    """The recipe and the score that choose the rows are there, and do not themselves wait for the answers."""
+    known = registry.score_keep()
+    found = {}
+    for name, spec in registry.answers.items():
+        file, rows = f"answers/{name}.yaml", spec.rows
+        if rows.recipe and rows.recipe not in registry.recipes:
+            found[file] = no_such_file("rows.recipe", rows.recipe, "recipes", registry.recipes)
+        elif rows.categories and rows.categories not in registry.categories:
+            found[file] = no_such_file("rows.categories", rows.categories, "categories", registry.categories)
+        elif rows.score and (problem := unknown_score([rows.score], registry, known)):
+            found[file] = f"rows.score: {problem}"
+        elif file in files_of_answers(spec, registry):
+            found[file] = "rows: what chooses the rows is made from the answers about them; name another"
     return found
 
 
@@ -266,11 +293,10 @@ def recipes_read_what_is_there(registry: Registry) -> Problems:
 RULES: tuple[Callable[[Registry], Problems], ...] = (
     names_collide,
     encoders_share_a_table,
-    language_models_have_a_family_of_their_own,
-    labels_have_a_family_of_their_own,
+    files_have_a_family_of_their_own,
+    questions_can_be_asked,
     gradients_are_of_a_model_that_is_there,
     representations_are_of_gradients_that_are_there,
-    dynamics_have_a_family_of_their_own,
     dynamics_read_what_is_there,
     evaluations_compare_by_a_representation,
     evaluations_are_encoded,
@@ -282,6 +308,8 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     labels_ask_about_what_is_there,
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
+    recipes_read_what_is_there,
+    questions_are_about_rows_that_are_there,
     recipes_read_what_is_there,
 )
 

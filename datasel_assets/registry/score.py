@@ -11,17 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 from datasel_assets.indicators import FAMILIES
-from datasel_assets.indicators.dynamics import family as dynamics_family
 from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
-from datasel_assets.indicators.tokens import computable
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.duplicates import DuplicatesSpec
-from datasel_assets.specs.dynamics import DynamicsSpec
-from datasel_assets.specs.labels import LabelsSpec
-from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.score import GivenSpec, ScoreSpec
@@ -50,25 +45,14 @@ def spec_model(document: Mapping[str, Any]) -> type[ScoreSpec]:
 
 def score_keep(
     declared: Mapping[str, ScoreSpec] = MappingProxyType({}),
-    language_models: Mapping[str, LanguageModelSpec] = MappingProxyType({}),
     tags: Iterable[str] = (),
     loops: Iterable[str] = (),
-    labels: Mapping[str, LabelsSpec] = MappingProxyType({}),
-    dynamics: Mapping[str, DynamicsSpec] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``."""
+    """Return every score with the values that the literature keeps: ``high``, ``low`` or ``mid``.
+
+    Those of files that name their own family are told by ``families``.
+    """
     columns = {
-        f"{name}.{indicator}": found.keep
-        for name, spec in language_models.items()
-        for indicator, found in computable(spec.scored_under).items()
-    }
-    columns |= {f"{name}.{column}": keep for name, spec in labels.items() for column, keep in spec.columns.items()}
-    columns |= {
-        f"{name}.{indicator}": found.keep
-        for name, spec in dynamics.items()
-        for indicator, found in dynamics_family(labels=spec.label is not None, split=spec.second_split).items()
-    }
-    columns |= {
         f"{family}.{column}": indicator.keep
         for family, indicators in FAMILIES.items()
         for indicator in indicators.values()
@@ -115,24 +99,19 @@ def scores_in_use(
     That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
     is made, or for deciding which near duplicate stays.
     """
-    return _made_and_read(declared, recipes, duplicates)[0]
+    return _in_use(declared, recipes, duplicates)[0]
 
 
-def dynamics_in_use(
-    declared: Mapping[str, ScoreSpec],
-    recipes: Mapping[str, RecipeSpec],
-    duplicates: DuplicatesSpec | None,
-    dynamics: Iterable[str],
+def scores_read(
+    declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
 ) -> set[str]:
-    """Return the trainings (of ``dynamics``) of which something that is always made reads a column."""
-    _, read = _made_and_read(declared, recipes, duplicates)
-    return {score.partition(".")[0] for score in read} & set(dynamics)
+    """Return the scores that are read: by a recipe, by a declared score that is made, or for near duplicates."""
+    return _in_use(declared, recipes, duplicates)[1]
 
 
-def _made_and_read(
+def _in_use(
     declared: Mapping[str, ScoreSpec], recipes: Mapping[str, RecipeSpec], duplicates: DuplicatesSpec | None
 ) -> tuple[list[str], set[str]]:
-    """Return the declared scores that are made, each after those it reads, and every score that is read."""
     read = {score for recipe in recipes.values() for score in recipe.requires().scores}
     read |= {duplicates.near.score} if duplicates and duplicates.near.score else set()
     made = []

@@ -240,6 +240,60 @@ class ProbesSpec(StrictModel, frozen=True):
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
 
 
+class ByCategorySpec(StrictModel, frozen=True):
+    """A score with another scorer for each category, in ``scores/<name>.yaml`` (LASER).
+
+    Attributes:
+        how: ``by_category``.
+        categories: a file of ``categories/``.
+        scores: category -> its score, or several, of which the first counts that the row has. Rows of a category that
+            is not named have none.
+        quantile_range: each scorer's values, over the rows that it is asked of, are cut off at these quantiles and
+            brought to a distance of 1 between them, so that scorers with other scales can be compared; then the whole
+            column to 0..1.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["by_category"]
+    categories: Slug
+    scores: Annotated[dict[str, str | tuple[str, ...]], Field(min_length=1)]
+    quantile_range: tuple[float, float] = (0.01, 0.99)
+    doc: str = ""
+    paper: str = "LASER (arXiv 2505.22157)"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.quantile_range
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"quantile_range must be two numbers with 0 <= low < high <= 1, but it is [{low}, {high}]")
+        return self
+
+    def scorers(self, category: str) -> tuple[str, ...]:
+        """Return the scores of a category, the first choice first."""
+        named = self.scores.get(category, ())
+        return (named,) if isinstance(named, str) else named
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All scores, each once, sorted."""
+        return tuple(sorted({score for category in self.scores for score in self.scorers(category)}))
+
+
+class ConstraintsKeptSpec(StrictModel, frozen=True):
+    """How many of the verifiable demands of a question its answer keeps to, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``constraints_kept``.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["constraints_kept"]
+    doc: str = ""
+    paper: str = "LASER (arXiv 2505.22157), instruction following by rules"
+
+
 class InfluenceSpec(StrictModel, frozen=True):
     """A score toward a target, in ``scores/<name>.yaml``: what a training step on a row does to the target's loss.
 
@@ -315,6 +369,8 @@ class CleanProbabilitySpec(StrictModel, frozen=True):
 ScoreSpec = (
     BlendSpec
     | CleanProbabilitySpec
+    | ByCategorySpec
+    | ConstraintsKeptSpec
     | DsirSpec
     | GivenSpec
     | GradientNormSpec

@@ -93,6 +93,15 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def flush(folder: Path) -> None:
+    """Bring the files of a folder, and its entry, to the disk."""
+    for file in folder.iterdir():
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+    fsync_folder(folder)
+
+
 def temporary_beside(path: Path) -> Path:
     """Return a fresh temporary name beside ``path`` that says which process of which host owns it."""
     return path.parent / f".{path.name}.{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"

@@ -13,11 +13,14 @@ from graphlib import CycleError, TopologicalSorter
 
 from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
+from datasel_assets.registry.families import families_read
 from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import dynamics_in_use, scores_in_use
+from datasel_assets.registry.score import scores_in_use, scores_read
 from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.tables.answers.answers import ANSWERS, answer_table
+from datasel_assets.tables.answers.scores import ANSWER_SCORES, answer_score_table
 from datasel_assets.tables.catalog import CATALOG, catalog_table
 from datasel_assets.tables.contamination.contamination import CONTAMINATION, contamination_tables
 from datasel_assets.tables.contamination.evaluations import EVALUATIONS
@@ -189,9 +192,17 @@ def _language_models(registry: Registry) -> Iterable[Table]:
 
 
 def _dynamics(registry: Registry) -> Iterable[Table]:
-    read = dynamics_in_use(registry.scores, registry.recipes, registry.duplicates, registry.dynamics)
+    read = families_read(scores_read(registry.scores, registry.recipes, registry.duplicates), registry.dynamics)
     for name in sorted(registry.dynamics):
         yield from dynamics_tables(name, registry, read=name in read)
+
+
+def _answers(registry: Registry) -> Iterable[Table]:
+    """Yield the answers, which are asked for on request only, and their scores, made by default where they are read."""
+    read = families_read(scores_read(registry.scores, registry.recipes, registry.duplicates), registry.answers)
+    for name in sorted(registry.answers):
+        yield answer_table(name, registry)
+        yield answer_score_table(name, registry, read=name in read)
 
 
 def _tags(registry: Registry) -> list[Table]:
@@ -248,6 +259,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_loops, (LOOPS,)),
     (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_dynamics, (DYNAMICS, SCORES)),
+    (_answers, (ANSWERS, ANSWER_SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (label_tables, (LABEL_ANSWERS, LABEL_TRUTH, LABEL_TASKS, SCORES)),

@@ -23,8 +23,12 @@ class Phase:
     tables: tuple[Table, ...]
 
 
-def phases(tables: Sequence[Table]) -> list[Phase]:
+def phases(tables: Sequence[Table], given: Collection[Key] = ()) -> list[Phase]:
     """Cut the graph into alternating phases of per-source and global tables.
+
+    Args:
+        tables: to be made.
+        given: keys of tables that are read as they are, because they are made only when somebody asks.
 
     A per-source table may need a global one (the whitening basis) that needs per-source tables (the moments), so no
     single run can hold everything. Each phase takes all tables of its kind whose inputs are ready.
@@ -32,7 +36,7 @@ def phases(tables: Sequence[Table]) -> list[Phase]:
     Raises:
         ValueError: some tables read what is not among ``tables``.
     """
-    waiting, done, found, per_source = list(tables), set(), [], True
+    waiting, done, found, per_source = list(tables), set(given), [], True
     while waiting:
         chosen: list[Table] = []
         progressed = True
@@ -79,9 +83,15 @@ def needs_work(warehouse: Warehouse, tables: Sequence[Table], sources: Sequence[
     """Tell whether any table is not current, or of one it cannot be told because a file that it needs is not there."""
     return any(
         any(stale(phase, warehouse, source))
-        for phase in phases([table for table in tables if not table.on_demand])
+        for phase in regular_phases(tables)
         for source in (sources if phase.per_source else [None])
     )
+
+
+def regular_phases(tables: Sequence[Table]) -> list[Phase]:
+    """Return the phases of everything but the tables that are made only when somebody asks."""
+    regular = [table for table in tables if not table.on_demand]
+    return phases(regular, [table.key for table in tables if table.on_demand])
 
 
 def lacks_input(
@@ -93,7 +103,7 @@ def lacks_input(
     lake: Lake,
 ) -> bool:
     """Tell whether a table reads one that failed and has never been made for any source that it is read of."""
-    for needed in (tables[key] for key in table.reads if not table.lenient):
+    for needed in (tables[key] for key in table.reads if key in tables and not table.lenient):
         read = _read_of(needed, table, source, sources)
         if any((needed.key, of) in broken for of in read) and not any(lake.info(needed.table_key(of)) for of in read):
             return True

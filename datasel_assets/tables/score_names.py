@@ -11,6 +11,8 @@ from datasel_assets.storage.lake import Key
 from datasel_assets.tables.warehouse import Warehouse
 
 NEIGHBOURS = "neighbours"
+ANSWER_SCORES = "answer_scores"
+"""First part of the keys in the lake of the scores of files of ``answers/``, which have one table for the pool each."""
 
 ONE_BY_ONE = frozenset({*KINDS, LOOPS})
 """Families of which every score has a table of its own."""
@@ -37,6 +39,8 @@ def score_tables(warehouse: Warehouse, key: tuple[str, ...]) -> list[Key]:
         return [key]
     if key[0] == "scores" and key[1] in POOL_FAMILIES:
         return [POOL_FAMILIES[key[1]]]
+    if key[0] == "scores" and key[1] in warehouse.registry.answers:
+        return [(ANSWER_SCORES, key[1])]
     return [(*key, source) for source in warehouse.active_sources()]
 
 

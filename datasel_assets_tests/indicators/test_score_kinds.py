@@ -15,6 +15,12 @@ from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name, ta
 EXAMPLES = {
     "blend": {"how": "sum", "inputs": [{"score": "text.words", "weight": 2}, {"score": "n_chars", "keep": "low"}]},
     "clean_probability": {"how": "clean_probability", "events": "text.words"},
+    "by_category": {
+        "how": "by_category",
+        "categories": "kinds",
+        "scores": {"east": "text.words", "west": ["proxy_lm.nll", "text.words"]},
+    },
+    "constraints_kept": {"how": "constraints_kept"},
     "dsir": {"how": "dsir", "target": "sums"},
     "given": {"how": "given", "field": "quality", "keep": "high"},
     "pair_similarity": {"how": "pair_similarity"},
@@ -43,6 +49,7 @@ def pool() -> Given:
         keep={"text.words": "high"},
         vectors=np.stack([sides, np.zeros(N)], axis=1).astype(np.float32),
         clusters=(sides > 0).astype(np.int64),
+        categories=np.where(sides > 0, "east", "west"),
         distance=numbers / 100,
         examples=np.array([[2.0, 0.0], [0.0, 3.0]], np.float32),
         turns={
@@ -93,6 +100,7 @@ def test_what_a_file_says_decides_what_it_is_made_from(kind: ScoreKind):
     other = {
         "blend": {"missing": "median"},
         "clean_probability": {"iterations": 10},
+        "by_category": {"scores": {"east": "text.words"}},
         "predictability": {"seed": 1},
         "sensitivity": {"distance_weight": 2.0},
         "similarity": {"to": "mean"},

@@ -70,8 +70,8 @@ def test_evaluations_compare_by_a_representation_that_is_there():
     assert rules.evaluations_compare_by_a_representation(there) == {}
 
 
-def test_language_models_have_a_family_of_their_own():
-    found = rules.language_models_have_a_family_of_their_own(registry(language_models={"text": PROXY, "mine": PROXY}))
+def test_files_have_a_family_of_their_own():
+    found = rules.files_have_a_family_of_their_own(registry(language_models={"text": PROXY, "mine": PROXY}))
     assert list(found) == ["language_models/text.yaml"]
 
 

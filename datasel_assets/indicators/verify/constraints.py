@@ -55,14 +55,19 @@ def constraints_missed(exchange: Exchange) -> float:
     occur; all capitals or all lower case; no commas; how it begins or ends; a title in double angle brackets, quotation
     marks around it, a postscript, two answers apart. NaN where the question makes none of these demands.
     """
-    question = exchange.question
-    if not _MIGHT.search(question) or _NOT_PROSE.search(question):
-        return math.nan
-    found = list(demands(question))
+    found = demands_of(exchange)
     if not found:
         return math.nan
     answer = exchange.answer.strip()
     return sum(not demand.met(answer) for demand in found) / len(found)
+
+
+def demands_of(exchange: Exchange) -> list[Demand]:
+    """Return the verifiable demands of a question on its answer; none of a question about code or rhymes."""
+    question = exchange.question
+    if not _MIGHT.search(question) or _NOT_PROSE.search(question):
+        return []
+    return list(demands(question))
 
 
 _MIGHT = re.compile(

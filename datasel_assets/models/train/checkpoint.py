@@ -4,14 +4,13 @@ Belongs here: files and their order on the disk. Does not: what a training has t
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasel_assets.storage.atomic import fsync_folder
+from datasel_assets.storage.atomic import flush, fsync_folder
 
 if TYPE_CHECKING:
     import torch
@@ -85,12 +84,3 @@ def save(
     fsync_folder(checkpoints)
     for folder in older:
         shutil.rmtree(folder)
-
-
-def flush(folder: Path) -> None:
-    """Bring the files of a folder to the disk."""
-    for file in folder.iterdir():
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-    fsync_folder(folder)

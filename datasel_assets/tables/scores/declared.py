@@ -5,6 +5,7 @@ Belongs here: which tables a file means. Does not belong here: the kinds (``indi
 
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.registry import Registry
+from datasel_assets.tables.scores.constraints_kept import CONSTRAINTS_KEPT, constraints_kept_tables
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
 from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
@@ -21,6 +22,7 @@ from datasel_assets.tables.table import Table
 
 DECLARED = (
     *POOL_SCORES.values(),
+    CONSTRAINTS_KEPT,
     DSIR,
     DSIR_COUNTS,
     GIVEN_SCORES,
@@ -35,6 +37,7 @@ DECLARED = (
 """All kinds of tables that files in ``scores/`` may mean."""
 
 OF_THEIR_OWN = {
+    CONSTRAINTS_KEPT.name: constraints_kept_tables,
     DSIR.name: dsir_tables,
     GIVEN_SCORES.name: given_tables,
     PAIR_SIMILARITY.name: pair_similarity_tables,

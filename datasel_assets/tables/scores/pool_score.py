@@ -16,6 +16,7 @@ import polars as pl
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.score_kind import Given, Need, PoolScore, ScoreKind
 from datasel_assets.indicators.score_kinds import KINDS, kind_of
+from datasel_assets.recipes.inputs import category_column
 from datasel_assets.recipes.scores import numbers
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.representation import RepresentationSpec
@@ -34,7 +35,13 @@ from datasel_assets.tables.warehouse import Warehouse
 
 POOL_SCORES = {kind.name: Kind(kind.name, version=kind.version) for kind in KINDS.values() if kind.per == "pool"}
 
-MADE_FROM = {"vector": "representations", "cluster": "clusters", "distance": "clusters", "source": "corpus"}
+MADE_FROM = {
+    "vector": "representations",
+    "cluster": "clusters",
+    "distance": "clusters",
+    "category": "categories",
+    "source": "corpus",
+}
 """What a score needs -> the tables that it is a column of."""
 
 
@@ -143,7 +150,8 @@ def _expect(own: _Declared, fingerprint: str, warehouse: Warehouse, source: str 
 def _build(own: _Declared, step: Step) -> Built:
     assert own.kind.compute is not None, "kinds without it have tables of their own"
     clustered = own.need("cluster", "distance")
-    pool = read_pool(step.warehouse, clusters=clustered, scores=own.reads)
+    divided = own.need("category")
+    pool = read_pool(step.warehouse, clusters=clustered, categories=[divided] if divided else [], scores=own.reads)
     made = own.kind.compute(own.spec, _given(own, step.warehouse, pool, clustered))
     known = int(np.isfinite(made.values).sum())
     if not known:
@@ -171,6 +179,9 @@ def _given(own: _Declared, warehouse: Warehouse, pool: pl.DataFrame, clustered: 
     )
     if clustered:
         given = replace(given, clusters=pool["cluster"].cast(pl.Int64).fill_null(-1).to_numpy())
+    if divided := own.need("category"):
+        names = pool[category_column(divided)].fill_null("").to_numpy().astype(np.str_)
+        given = replace(given, categories=names)
     if own.need("distance") and clustered:
         given = replace(given, distance=centroid_distances(warehouse, clustered, pool))
     if representation := own.need("vector"):

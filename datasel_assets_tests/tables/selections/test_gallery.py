@@ -1,12 +1,16 @@
 """Every recipe that is shipped, carried out over a part of the default pool."""
 
+import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
 
+from datasel_assets.tables import make
+from datasel_assets_tests.answers.server import Answer, judge, said
 from datasel_assets_tests.pools import write_yaml
 from datasel_assets_tests.project import Project
 
@@ -14,8 +18,25 @@ DATA = Path(__file__).resolve().parents[3] / "data"
 MAY_FALL_SHORT = {"better_mixture"}
 
 
+def any_judge(body: dict, number: int) -> Answer:
+    """A judge that has an answer to every shipped prompt, by the length of what it is asked about."""
+    length = len(body["messages"][-1]["content"])
+    if "top_logprobs" in body:
+        words = [("1", -1.0), ("6", -0.1 * (length % 7)), ("YES", -0.01 * (length % 5)), ("NO", -6.0)]
+        top = [{"token": token, "logprob": value} for token, value in words]
+        return said("6", logprobs={"content": [{"token": "6", "logprob": -1.0, "top_logprobs": top}]})
+    asked = body["messages"][-1]["content"]
+    if '"revised"' in asked:
+        return said(json.dumps({"correct": length % 3 > 0, "revised": None}))
+    if "JSON object" in asked:
+        return said(json.dumps(dict.fromkeys(("accuracy", "explanation", "clarity", "difficulty"), 1 + length % 5)))
+    if "Reply A or B" in asked or "one letter" in asked:
+        return said("AB"[length % 2])
+    return said("5" if length % 4 else "4.5" if "halves" in asked else "4")
+
+
 @pytest.fixture
-def gallery(project: Project) -> Project:
+def gallery(project: Project) -> Iterator[Project]:
     """The default folder with the gallery among its recipes, without the large sources."""
     shutil.rmtree(project.data)
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
@@ -27,12 +48,21 @@ def gallery(project: Project) -> Project:
     model = project.data / "language_models" / "proxy_lm.yaml"
     spec = yaml.safe_load(model.read_text("utf-8"))
     write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000}})
-    return project
+    with judge(any_judge) as there:
+        for file in (project.data / "answers").glob("*.yaml"):
+            asked = yaml.safe_load(file.read_text("utf-8"))
+            rows = {**asked.get("rows", {}), "sample": 300} if "rows" in asked else {}
+            write_yaml(file, asked | {"rows": rows, "provider": {"endpoint": there.url, "model": "judge"}})
+        yield project
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_shipped_recipe_selects_its_share_of_a_part_of_the_default_pool(gallery: Project):
+    # Recipes over answers wait for whoever asks.
+    for name in gallery.warehouse.registry.answers:
+        for source in gallery.warehouse.registry.sources:
+            make(gallery.warehouse, f"answers/{name}", source, upstream=True)
     outcome, _ = gallery.run()
     assert outcome.failures == []
     assert gallery.warehouse.registry.errors == {}

@@ -1,0 +1,1 @@
+"""Tables of answers about rows, and the scores made of them."""

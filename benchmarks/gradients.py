@@ -9,7 +9,8 @@ turns in one process, the least CPU time of the turns counts, and ``ratio`` is t
 ``objective`` of ``fidelity`` is Spearman's correlation with exact cosines of 40 query rows with 260 others, the mean
 over queries; ``of_mean`` that of the mean cosines, ``overlap`` the share of a round-robin selection of one row in ten
 that stays, ``bytes_per_row`` that of the stored vector, the CPU seconds those that the projection adds to a pass over
-the 300 rows. The curvature comes from 512 further rows. ``train_proxy_lm`` says how well the model was trained: ``objective`` is its held-out loss.
+the 300 rows. The curvature comes from 512 further rows. ``train_proxy_lm`` says how well the model was trained:
+``objective`` is its held-out loss.
 
 ``objective`` of ``kronfluence`` is the largest difference of its scores from ours, as a share of the largest score.
 """

@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -217,21 +218,15 @@ class TopEigenvectors:
         out[:, self._starts[module] : self._starts[module] + kept.shape[1]] += kept
 
 
-class DenseSigns:
-    """The flat gradient times a dense matrix of random signs (LESS, TRAK), drawn anew for each layer and part."""
+def dense_signs(gradients: np.ndarray, dims: int) -> np.ndarray:
+    """Return flat gradients (n, d) times a dense matrix of random signs (d, dims), as LESS and TRAK keep them."""
+    import torch
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], dims: int) -> None:
-        self._shapes, self.width = list(shapes), dims
-
-    def add(self, module: int, gradient: Any, out: Any) -> None:
-        """Add what one layer gives."""
-        import torch
-
-        draw = torch.Generator().manual_seed(module)
-        flat = gradient.flatten(1)
-        for part in flat.split(1 << 14, dim=1):
-            bits = torch.randint(0, 2, (part.shape[1], self.width), generator=draw, dtype=torch.int8)
-            out += part @ (bits.float() * 2 - 1)
+    draw, found = torch.Generator().manual_seed(0), torch.zeros((len(gradients), dims))
+    for part in torch.from_numpy(gradients).split(1 << 14, dim=1):
+        bits = torch.randint(0, 2, (part.shape[1], dims), generator=draw, dtype=torch.int8)
+        found += part @ (bits.float() * 2 - 1)
+    return found.numpy()
 
 
 def fidelity(folder: str) -> dict[str, Any]:
@@ -242,7 +237,7 @@ def fidelity(folder: str) -> dict[str, Any]:
     from datasel_assets.diagnostics.gradient_fidelity import gradient_fidelity
     from datasel_assets.models.curvature_fit import fit_curvature, second_moments
     from datasel_assets.models.gradient_energy import Beside
-    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided, Whole
+    from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, TwoSided, Whole
 
     torch.set_num_threads(1)
     every, model = mixture(TRAINED), opened(folder)
@@ -250,27 +245,30 @@ def fidelity(folder: str) -> dict[str, Any]:
     with measured() as fitting:
         layers, _ = fit_curvature(model, curved)
     moments = list(zip(*second_moments(model, curved), strict=True))
-    wanted = model.read(rows[:QUERIES], Whole(model.shapes))
-    exact = model.read(rows, Toward(wanted.values / wanted.norm[:, None], model.shapes))
-    truth = exact.values / exact.norm[:, None]
     lengths = [len(row[-1]["content"]) for row in rows]
     ways: dict[str, Any] = {f"eigenbasis {dims}": Eigenbasis(layers, dims) for dims in DIMS}
     ways |= {f"top eigenvectors {k} x {k}": TopEigenvectors(layers, moments, k) for k in (4, 8, 16)}
     ways |= {f"count_sketch {dims}": CountSketch(model.shapes, dims, 0) for dims in (1024, 8192)}
     ways |= {f"two_sided {k} x {k}": TwoSided(model.shapes, k**2 * len(model.shapes), 0) for k in (4, 8, 16)}
-    ways["dense signs 1024"] = DenseSigns(model.shapes, 1024)
-    found, start = {}, 0
+    ways["exact"] = Whole(model.shapes)
     timed = {name: Timed(projection) for name, projection in ways.items()}
     # All in one pass: what a projection adds to it is told by the clock of the thread that it runs on.
-    everything = model.read(rows, Beside(list(timed.values()))).values
-    for name, projection in timed.items():
-        kept = everything[:, start : start + projection.width]
-        start += projection.width
-        cost = Measured(0.0, projection.seconds(), 0.0)
+    exact = model.read(rows, Beside(list(timed.values())))
+    stops = np.cumsum([0, *(projection.width for projection in timed.values())])
+    kept_by = {
+        name: (exact.values[:, start:stop], Measured(0.0, timed[name].seconds(), 0.0))
+        for name, (start, stop) in zip(timed, pairwise(stops), strict=True)
+    }
+    whole = kept_by["exact"][0] / exact.norm[:, None].astype(np.float32)
+    truth, found = whole @ whole[:QUERIES].T, {}
+    with measured() as cost:
+        signed = dense_signs(whole, 1024)
+    kept_by["dense signs 1024"] = signed, cost
+    for name, (kept, cost) in kept_by.items():
         unit = (kept / np.linalg.norm(kept, axis=1, keepdims=True)).astype(np.float16).astype(np.float32)
         agreement = gradient_fidelity(unit[QUERIES:] @ unit[:QUERIES].T, truth[QUERIES:])
         figures = {"objective": agreement.spearman, "of_mean": agreement.spearman_of_mean, "overlap": agreement.overlap}
-        found[name] = {**figures, "bytes_per_row": 2 * projection.width, "cost": asdict(cost)}
+        found[name] = {**figures, "bytes_per_row": 2 * kept.shape[1], "cost": asdict(cost)}
     return {
         "found": found,
         "fitting": asdict(fitting),

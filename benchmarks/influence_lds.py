@@ -10,7 +10,8 @@ trainings, the mean over the queries, with the 2.5 and 97.5 % quantiles of 1,000
 Gradients are those of the sum loss, under the proxy after a training on all candidates (or ``before`` it); EK-FAC is
 estimated from the candidates. ``stored`` reads the table of 1,024 numbers a row instead of whole gradients.
 
-Trainings are kept in ``--cache`` as they end: a run that was stopped goes on with the next.
+Trainings are kept in ``--cache`` as they end: a run that was stopped goes on with the next. Once the first has begun,
+several processes may share them (``--part 0 2`` and ``--part 1 2``); a last call without ``--part`` judges.
 """
 
 import argparse
@@ -49,11 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's first training")
     parser.add_argument("--proxy", default="shipped", choices=SIZES)
     parser.add_argument("--cache", type=Path, default=Path(gettempdir(), "datasel_influence_lds"))
+    parser.add_argument(
+        "--part", type=int, nargs=2, default=None, metavar=("K", "N"), help="only train every N-th, from K"
+    )
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
     study = Study(arguments)
-    losses = study.outcomes()
-    report(OPERATION, study.judged(losses), record=not arguments.no_record)
+    first, step = arguments.part or (0, 1)
+    known = study.trained(range(first, study.runs, step))
+    if arguments.part is None:
+        losses = np.array([known[run] for run in range(study.runs)])
+        report(OPERATION, study.judged(losses), record=not arguments.no_record)
     return 0
 
 
@@ -103,8 +110,8 @@ class Study:
                 found[run, draw.choice(own, len(own) // 2, replace=False)] = True
         return found
 
-    def outcomes(self) -> np.ndarray:
-        """Return (runs, queries) losses, training what is missing."""
+    def trained(self, wanted: Sequence[int]) -> Mapping[int, list[float]]:
+        """Return the losses of the queries after each training that is there; those of ``wanted`` are made if not."""
         from datasel_assets.models.fine_tune import FineTuneSpec
 
         path = self.folder / "losses.jsonl"
@@ -119,7 +126,7 @@ class Study:
             }
         )
         sets = {f"{k:04d}": [row] for k, row in enumerate(self.queries)}
-        masks, began, done = self.masks(), time.perf_counter(), 0
+        masks, began = self.masks(), time.perf_counter()
 
         def train(rows: pl.DataFrame, keep: Path | None = None) -> list[float]:
             tokens = int(self.epochs * start.row_tokens(rows["messages"]).sum())
@@ -129,16 +136,14 @@ class Study:
         if not (self.folder / "after" / "model.safetensors").is_file():
             (self.folder / "after").mkdir(exist_ok=True)
             train(pool, self.folder / "after")
-        for run in range(self.runs):
-            if run in known:
-                continue
+        missing = [run for run in wanted if run not in known]
+        for done, run in enumerate(missing, 1):
             known[run] = train(pool.filter(pl.Series(masks[run])))
             with path.open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps({"run": run, "losses": known[run]}) + "\n")
-            done += 1
-            left = (time.perf_counter() - began) / done * (self.runs - len(known))
-            print(f"{len(known)} of {self.runs} trainings, {left / 60:.0f} min left", file=sys.stderr, flush=True)
-        return np.array([known[run] for run in range(self.runs)])
+            left = (time.perf_counter() - began) / done * (len(missing) - done)
+            print(f"{done} of {len(missing)} trainings, {left / 60:.0f} min left", file=sys.stderr, flush=True)
+        return known
 
     # -------------------------------------------------------------------------------------------------------- scores
     def judged(self, losses: np.ndarray) -> list[Row]:

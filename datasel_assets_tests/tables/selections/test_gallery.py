@@ -27,6 +27,9 @@ def gallery(project: Project) -> Project:
     model = project.data / "language_models" / "proxy_lm.yaml"
     spec = yaml.safe_load(model.read_text("utf-8"))
     write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000}})
+    watched = project.data / "dynamics" / "learned.yaml"
+    spec = yaml.safe_load(watched.read_text("utf-8"))
+    write_yaml(watched, spec | {"rows": 200, "epochs": 2, "planted": None})
     return project
 
 

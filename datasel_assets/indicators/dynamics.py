@@ -100,7 +100,7 @@ def loss_slope(history: History) -> np.ndarray:
 def mean_loss(history: History) -> np.ndarray:
     """Mean loss of a row over all presentations, in nats.
 
-    On wrong labels of a classifier it tells at least as much as ``wrong_events`` (see docs/dynamics.md).
+    On labels that are wrong at random it tells more than ``wrong_events``, on confused ones less (docs/dynamics.md).
     """
     return history.losses.mean(axis=1)
 

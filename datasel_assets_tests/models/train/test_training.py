@@ -66,16 +66,18 @@ def test_a_row_that_weighs_nothing_is_never_presented(tiny_model):
 
 
 def test_a_row_of_weight_two_counts_like_two_rows(tiny_model):
-    def after_one_step(rows, weights):
-        training = start(tiny_model("llama"), 1, rows, weights, batch_tokens=10_000, warmup=0.0)
-        assert training.total_steps == 1
-        training.step()
-        return training._model.trained_state()
+    def gradient(rows, weights):
+        training = start(tiny_model("llama"), 1, rows, weights, batch_tokens=10_000)
+        ((_, order),) = training._steps
+        each = training._of_tokens(order)
+        texts = [text for row in order for text in training._texts.of_row[row]]
+        training._model.backward(texts, np.array([each[text.row] for text in texts]))
+        return {name: p.grad.numpy() for name, p in training._model.model.named_parameters()}
 
-    heavy = after_one_step(ROWS[:2], np.array([2.0, 1.0]))
-    twice = after_one_step([ROWS[0], ROWS[0], ROWS[1]], None)
-    for name, tensor in heavy.items():
-        np.testing.assert_allclose(tensor.numpy(), twice[name].numpy(), atol=2e-5)
+    heavy = gradient(ROWS[:2], np.array([2.0, 1.0]))
+    twice = gradient([ROWS[0], ROWS[0], ROWS[1]], None)
+    for name, found in heavy.items():
+        np.testing.assert_allclose(found, twice[name], rtol=1e-3, atol=1e-5)
 
 
 def test_the_loss_over_rows_weighs_a_short_answer_like_a_long_one(tiny_model):
@@ -159,7 +161,12 @@ def test_a_training_that_is_interrupted_goes_on_to_the_same_weights(tiny_model, 
         assert np.array_equal(again._model.trained_state()[name], tensor)
 
 
+PATIENCE = 400
+"""Seconds that a process may take, imports included, on a machine with other work."""
+
+
 @pytest.mark.e2e
+@pytest.mark.timeout(1200)
 def test_a_training_that_is_killed_goes_on_to_the_same_weights_and_records(tiny_model, tmp_path: Path):
     """``kill -9`` in the middle of a step of a real process, on one thread, twice."""
     model, script = tiny_model("gpt2"), Path(__file__).with_name("killed.py")
@@ -168,25 +175,23 @@ def test_a_training_that_is_killed_goes_on_to_the_same_weights_and_records(tiny_
         out = tmp_path / name
         out.mkdir(exist_ok=True)
         command = [sys.executable, str(script), model, str(tmp_path / f"{name}.training"), str(out)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE), out
+        with (out / "errors").open("wb") as errors:
+            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors), out
 
     whole, quiet = begin("quiet")
-    assert whole.wait(100) == 0, whole.stderr.read().decode()
+    assert whole.wait(PATIENCE) == 0, (quiet / "errors").read_text()
     process, out = begin("killed")
     for steps in (12, 40):
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + PATIENCE
         while not (out / "step").is_file() or int(((out / "step").read_text() or "0").split()[0]) < steps:
-            assert process.poll() is None, process.stderr.read().decode()
+            assert process.poll() is None, (out / "errors").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process.stderr.close()
         assert not (out / "end.safetensors").exists()
         process, out = begin("killed")
-    assert process.wait(100) == 0, process.stderr.read().decode()
-    process.stderr.close()
-    whole.stderr.close()
+    assert process.wait(PATIENCE) == 0, (out / "errors").read_text()
     assert int((quiet / "resumed").read_text()) == 0
     assert int((out / "resumed").read_text()) >= 35
     assert (out / "end.safetensors").read_bytes() == (quiet / "end.safetensors").read_bytes()

@@ -9,6 +9,7 @@ needs, and a ``compute`` at the top of its module. One row that cannot be comput
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from datasel_assets.storage.parts import Part
 from datasel_assets.storage.rows import Computed, Plan, merged, plan_rows, stored_ids, stored_versions
 from datasel_assets.storage.shards import FAILED, failures
 from datasel_assets.storage.sorted_ids import among, positions
-from datasel_assets.tables.precision import one_dtype
+from datasel_assets.tables.precision import OneFormat
 from datasel_assets.tables.row_units import DTYPE, TooManyFailuresError, WholeTableError, added, carry_out
 from datasel_assets.tables.table import Built, Check, Step, Table, Update, key_of
 from datasel_assets.tables.warehouse import Warehouse
@@ -158,12 +159,11 @@ def update_rows(step: Step, table: RowTable, *, runs_model: bool = False) -> Upd
         for part in upstream.parts
         for plan in [plan_rows(_ids(part), _within(stored, part, upstream), kept, columns, "/".join(expected.key))]
     ]
-    resumed, facts = _carry_out(step, parts, mapper)
-    failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
-    shards = [shard for part in parts for computed, _ in part.groups for shard in computed.shards]
     reuses = any(part.plan.kept and len(part.plan.reused) for part in parts)
-    dtype = one_dtype(expected, shards, info if reuses else None, lake.shard_folder(expected))
-    meta = {**work.meta, DTYPE: dtype} if dtype else work.meta
+    formats = OneFormat(expected, info if reuses else None, lake.shard_folder(expected))
+    resumed, facts = _carry_out(step, parts, mapper, formats)
+    failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
+    meta = {**work.meta, DTYPE: formats.dtype} if formats.dtype else work.meta
     published = _publish(step, table, replace(work, meta=meta), wanted, parts, info, lines, failed)
     lake.clear_shards(expected.key)
     plans = [part.plan for part in parts]
@@ -277,22 +277,32 @@ def _slices(part: Part, wanted: pl.Series, rows: int) -> Iterator[tuple[int, lis
         start += size
 
 
-def _carry_out(step: Step, parts: Sequence[_PartWork], mapper: ShardMapper) -> tuple[int, dict[str, Any]]:
+def _carry_out(
+    step: Step, parts: Sequence[_PartWork], mapper: ShardMapper, formats: OneFormat
+) -> tuple[int, dict[str, Any]]:
     """Carry out what is not there yet; return how many shards were, and the facts of the others."""
     # All rows of one group of columns before the next group, so that what it needs is loaded once.
     order = [units for group in zip(*(part.groups for part in parts), strict=True) for _, units in group]
     units = [unit for some in order for unit in some]
-    waiting = [unit for unit in units if not Path(unit.args["shard"]).is_file()]
+    there = {unit.name for unit in units if Path(unit.args["shard"]).is_file()}
+    waiting = [unit for unit in units if unit.name not in there]
+    for unit in units:
+        if unit.name in there:
+            formats.add(Path(unit.args["shard"]))
     total, before = sum(unit.rows for unit in units), sum(unit.rows for unit in units)
     before -= sum(unit.rows for unit in waiting)
     facts: dict[str, Any] = {}
-    for done in mapper.run(waiting, lambda rows: step.progress(before + rows, total)):
-        added(facts, done.facts)
-        if not Path(done.unit.args["shard"]).is_file():
-            raise WholeTableError(
-                f"a worker finished {done.unit.name}, but {done.unit.args['shard']} is not there: the data folder must "
-                "lie on storage that all workers share, under the same path"
-            )
+    # Closed at once where something is wrong, so that nothing goes on elsewhere.
+    with closing(mapper.run(waiting, lambda rows: step.progress(before + rows, total))) as running:
+        for done in running:
+            added(facts, done.facts)
+            shard = Path(done.unit.args["shard"])
+            if not shard.is_file():
+                raise WholeTableError(
+                    f"a worker finished {done.unit.name}, but {shard} is not there: the data folder must lie on "
+                    "storage that all workers share, under the same path"
+                )
+            formats.add(shard)
     return len(units) - len(waiting), facts
 
 

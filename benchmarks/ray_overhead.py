@@ -9,6 +9,7 @@ import argparse
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,8 +24,8 @@ import psutil
 from benchmarks.harness import Measured, Row, report
 from benchmarks.projects import REPOSITORY, shared_data, write_yaml
 
-ENCODER = {"max_tokens": 128, "layers": [-1], "precision": "float32"}
-TABLE = "embeddings/all_minilm_l6_v2_t128_weighted_mean_float32"
+ENCODER = {"max_tokens": 64, "layers": [-1], "precision": "float32"}
+TABLE = "embeddings/all_minilm_l6_v2_t64_weighted_mean_float32"
 SOURCE = "alpaca"
 PORT = 6421
 ENVIRONMENT = {
@@ -44,7 +45,7 @@ MAKE = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=8192)
+    parser.add_argument("--n", type=int, default=4096)
     parser.add_argument("--no-record", action="store_true")
     arguments = parser.parse_args(argv)
     os.environ |= ENVIRONMENT
@@ -147,7 +148,7 @@ def _cluster() -> Iterator[_Family]:
     head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     family = _Family([head])
     try:
-        time.sleep(20)
+        _wait_for(PORT)
         yield family
     finally:
         for process in family.processes():
@@ -155,6 +156,18 @@ def _cluster() -> Iterator[_Family]:
                 process.send_signal(signal.SIGKILL)
         head.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(port: int, seconds: float = 180) -> None:
+    """Return when somebody listens, and has had time to get ready."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as asking:
+            if asking.connect_ex((socket.gethostbyname(socket.gethostname()), port)) == 0:
+                time.sleep(20)
+                return
+        time.sleep(0.5)
+    raise SystemExit(f"the cluster does not listen on port {port}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Units carried out in this process, one after the other: a model uses all cores by itself."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from datasel_assets import progress
-from datasel_assets.compute.units import Done, Unit, function_at
+from datasel_assets.compute.units import Done, Running, Unit, function_at
 
 
 class LocalMapper:
@@ -15,7 +15,7 @@ class LocalMapper:
         """Return the device as it was asked for: it is chosen where the model is loaded."""
         return asked
 
-    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Iterator[Done]:
+    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Running:
         """Yield each unit as it is done, in order."""
         before = 0
         for unit in units:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from datasel_assets.compute.ray_tasks import carry_out
-from datasel_assets.compute.units import ClusterError, Done, LostUnitsError, Unit
+from datasel_assets.compute.units import ClusterError, Done, LostUnitsError, Running, Unit
 
 LOG = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class RayMapper:
             return "cpu"
         return "cuda" if asked != "auto" or self._connected().cluster_resources().get("GPU") else "cpu"
 
-    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Iterator[Done]:
+    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Running:
         """Yield each unit as it is done, in any order."""
         if not units:
             return

@@ -1,7 +1,7 @@
 """Units of work, and what carries them out. A leaf: nothing here knows tables, models or a cluster."""
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,6 +34,10 @@ class Done:
     facts: Mapping[str, Any]
 
 
+Running = Generator[Done, None, None]
+"""Units that come as they are done; closing it cancels what has not been started."""
+
+
 class ClusterError(ConnectionError):
     """The cluster does not answer, or has no room at all for a unit; another try may find it."""
 
@@ -60,7 +64,7 @@ class ShardMapper(Protocol):
         """
         ...
 
-    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Iterator[Done]:
+    def run(self, units: Sequence[Unit], on_rows: Callable[[int], None] = lambda rows: None) -> Running:
         """Yield each unit as it is done, in any order.
 
         Closing the iterator cancels what has not been started. The error of a unit is raised as it is; units that

@@ -22,7 +22,7 @@ class ComputeSpec(StrictModel, frozen=True):
     """
 
     backend: Literal["local", "ray"] = "local"
-    address: str = Field("auto", min_length=1)
-    cpus: int = Field(1, ge=1)
-    in_flight: int = Field(2, ge=1)
-    tries: int = Field(4, ge=1)
+    address: str = Field(default="auto", min_length=1)
+    cpus: int = Field(default=1, ge=1)
+    in_flight: int = Field(default=2, ge=1)
+    tries: int = Field(default=4, ge=1)

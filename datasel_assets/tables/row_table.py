@@ -9,6 +9,7 @@ needs, and a ``compute`` at the top of its module. One row that cannot be comput
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from datasel_assets.storage.parts import Part
 from datasel_assets.storage.rows import Computed, Plan, merged, plan_rows, stored_ids, stored_versions
 from datasel_assets.storage.shards import FAILED, failures
 from datasel_assets.storage.sorted_ids import among, positions
-from datasel_assets.tables.precision import one_dtype
+from datasel_assets.tables.precision import OneFormat
 from datasel_assets.tables.row_units import DTYPE, TooManyFailuresError, WholeTableError, added, carry_out
 from datasel_assets.tables.table import Built, Check, Step, Table, Update, key_of
 from datasel_assets.tables.warehouse import Warehouse
@@ -162,15 +163,15 @@ def update_rows(step: Step, table: RowTable, *, runs_model: bool = False) -> Upd
         for part in upstream.parts
         for plan in [plan_rows(_ids(part), _within(stored, part, upstream), kept, columns, "/".join(expected.key))]
     ]
-    units = _in_order(parts)
-    waiting = [unit for unit in units if not Path(unit.args["shard"]).is_file()]
-    forecast = table.forecast(step, work, sum(unit.rows for unit in waiting)) if waiting else {}
-    facts = _carry_out(step, units, waiting, mapper)
-    failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
-    shards = [shard for part in parts for computed, _ in part.groups for shard in computed.shards]
     reuses = any(part.plan.kept and len(part.plan.reused) for part in parts)
-    dtype = one_dtype(expected, shards, info if reuses else None, lake.shard_folder(expected))
-    meta = {**work.meta, DTYPE: dtype} if dtype else work.meta
+    formats = OneFormat(expected, info if reuses else None, lake.shard_folder(expected))
+    units = _in_order(parts)
+    there = {unit.name for unit in units if Path(unit.args["shard"]).is_file()}
+    waiting = [unit for unit in units if unit.name not in there]
+    forecast = table.forecast(step, work, sum(unit.rows for unit in waiting)) if waiting else {}
+    facts = _carry_out(step, units, there, mapper, formats)
+    failed = _failures(parts, upstream.rows, may_fail, "/".join(expected.key))
+    meta = {**work.meta, DTYPE: formats.dtype} if formats.dtype else work.meta
     published = _publish(step, table, replace(work, meta=meta), wanted, parts, info, lines, failed)
     lake.clear_shards(expected.key)
     plans = [part.plan for part in parts]
@@ -185,7 +186,7 @@ def update_rows(step: Step, table: RowTable, *, runs_model: bool = False) -> Upd
         reused=sum(len(plan.reused) for plan in plans),
         removed=gone,
         reason=reason,
-        resumed=len(units) - len(waiting),
+        resumed=len(there),
         failed=failed,
         forecast=forecast,
         facts=facts,
@@ -291,18 +292,28 @@ def _in_order(parts: Sequence[_PartWork]) -> list[Unit]:
     return [unit for some in order for unit in some]
 
 
-def _carry_out(step: Step, units: Sequence[Unit], waiting: Sequence[Unit], mapper: ShardMapper) -> dict[str, Any]:
-    """Carry out the units that wait; return their facts."""
+def _carry_out(
+    step: Step, units: Sequence[Unit], there: Collection[str], mapper: ShardMapper, formats: OneFormat
+) -> dict[str, Any]:
+    """Carry out the units that are not ``there``; return their facts."""
+    waiting = [unit for unit in units if unit.name not in there]
+    for unit in units:
+        if unit.name in there:
+            formats.add(Path(unit.args["shard"]))
     total = sum(unit.rows for unit in units)
     before = total - sum(unit.rows for unit in waiting)
     facts: dict[str, Any] = {}
-    for done in mapper.run(waiting, lambda rows: step.progress(before + rows, total)):
-        added(facts, done.facts)
-        if not Path(done.unit.args["shard"]).is_file():
-            raise WholeTableError(
-                f"a worker finished {done.unit.name}, but {done.unit.args['shard']} is not there: the data folder must "
-                "lie on storage that all workers share, under the same path"
-            )
+    # Closed at once where something is wrong, so that nothing goes on elsewhere.
+    with closing(mapper.run(waiting, lambda rows: step.progress(before + rows, total))) as running:
+        for done in running:
+            added(facts, done.facts)
+            shard = Path(done.unit.args["shard"])
+            if not shard.is_file():
+                raise WholeTableError(
+                    f"a worker finished {done.unit.name}, but {shard} is not there: the data folder must lie on "
+                    "storage that all workers share, under the same path"
+                )
+            formats.add(shard)
     return facts
 
 

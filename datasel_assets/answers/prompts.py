@@ -72,7 +72,12 @@ def asked_row(messages: Sequence[Message]) -> AskedRow:
             question = []
         elif role != "system":
             question.append(content)
-    return AskedRow(*("\n\n".join(said[role]) for role in ("user", "assistant", "system")), tuple(turns))
+    return AskedRow(
+        prompt="\n\n".join(said["user"]),
+        response="\n\n".join(said["assistant"]),
+        system="\n\n".join(said["system"]),
+        turns=tuple(turns),
+    )
 
 
 MOST_STEPS = 64

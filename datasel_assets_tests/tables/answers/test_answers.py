@@ -384,3 +384,49 @@ def test_a_model_of_this_process_answers_too(data: Path):
     table = pl.concat([warehouse.lake.scan(("answers", "local", source)).collect() for source in SOURCES])
     assert table["score"].is_between(0, 1).all()
     assert table["logprobs"].list.len().min() >= 2
+
+
+def test_each_category_has_its_own_judge_and_all_are_one_score(data: Path):
+    seeds = [
+        {"prompt": f"What is {i} plus {i + 1}?", "response": f"{i} plus {i + 1} is {2 * i + 1}.", "task": "sum"}
+        for i in range(90, 94)
+    ] + [
+        {"prompt": f"Write Python that prints {i} times {i}.", "response": f"print({i} * {i})", "task": "code"}
+        for i in range(90, 94)
+    ]
+    write_yaml(data / "targets" / "kinds_seeds.yaml", {"examples": seeds})
+    write_yaml(data / "categories" / "kinds.yaml", {"representation": "rds_plus", "target": "kinds_seeds"})
+    write_yaml(data / "scores" / "form.yaml", {"how": "constraints_kept"})
+    scorers = {"sum": "steps.score", "code": ["constraints_kept.form", "text.response_words"]}
+    write_yaml(data / "scores" / "own.yaml", {"how": "by_category", "categories": "kinds", "scores": scorers})
+    recipe = {"doc": "d", "paper": "p", "select": {"sampler": "topk", "by": "by_category.own"}, "budget": {"rows": 3}}
+    write_yaml(data / "recipes" / "own.yaml", recipe)
+
+    def answer(body: dict, number: int):
+        sure = -0.1 * (len(body["messages"][1]["content"]) % 9)
+        return with_logprobs(YES=sure, NO=-2.0)
+
+    with judge(answer) as there:
+        write(data, there.url, name="steps", ask="math_steps", rows={"categories": "kinds", "among": ["sum"]})
+        warehouse = open_warehouse(data, device="cpu")
+        assert warehouse.registry.errors == {}
+        for source in SOURCES:
+            make(warehouse, "categories/kinds", source, upstream=True)
+        ask(data, "steps")
+        sums = warehouse.lake.scan(("categories", "kinds", "sums")).collect()
+        assert set(sums["category"]) == {"sum"}
+        asked = answers(data, "steps")
+        chosen = pl.concat([warehouse.lake.scan(("categories", "kinds", source)).collect() for source in SOURCES])
+        assert set(asked["row_id"]) == set(chosen.filter(pl.col("category") == "sum")["row_id"])
+        assert asked["step"].max() >= 1
+        scores(data, "steps")
+        warehouse = open_warehouse(data, device="cpu")
+        for source in SOURCES:
+            make(warehouse, "constraints_kept/form", source)
+            make(warehouse, "scores/text", source)
+        make(warehouse, "by_category/own")
+    found = warehouse.lake.scan(("by_category", "own")).collect().join(chosen, on="row_id")
+    assert found["score"].fill_nan(None).null_count() == 0
+    assert found["score"].min() == 0
+    assert found["score"].max() == 1
+    assert set(found["category"]) == {"sum", "code"}

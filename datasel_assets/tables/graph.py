@@ -51,6 +51,7 @@ from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
 from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM
+from datasel_assets.tables.scores.influence import INFLUENCE_TARGETS
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
@@ -256,7 +257,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
-    (_loops, (LOOPS,)),
+    (_loops, (LOOPS, INFLUENCE_TARGETS)),
     (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_dynamics, (DYNAMICS, SCORES)),
     (_answers, (ANSWERS, ANSWER_SCORES)),

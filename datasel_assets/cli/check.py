@@ -7,12 +7,14 @@ Belongs here: which file names what. Not: what a file may say (``registry``), fi
 import argparse
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasel_assets.settings import Settings
 
 if TYPE_CHECKING:
     from datasel_assets.registry.registry import Registry
+    from datasel_assets.specs.labels import LabelsSpec
 
 HELP = "Check every registry file, and whether the datasets and models it names can be found."
 
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             if folder == "representations" and (brought := registry.representations[stem].brought):
                 vectors = files_of(str(brought.table), brought.key, settings.data)
                 notes.append(f"{len(vectors)} {'file' if len(vectors) == 1 else 'files'} of vectors")
+            if folder == "labels":
+                _refuse_absent(registry.labels[stem], settings.data)
             for model, revision in _models(registry, folder, stem):
                 notes.append(f"{model} ({find(model, revision, base=settings.data)})")
         except (ValueError, OSError) as error:
@@ -61,6 +65,17 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             print(f"ok     {file:44} {', '.join(notes)}".rstrip(), flush=True)
     print(f"{wrong} of {files} files cannot be used" if wrong else f"all {files} files can be used")
     return 1 if wrong else 0
+
+
+def _refuse_absent(spec: "LabelsSpec", data: Path) -> None:
+    """Refuse a question whose guidelines or golden rows are not there; answers may still be on their way.
+
+    Raises:
+        ValueError: a file is absent.
+    """
+    for key, file in (("guidelines", spec.guidelines), ("golden.file", spec.golden and spec.golden.file)):
+        if file and not (data / file).is_file():
+            raise ValueError(f"{key}: {file} does not exist")
 
 
 def _files(settings: Settings, registry: "Registry") -> Iterator[tuple[str, str]]:

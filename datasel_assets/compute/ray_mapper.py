@@ -185,7 +185,7 @@ class RayMapper:
         in_main_thread = threading.current_thread() is threading.main_thread()
         handler = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError) as error:
             raise ClusterError(
                 f"no Ray cluster answers at {self._address}: start one with 'ray start --head', name another address "

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from datasel_assets.documents.rules import RULES
 from datasel_assets.schema import Slug, StrictModel, suggestion
-from datasel_assets.specs.encoder import EncoderSpec
+from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
 from datasel_assets.specs.loop.bandit import UcbSpec
 
 
@@ -58,7 +58,7 @@ class ExtractionSpec(StrictModel, frozen=True):
     documents: Annotated[tuple[Slug, ...], Field(min_length=1)]
     target: Slug
     rules: tuple[str, ...] = tuple(RULES)
-    encoder: EncoderSpec = EncoderSpec(max_tokens=256, layers="last")
+    encoder: EncoderSpec = EncoderSpec(model=DEFAULT_MODEL, max_tokens=256, layers="last")
     warm_up: WarmUpSpec | Literal[False] = WarmUpSpec()
     clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     arms: Annotated[int, Field(ge=1)] = 2

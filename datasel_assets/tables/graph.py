@@ -173,7 +173,7 @@ def _scores(registry: Registry) -> Iterable[Table]:
 
 def _loops(registry: Registry) -> Iterable[Table]:
     for name in loops_in_use(registry):
-        yield from loop_tables(name, registry)
+        yield from loop_tables(name, registry, GRAPH)
 
 
 def _documents(registry: Registry) -> Iterable[Table]:
@@ -181,7 +181,7 @@ def _documents(registry: Registry) -> Iterable[Table]:
         yield documents_table(name, spec)
         yield from document_embeddings([e.encoder for e in registry.extractions.values() if name in e.documents], name)
     for name, spec in sorted(registry.extractions.items()):
-        yield extraction_table(name, spec)
+        yield extraction_table(name, spec, GRAPH)
 
 
 def _language_models(registry: Registry) -> Iterable[Table]:

@@ -291,7 +291,10 @@ def _add_lora(model: Any, spec: LoraSpec, seed: int) -> None:
     from datasel_assets.models.linear_hooks import find_linears
 
     config = LoraConfig(
-        r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=list(find_linears(model))
+        r=spec.rank,
+        lora_alpha=spec.alpha,  # type: ignore[arg-type]  # any number will do
+        lora_dropout=spec.dropout,
+        target_modules=list(find_linears(model)),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -175,7 +175,7 @@ class Questions:
         if self.ask.about == "pair":
             ids, sources = chosen["row_id"].to_numpy(), chosen["source"].to_list()
             pairs = ring_pairs(ids, self.pairs.rings, self.spec.seed)
-            own = [(ids[a], ids[b]) for a, b in pairs.tolist() if sources[a] == source]
+            own = [(str(ids[a]), str(ids[b])) for a, b in pairs.tolist() if sources[a] == source]
             wanted = {row for pair in own for row in pair}
             rows: dict[str, AskedRow] = {}
             for name in sorted(set(sources)):

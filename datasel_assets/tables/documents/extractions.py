@@ -35,7 +35,7 @@ from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.loops.outcome import path_shown, rounds_frame
 from datasel_assets.tables.shown import counts_table, sample_table, table_link
-from datasel_assets.tables.table import Built, Check, Kind, Step, Table
+from datasel_assets.tables.table import Built, Check, Graph, Kind, Step, Table
 from datasel_assets.tables.vectors.embeddings import DOCUMENT_EMBEDDINGS, encoder_code, layer_column, load_encoder
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -54,7 +54,7 @@ SCHEMA = pl.Schema(
 )
 
 
-def extraction_table(name: str, spec: ExtractionSpec) -> Table:
+def extraction_table(name: str, spec: ExtractionSpec, graph: Graph) -> Table:
     """Return the table of one file in ``extractions/``."""
     documents = [("documents", other) for other in spec.documents]
     vectors = [(DOCUMENT_EMBEDDINGS.name, spec.encoder.slug, other) for other in spec.documents]
@@ -63,7 +63,7 @@ def extraction_table(name: str, spec: ExtractionSpec) -> Table:
     fingerprint = digest([EXTRACTIONS.version, said, encoder_code(spec.encoder), spec.encoder.layers])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        return Expected((EXTRACTIONS.name, name), fingerprint, input_versions(warehouse, reads))
+        return Expected((EXTRACTIONS.name, name), fingerprint, input_versions(warehouse, reads, graph))
 
     return Table(
         kind=EXTRACTIONS,

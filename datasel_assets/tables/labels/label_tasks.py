@@ -77,9 +77,9 @@ def draw(pool: pl.DataFrame, ask: AskSpec) -> np.ndarray:
     rows = pool.height if ask.rows is None else ask.rows
     ids = pool["row_id"]
     if ask.by == "random":
-        return hash_sample(ids, rows, ask.seed)
+        return hash_sample(ids.to_numpy(), rows, ask.seed)
     if ask.by == "stratified":
-        order = hash_sample(ids, pool.height, ask.seed)
+        order = hash_sample(ids.to_numpy(), pool.height, ask.seed)
         turn = pl.DataFrame({"place": order, "source": pool["source"].gather(order)})
         turn = turn.with_columns(turn=pl.int_range(pl.len()).over("source")).with_row_index("drawn")
         return turn.sort("turn", "source", "drawn")["place"].head(rows).to_numpy()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.loop import LoopSpec, QuadSpec
 from datasel_assets.tables.loops.quad import quad_tables
-from datasel_assets.tables.table import Table
+from datasel_assets.tables.table import Graph, Table
 
-TABLES: Mapping[type[LoopSpec], Callable[[str, Registry], list[Table]]] = {QuadSpec: quad_tables}
+TABLES: Mapping[type[LoopSpec], Callable[[str, Registry, Graph], list[Table]]] = {QuadSpec: quad_tables}
 
 
-def loop_tables(name: str, registry: Registry) -> list[Table]:
+def loop_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
     """Return the tables of ``loops/<name>.yaml``, upstream first."""
-    return TABLES[type(registry.loops[name])](name, registry)
+    return TABLES[type(registry.loops[name])](name, registry, graph)

@@ -38,14 +38,14 @@ from datasel_assets.tables.scores.influence import (
     load_directions,
 )
 from datasel_assets.tables.shown import table_link
-from datasel_assets.tables.table import Built, Check, Step, Table
+from datasel_assets.tables.table import Built, Check, Graph, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.vectors.curvature import Differentiated
 from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
 
-def quad_tables(name: str, registry: Registry) -> list[Table]:
+def quad_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
     """Return the directions of the target and the table of the file ``loops/<name>.yaml``."""
     spec, clustered = registry.loops[name], registry.clustered
     assert clustered is not None, "the registry keeps no such file without clusters"
@@ -57,7 +57,7 @@ def quad_tables(name: str, registry: Registry) -> list[Table]:
     fingerprint = digest([LOOPS.version, INFLUENCE.version, said, influence.model_dump(mode="json"), clustered])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        return Expected((LOOPS.name, name), fingerprint, input_versions(warehouse, reads))
+        return Expected((LOOPS.name, name), fingerprint, input_versions(warehouse, reads, graph))
 
     loop = Table(
         kind=LOOPS,

@@ -189,7 +189,7 @@ class RayMapper:
         handler = signal.getsignal(signal.SIGTERM)
         try:
             _require_answer(os.environ.get("RAY_ADDRESS", "auto") if self._address == "auto" else self._address)
-            ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError) as error:
             raise ClusterError(
                 f"no Ray cluster answers at {self._address}: start one with 'ray start --head', name another address "

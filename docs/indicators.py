@@ -92,8 +92,8 @@ def _given() -> str:
 def _loops() -> str:
     """Return the family whose columns selections in rounds have made."""
     return (
-        f"\n## Family `{LOOPS}`\n\n### `<name of a file in loops/>`\n\nWhat a selection in rounds says of a row that it "
-        "accepted; NaN for the others.\n\nKeep high; several turns: whole. Source: `paper` of the file."
+        f"\n## Family `{LOOPS}`\n\n### `<name of a file in loops/>`\n\nWhat a selection in rounds says of a row "
+        "that it accepted; NaN for the others.\n\nKeep high; several turns: whole. Source: `paper` of the file."
     )
 
 

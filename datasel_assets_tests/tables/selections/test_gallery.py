@@ -48,6 +48,9 @@ def gallery(project: Project) -> Iterator[Project]:
     model = project.data / "language_models" / "proxy_lm.yaml"
     spec = yaml.safe_load(model.read_text("utf-8"))
     write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000}})
+    for file in (project.data / "loops").glob("*.yaml"):
+        # A model that is hardly trained tells no cluster from another.
+        write_yaml(file, yaml.safe_load(file.read_text("utf-8")) | {"tau": -1.0})
     watched = project.data / "dynamics" / "learned.yaml"
     spec = yaml.safe_load(watched.read_text("utf-8"))
     write_yaml(watched, spec | {"rows": 200, "epochs": 2, "planted": None})

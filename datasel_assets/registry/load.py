@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from datasel_assets.registry.absent import DUPLICATES_FILE
 from datasel_assets.registry.base import load_file, load_folder
 from datasel_assets.registry.loops import loop_model
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULES
+from datasel_assets.registry.rules import PROXY_EVAL_FILE, RULES
 from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.answers import AnswersSpec

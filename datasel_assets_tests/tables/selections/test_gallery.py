@@ -43,6 +43,9 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
+    for file in (project.data / "gallery").glob("*/*.yaml"):
+        (project.data / file.parent.name).mkdir(exist_ok=True)
+        file.rename(project.data / file.parent.name / file.name)
     source = project.data / "sources" / "arithmetic.yaml"
     spec = yaml.safe_load(source.read_text("utf-8"))
     write_yaml(source, spec | {"uri": "arithmetic:?rows=400&seed=0"})

@@ -25,7 +25,7 @@ def any_judge(body: dict, number: int) -> Answer:
     if "top_logprobs" in body:
         words = [("1", -1.0), ("6", -0.1 * (length % 7)), ("YES", -0.01 * (length % 5)), ("NO", -6.0)]
         top = [{"token": token, "logprob": value} for token, value in words]
-        return said("6", logprobs={"content": [{"token": "6", "logprob": -1.0, "top_logprobs": top}]})
+        return said("6", logprobs={"content": [{**top[1], "top_logprobs": top}]})
     asked = body["messages"][-1]["content"]
     if '"revised"' in asked:
         return said(json.dumps({"correct": length % 3 > 0, "revised": None}))
@@ -43,9 +43,10 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
-    for file in (project.data / "gallery").glob("*/*.yaml"):
-        (project.data / file.parent.name).mkdir(exist_ok=True)
-        file.rename(project.data / file.parent.name / file.name)
+    for folder in ("answers", "dynamics", "scores"):  # what the recipes read; others are of a model that is large
+        (project.data / folder).mkdir(exist_ok=True)
+        for file in (project.data / "gallery" / folder).glob("*.yaml"):
+            file.rename(project.data / folder / file.name)
     source = project.data / "sources" / "arithmetic.yaml"
     spec = yaml.safe_load(source.read_text("utf-8"))
     write_yaml(source, spec | {"uri": "arithmetic:?rows=400&seed=0"})

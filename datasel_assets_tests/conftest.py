@@ -1,6 +1,11 @@
 """Fixtures that several test folders share."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Every core has a worker of its own: threads of theirs would only wait for each other. Read when libraries load.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import hypothesis

@@ -5,7 +5,6 @@ of Unknown Expertise (NeurIPS 2009), with errors that fall on every wrong class 
 """
 
 import numpy as np
-from scipy.optimize import Bounds, minimize
 
 from datasel_assets.crowd.answers import Answers
 from datasel_assets.crowd.posterior import Truth, from_logs, quality_of, shares
@@ -23,6 +22,8 @@ def glad(answers: Answers, rounds: int = ROUNDS, tolerance: float = TOLERANCE) -
     Both have the prior N(1, 1); an ability below 0 is that of somebody who knows better and says the opposite. Each
     M-step is at most ``STEPS`` steps of L-BFGS.
     """
+    from scipy.optimize import Bounds, minimize
+
     m, n, k = answers.n_workers, answers.n_tasks, answers.n_classes
     x = np.ones(m + n)
     bounds = Bounds(

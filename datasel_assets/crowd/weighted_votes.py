@@ -9,7 +9,7 @@ Confidence-Aware Approach for Truth Discovery on Long-Tail Data (VLDB 2015).
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from datasel_assets.crowd.answers import Answers
 from datasel_assets.crowd.posterior import TIE, Truth, quality_of, shares
@@ -36,7 +36,7 @@ def catd(answers: Answers, alpha: float = CONFIDENCE) -> Truth:
     equally often the one with more answers counts more. (The code of a well-known benchmark takes the other tail of
     the distribution, with which the one with fewer answers counts more.)
     """
-    tail = chi2.ppf(alpha / 2, np.maximum(answers.per_worker, 1))
+    tail = chdtri(np.maximum(answers.per_worker, 1), 1 - alpha / 2)
 
     def weigh(loss: np.ndarray) -> np.ndarray:
         return tail / np.maximum(loss, 0.5)

@@ -4,7 +4,7 @@ Belongs here: the Beta distribution of a worker's accuracy. Does not: accuracy b
 """
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betainc, betaincinv
 
 from datasel_assets.crowd.answers import Answers
 
@@ -33,7 +33,7 @@ def quality_interval(
     """
     a, b = prior[0] + np.asarray(right, np.float64), prior[1] + np.asarray(wrong, np.float64)
     tail = (1 - level) / 2
-    return a / (a + b), beta.ppf(tail, a, b), beta.ppf(1 - tail, a, b)
+    return a / (a + b), betaincinv(a, b, tail), betaincinv(a, b, 1 - tail)
 
 
 def lowest_quality(n_classes: int, margin: float = 0.1) -> float:
@@ -50,4 +50,4 @@ def is_blocked(
 ) -> np.ndarray:
     """Return (m,) bool: it is more probable than ``probability`` that the worker is hardly better than guessing."""
     a, b = prior[0] + np.asarray(right, np.float64), prior[1] + np.asarray(wrong, np.float64)
-    return beta.cdf(lowest_quality(n_classes), a, b) > probability
+    return betainc(a, b, lowest_quality(n_classes)) > probability

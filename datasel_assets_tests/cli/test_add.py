@@ -43,8 +43,9 @@ def test_a_new_folder_of_init_takes_every_recipe_of_the_gallery_one_after_the_ot
     datasel(tmp_path, "init", str(folder))
     for recipe in SHIPPED:
         assert datasel(folder, "add", recipe).status == 0
-        assert load_registry(folder).errors == {}
-    assert set(SHIPPED) <= set(load_registry(folder).recipes)
+    registry = load_registry(folder)
+    assert registry.errors == {}
+    assert set(SHIPPED) <= set(registry.recipes)
 
 
 def test_what_is_brought_is_what_the_recipe_reads_and_no_more(datasel, bare):

@@ -29,11 +29,11 @@ def accuracy(classifier, x, y) -> float:
     return float((classifier(x).argmax(axis=1) == y).mean())
 
 
-def compared(noise: str, share: float, seed: int) -> dict[str, float]:
-    """Return the areas under the curve of the first stage, and accuracies of both ways to train for forty epochs."""
+def compared(noise: str, share: float, seed: int, epochs: int = 40, **settings) -> dict[str, float]:
+    """Return the areas under the curve of the first stage, and accuracies of both ways to train for as long."""
     x, given, truth, other, labels = digits(noise, share, seed)
-    learned = learn_labels(x, given, 10, ClassifierSpec(epochs=10, second_epochs=30), seed)
-    plain = learn_labels(x, given, 10, ClassifierSpec(epochs=40, second_epochs=0), seed)
+    learned = learn_labels(x, given, 10, ClassifierSpec(epochs=10, second_epochs=epochs - 10, **settings), seed)
+    plain = learn_labels(x, given, 10, ClassifierSpec(epochs=epochs, second_epochs=0, **settings), seed)
     wrong = given != truth
     numbers = {
         "wrong_events": (~learned.right).sum(axis=1).astype(float),
@@ -46,7 +46,7 @@ def compared(noise: str, share: float, seed: int) -> dict[str, float]:
 
 
 def test_wrong_labels_are_found_and_the_classifier_learns_despite_them():
-    found = compared("symmetric", 0.4, 0)
+    found = compared("symmetric", 0.4, 0, 28, hidden=(256, 128))
     assert found["wrong_events"] > 0.97
     assert found["p_wrong"] > 0.97
     assert found["ido"] >= found["plain"] + 0.02

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasel_assets.models.adam import moments_of
 from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.atomic import atomic_path, fsync_folder
 
@@ -69,8 +70,24 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(groups, lr=spec.learning_rate, betas=BETAS)
         self._best: dict[str, torch.Tensor] = {}
 
-    def run(self, checkpoints: Path, identity: str, progress: Progress | None, *, keep: bool = False) -> None:
-        """Train to the end and leave the best weights in the model; ``keep`` the weights of each evaluation."""
+    def run(
+        self,
+        checkpoints: Path,
+        identity: str,
+        progress: Progress | None,
+        *,
+        keep: bool = False,
+        moments: bool = False,
+    ) -> None:
+        """Train to the end and leave the best weights in the model.
+
+        Args:
+            checkpoints: folder from which a killed training goes on.
+            identity: what tells this training from others.
+            progress: called after each step.
+            keep: keep the weights of each evaluation.
+            moments: keep what the optimiser remembers at each evaluation.
+        """
         spec, state = self._spec, self.state
         while state.step < self.total_steps and state.worse_in_a_row() < spec.patience:
             state.train_losses.append(self.step(state.step))
@@ -83,7 +100,10 @@ class Trainer:
                     state.best_step = state.step
                     self._best = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
                 if keep:
-                    self._keep(checkpoints / weights_name(state.step))
+                    weights = {name: tensor.cpu() for name, tensor in self._model.state_dict().items()}
+                    _write(checkpoints / weights_name(state.step), weights)
+                if moments:
+                    _write(checkpoints / moments_name(state.step), *moments_of(self._model, self._optimizer))
                 self._save(checkpoints, identity)
             if progress is not None:
                 progress(state.step, self.total_steps)
@@ -156,13 +176,6 @@ class Trainer:
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             return self._model(input_ids=ids, labels=ids, use_cache=False).loss
 
-    def _keep(self, file: Path) -> None:
-        from safetensors.torch import save_file
-
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(file) as temporary:
-            save_file({name: tensor.cpu() for name, tensor in self._model.state_dict().items()}, temporary)
-
     def _save(self, checkpoints: Path, identity: str) -> None:
         """Write a checkpoint under a temporary name, move it into place, then remove the older ones."""
         from safetensors.torch import save_file
@@ -207,6 +220,11 @@ def weights_name(step: int) -> str:
     return f"weights-{step:09d}.safetensors"
 
 
+def moments_name(step: int) -> str:
+    """Return the name of what the optimiser remembered at one evaluation."""
+    return f"moments-{step:09d}.safetensors"
+
+
 def flush(folder: Path) -> None:
     """Bring the files of a folder to the disk."""
     for file in folder.iterdir():
@@ -214,6 +232,14 @@ def flush(folder: Path) -> None:
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
     fsync_folder(folder)
+
+
+def _write(file: Path, tensors: "dict[str, torch.Tensor]", said: dict[str, str] | None = None) -> None:
+    from safetensors.torch import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(file) as temporary:
+        save_file(tensors, temporary, said)
 
 
 def _finite(loss: float, what: str, spec: ProxySpec) -> float:

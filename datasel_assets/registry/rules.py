@@ -15,6 +15,7 @@ from graphlib import CycleError
 from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.base import no_such_file
+from datasel_assets.registry.gradients import contradicts, lacks
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_order
 from datasel_assets.schema import suggestion
@@ -30,6 +31,7 @@ DUPLICATES_FILE, PROXY_EVAL_FILE = "duplicates.yaml", "proxy_eval.yaml"
 _FOLDER = {
     "example": "targets",
     "gradients": "gradients",
+    "gradient_table": "gradients",
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",
@@ -106,6 +108,12 @@ def gradients_are_of_a_model_that_is_there(registry: Registry) -> Problems:
         for name, spec in registry.gradients.items()
         if spec.model not in registry.language_models
     }
+
+
+def gradients_ask_for_what_their_model_keeps(registry: Registry) -> Problems:
+    """The checkpoints and the moments that gradients are made with are kept by their model."""
+    found = {name: lacks(spec, registry.language_models) for name, spec in registry.gradients.items()}
+    return {f"gradients/{name}.yaml": problem for name, problem in found.items() if problem}
 
 
 def representations_are_of_gradients_that_are_there(registry: Registry) -> Problems:
@@ -200,6 +208,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     encoders_share_a_table,
     language_models_have_a_family_of_their_own,
     gradients_are_of_a_model_that_is_there,
+    gradients_ask_for_what_their_model_keeps,
     representations_are_of_gradients_that_are_there,
     evaluations_compare_by_a_representation,
     evaluations_are_encoded,
@@ -240,7 +249,8 @@ def unknown_score(names: Iterable[str], registry: Registry, known: Mapping[str, 
 def _lacks(spec: ScoreSpec, registry: Registry) -> str | None:
     """Return what a score needs beside other scores and is not there, in words."""
     absent = (_absent(need, registry) for need in kind_of(spec).needs(spec))
-    return next(filter(None, (*absent, _without_turns(spec, registry))), None)
+    problem = next(filter(None, (*absent, _without_turns(spec, registry))), None)
+    return problem or contradicts(spec, registry)
 
 
 def _without_turns(spec: ScoreSpec, registry: Registry) -> str | None:

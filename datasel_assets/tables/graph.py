@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
+from datasel_assets.registry.gradients import gradients_in_use, models_with_moments
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import scores_in_use
 from datasel_assets.specs.score import PairSimilaritySpec
@@ -37,7 +37,6 @@ from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
-from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
@@ -99,20 +98,11 @@ def _layers(registry: Registry) -> list[Table]:
 
 def _gradients(registry: Registry) -> Iterable[Table]:
     """Yield the tables of the gradients that a representation or a score in use is made of."""
-    layers = {spec.gradients for spec in registry.representations.values() if spec.gradients}
-    kinds: dict[str, set[str]] = {name: {GRADIENTS.name, TARGET_GRADIENTS.name} for name in layers}
-    for score in scores_in_use(registry.scores, registry.recipes, registry.duplicates):
-        spec = registry.scores[score]
-        for need in score_kind(spec).needs(spec):
-            if need.what == "gradients" and need.name:
-                # Influence is computed while gradients pass; their lengths are a column of their table.
-                stored = {GRADIENTS.name} if score_kind(spec).name == GRADIENT_NORM.name else set()
-                kinds.setdefault(need.name, set()).update(stored)
-    for name, wanted in sorted(kinds.items()):
+    for name, use in sorted(gradients_in_use(registry).items()):
         spec = registry.gradients[name]
         own = Differentiated(name, spec, registry.language_models[spec.model])
-        tables = gradient_tables(own, sorted(registry.targets))
-        yield from (table for table in tables if table.kind is CURVATURE or table.kind.name in wanted)
+        tables = gradient_tables(own, sorted(use.targets))
+        yield from (table for table in tables if use.rows or table.kind is CURVATURE)
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
@@ -141,9 +131,10 @@ def _scores(registry: Registry) -> Iterable[Table]:
 
 
 def _language_models(registry: Registry) -> Iterable[Table]:
+    remembering = models_with_moments(registry)
     for name, spec in sorted(registry.language_models.items()):
         if spec.is_local:
-            yield proxy_table(name, spec)
+            yield proxy_table(name, spec, moments=name in remembering)
         yield token_statistics(name, spec)
         yield token_scores(name, spec)
 

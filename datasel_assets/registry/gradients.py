@@ -6,11 +6,13 @@ gradients, its model and a score. Does not: other rules (``rules``), the tables.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from datasel_assets.indicators.score_kinds import kind_of
+from datasel_assets.registry.in_use import representations_in_use
 from datasel_assets.registry.registry import Registry
 from datasel_assets.registry.score import scores_in_use
-from datasel_assets.specs.gradients import GradientsSpec
+from datasel_assets.specs.gradients import GradientsSpec, kept_by
 from datasel_assets.specs.language_model import LOCAL, LanguageModelSpec
 from datasel_assets.specs.score import GradientNormSpec, InfluenceSpec, ScoreSpec
 
@@ -36,7 +38,7 @@ class Use:
 def gradients_in_use(registry: Registry) -> dict[str, Use]:
     """Return the files of gradients that a representation or a score in use is made of."""
     found: dict[str, Use] = {}
-    for layers in registry.representations.values():
+    for layers in representations_in_use(registry).values():
         if layers.gradients:
             use = found.setdefault(layers.gradients, Use())
             use.rows, use.targets = True, set(registry.targets)
@@ -55,9 +57,17 @@ def gradients_in_use(registry: Registry) -> dict[str, Use]:
     return found
 
 
-def models_with_moments(registry: Registry) -> set[str]:
-    """Return the language models whose training keeps what Adam remembers."""
-    return {registry.gradients[name].model for name, use in gradients_in_use(registry).items() if use.moments}
+def kept_of_trainings(registry: Registry) -> dict[str, dict[str, Any]]:
+    """Return the language models whose training keeps ``moments`` or ``checkpoints`` for gradients, and which."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, use in gradients_in_use(registry).items():
+        spec = registry.gradients[name]
+        kept = found.setdefault(spec.model, {})
+        if use.moments:
+            kept["moments"] = True
+        if spec.several:
+            kept["checkpoints"] = kept_by(registry.language_models[spec.model])
+    return found
 
 
 def lacks(spec: GradientsSpec, models: Mapping[str, LanguageModelSpec]) -> str | None:
@@ -67,10 +77,10 @@ def lacks(spec: GradientsSpec, models: Mapping[str, LanguageModelSpec]) -> str |
         return f"optimiser: {_no_moments(file)} say 'optimiser: sgd'"
     if not spec.several:
         return None
-    there = model.n_checkpoints
+    there = kept_by(model)
     if not there:
-        how = "checkpoints: 4" if model.is_local else "checkpoints: [{revision: ...}, ...]"
-        return f"checkpoints: {file} keeps none: say '{how}' there, or 'checkpoints: last' here"
+        how = "checkpoints: [{revision: ...}, ...]"
+        return f"checkpoints: {file} names none: say '{how}' there, or 'checkpoints: last' here"
     beyond = [k for k in spec.of_checkpoints(there) if k >= there]
     if beyond:
         return f"checkpoints: there is no number {beyond[0]}: {file} keeps {there}, numbered from 0"

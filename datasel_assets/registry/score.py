@@ -98,15 +98,16 @@ def scores_in_use(
 ) -> list[str]:
     """Return the names of the declared scores that are made, each after those it reads.
 
-    That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
-    is made, or for deciding which near duplicate stays.
+    That is all of them, but for the costly kinds, and files that say so, that are made when they are read: by a recipe,
+    by another score that is made, or for deciding which near duplicate stays.
     """
     read = {score for recipe in recipes.values() for score in recipe.requires().scores}
     read |= {duplicates.near.score} if duplicates and duplicates.near.score else set()
     made = []
     for name in reversed(score_order(declared)):
         spec = declared[name]
-        if not kind_of(spec).made_when_read or score_name(name, spec) in read:
+        waits = kind_of(spec).made_when_read or getattr(spec, "made_when_read", False)
+        if not waits or score_name(name, spec) in read:
             made.append(name)
             read |= set(kind_of(spec).reads(spec))
     return made[::-1]

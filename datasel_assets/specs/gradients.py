@@ -5,6 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.specs.language_model import LanguageModelSpec
+
+KEPT = 2
+"""Checkpoints that gradients make a model keep that is trained here, where its file names none."""
 
 Checkpoints = Literal["last", "all"] | tuple[Annotated[int, Field(ge=0)], ...]
 Loss = Literal["response_sum", "response_mean"]
@@ -38,7 +42,8 @@ class GradientsSpec(StrictModel, frozen=True):
         loss: of a row: the sum over its response tokens (``response_sum``, as a training counts it: a row by its
             tokens), or their mean (``response_mean``).
         checkpoints: ``last``: the model itself; ``all`` that its file in ``language_models/`` keeps, or their numbers
-            from 0 in the order of training. Influence is then summed over them, weighted by their learning rates.
+            from 0 in the order of training. Influence is then summed over them, weighted by their learning rates. A
+            model that is trained here and whose file names none keeps two, once something reads them.
         optimiser: what a row becomes: its gradient (``sgd``), or the step that Adam would take on it where the training
             stood (``adam``, as LESS has it). Gradients of targets stay plain. For models that are trained here, which
             keep what Adam remembers; its second moments are those of mean losses, so ``loss: response_mean`` goes with
@@ -76,3 +81,8 @@ class GradientsSpec(StrictModel, frozen=True):
     def of_checkpoints(self, there: int) -> list[int]:
         """Return the numbers of the checkpoints, of a model that keeps ``there``."""
         return list(self.checkpoints) if isinstance(self.checkpoints, tuple) else list(range(there))
+
+
+def kept_by(model: LanguageModelSpec) -> int:
+    """Return how many checkpoints of a model there are for gradients."""
+    return model.n_checkpoints or (KEPT if model.is_local else 0)

@@ -12,7 +12,8 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from datasel_assets.registry.base import RegistryError
-from datasel_assets.registry.gradients import gradients_in_use, models_with_moments
+from datasel_assets.registry.gradients import gradients_in_use, kept_of_trainings
+from datasel_assets.registry.in_use import representations_in_use
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import scores_in_use
 from datasel_assets.specs.score import PairSimilaritySpec
@@ -82,8 +83,8 @@ def _sources(registry: Registry) -> list[Table]:
 
 
 def _layers(registry: Registry) -> list[Table]:
-    specs = [spec for _, spec in sorted(registry.representations.items())]
-    encoders = [spec.encoder for spec in registry.representations.values() if spec.encoded]
+    specs = list(representations_in_use(registry).values())
+    encoders = [spec.encoder for spec in specs if spec.encoded]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
         for name, spec in sorted(registry.evaluations.items())
@@ -106,7 +107,7 @@ def _gradients(registry: Registry) -> Iterable[Table]:
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
-    for name, spec in sorted(registry.representations.items()):
+    for name, spec in representations_in_use(registry).items():
         yield from representation_tables(name, spec)
         yield from cluster_tables(name, spec) if spec.clusters else ()
 
@@ -131,10 +132,10 @@ def _scores(registry: Registry) -> Iterable[Table]:
 
 
 def _language_models(registry: Registry) -> Iterable[Table]:
-    remembering = models_with_moments(registry)
+    keeps = kept_of_trainings(registry)
     for name, spec in sorted(registry.language_models.items()):
         if spec.is_local:
-            yield proxy_table(name, spec, moments=name in remembering)
+            yield proxy_table(name, spec, **keeps.get(name, {}))
         yield token_statistics(name, spec)
         yield token_scores(name, spec)
 

@@ -61,18 +61,18 @@ def model_tables(name: str, spec: LanguageModelSpec) -> list[Key]:
     return [proxy_key(name)] if spec.is_local else []
 
 
-def checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec) -> list[str]:
-    """Return what tells each checkpoint from others; those of the proxy follow from its training."""
+def checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec, kept: int) -> list[str]:
+    """Return what tells each checkpoint from others; the ``kept`` ones of the proxy follow from its training."""
     if isinstance(spec.checkpoints, int):
-        return [f"{k} of {spec.checkpoints}" for k in range(spec.checkpoints)]
+        return [f"{k} of {kept}" for k in range(kept)]
     return [
         model_shape(found.model or spec.causal.model, found.revision, warehouse.settings.data).digest
         for found in spec.checkpoints
     ]
 
 
-def checkpoint_specs(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> list[CausalSpec]:
-    """Return how rows are read under each checkpoint, in the order of training.
+def checkpoint_specs(warehouse: Warehouse, name: str, spec: LanguageModelSpec, kept: int) -> list[CausalSpec]:
+    """Return how rows are read under each checkpoint, in the order of training; ``kept``: how many the proxy keeps.
 
     Raises:
         StaleTableError: the proxy was trained without as many checkpoints.
@@ -82,18 +82,18 @@ def checkpoint_specs(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -
             spec.causal.model_copy(update={"model": found.model or spec.causal.model, "revision": found.revision})
             for found in spec.checkpoints
         ]
-    if not spec.checkpoints:
+    if not kept:
         return []
     folders = kept_checkpoints(trained_folder(warehouse, name))
-    if len(folders) != spec.checkpoints:
+    if len(folders) != kept:
         raise StaleTableError(
-            f"{spec.checkpoints} checkpoints of {name} are asked for, but its training kept {len(folders)}: "
+            f"{kept} checkpoints of {name} are asked for, but its training kept {len(folders)}: "
             f"materialise {'/'.join(proxy_key(name))} again"
         )
     return [spec.causal.model_copy(update={"model": str(folder)}) for folder in folders]
 
 
-def checkpoint_weights(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> list[float]:
+def checkpoint_weights(warehouse: Warehouse, name: str, spec: LanguageModelSpec, kept: int) -> list[float]:
     """Return the learning rate of each checkpoint, in the order of training; of a model of the hub as its file says.
 
     Raises:
@@ -106,4 +106,4 @@ def checkpoint_weights(warehouse: Warehouse, name: str, spec: LanguageModelSpec)
         return [rate for rate in rates if rate is not None]
     manifest = read_manifest(trained_folder(warehouse, name))
     assert manifest, "a trained model says how it was trained"
-    return checkpoint_rates(manifest, spec.checkpoints)
+    return checkpoint_rates(manifest, kept)

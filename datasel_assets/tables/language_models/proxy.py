@@ -32,21 +32,23 @@ from datasel_assets.tables.trained_models import PROXY_LM, model_folder, proxy_k
 from datasel_assets.tables.warehouse import Warehouse
 
 
-def proxy_table(name: str, spec: LanguageModelSpec, *, moments: bool = False) -> Table:
+def proxy_table(name: str, spec: LanguageModelSpec, *, moments: bool = False, checkpoints: int = 0) -> Table:
     """Return the table of the model that one file in ``language_models/`` has trained on the pool.
 
     Args:
         name: of the file.
         spec: what it says.
         moments: something in use reads the moments of Adam, so that the training keeps them.
+        checkpoints: how many something in use reads, where the file itself names none.
     """
+    checkpoints = spec.n_checkpoints or checkpoints
     proxy, retrain = spec.proxy or ProxySpec.model_validate({}), spec.retrain or Retrain()
     fingerprint = digest([PROXY_LM.version, proxy.model_dump()])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         # The folder is an input too: the table alone, without its model, is no model.
         own = {"folder": training_digest(model_folder(warehouse, name)), "drift": f"{retrain.drift:g}"}
-        kept = {"checkpoints": str(spec.n_checkpoints)} if spec.n_checkpoints else {}
+        kept = {"checkpoints": str(checkpoints)} if checkpoints else {}
         kept |= {"moments": "yes"} if moments else {}
         return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), **own, **kept})
 
@@ -56,8 +58,8 @@ def proxy_table(name: str, spec: LanguageModelSpec, *, moments: bool = False) ->
         moved = _moved(stored, fingerprint, folder, proxy, pool, retrain.sample)
         found = kept_checkpoints(folder)
         lacks = moments and not all(moments_file(model).is_file() for model in (folder, *found))
-        reason = reason_to_train(moved, retrain.drift, spec.n_checkpoints, len(found), lacks_moments=lacks)
-        result = _train(step, pool, proxy, folder, spec.n_checkpoints, moments) if reason else None
+        reason = reason_to_train(moved, retrain.drift, checkpoints, len(found), lacks_moments=lacks)
+        result = _train(step, pool, proxy, folder, checkpoints, moments) if reason else None
         training = read_manifest(folder)
         assert training, "a trained model says how it was trained"
         curve, facts, weights = loss_curve(training), training_facts(training), weights_digest(folder)

@@ -81,7 +81,9 @@ def read_tokens(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
 
 
 def _wants(name: str, spec: LanguageModelSpec, warehouse: Warehouse, source: str | None) -> Wanted:
-    versions = _versions(spec, model_version(warehouse, name, spec), checkpoint_versions(warehouse, spec))
+    versions = _versions(
+        spec, model_version(warehouse, name, spec), checkpoint_versions(warehouse, spec, spec.n_checkpoints)
+    )
     return Wanted(columns_fingerprint(versions), versions=versions)
 
 
@@ -104,7 +106,9 @@ def _work(name: str, spec: LanguageModelSpec, step: Step) -> Work:
         arguments(causal_spec(warehouse, name, spec), model_version(warehouse, name, spec)),
         apart={
             column: arguments(checkpoint, versions[column])
-            for column, checkpoint in zip(spec.checkpoint_passes, checkpoint_specs(warehouse, name, spec), strict=True)
+            for column, checkpoint in zip(
+                spec.checkpoint_passes, checkpoint_specs(warehouse, name, spec, spec.n_checkpoints), strict=True
+            )
         },
     )
 

@@ -10,6 +10,8 @@ import polars as pl
 
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.length_matched import agreement, best_rows, length_matched
+from datasel_assets.indicators.similarity import similarity
+from datasel_assets.registry.in_use import representations_in_use
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.lake import Key
@@ -65,7 +67,7 @@ def likeness_by(spec: InfluenceSpec, registry: Registry) -> str | None:
 
     That by whose clusters recipes are balanced, or else the first that an encoder makes.
     """
-    there = [name for name, own in sorted(registry.representations.items()) if own.encoded]
+    there = [name for name, own in representations_in_use(registry).items() if own.encoded]
     if spec.target is None or not there:
         return None
     return registry.clustered if registry.clustered in there else there[0]
@@ -96,11 +98,10 @@ def likeness(
     key = (REPRESENTATIONS.name, representation, str(source))
     if warehouse.lake.info(key) is None:
         return None
-    rows = warehouse.lake.scan(key).select("row_id", "vector", "is_zero").collect().sort("row_id")
+    rows = warehouse.lake.scan(key).select("row_id", "vector").collect().sort("row_id")
     _, examples = target_vectors(warehouse, representation, warehouse.registry.representations[representation], target)
-    cosines = vectors_of(rows["vector"]).astype(np.float64) @ examples.astype(np.float64).T
-    found = cosines.max(axis=1) if reduce == "max" else cosines.mean(axis=1)
-    return representation, np.where(rows["is_zero"].fill_null(True).to_numpy(), np.nan, found)
+    to = "nearest" if reduce == "max" else "mean"
+    return representation, similarity(np.nan_to_num(vectors_of(rows["vector"])), examples, to)
 
 
 def _length(known: pl.DataFrame) -> dict[str, Any]:

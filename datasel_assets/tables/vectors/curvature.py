@@ -20,7 +20,7 @@ from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.models import curvature as maths
 from datasel_assets.models.proxy_folder import moments_file
 from datasel_assets.specs.causal import CausalSpec
-from datasel_assets.specs.gradients import GradientsSpec
+from datasel_assets.specs.gradients import GradientsSpec, kept_by
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Key, StaleTableError, TableInfo
@@ -81,7 +81,7 @@ class Differentiated:
     @property
     def numbers(self) -> list[int]:
         """The numbers of the checkpoints in the order of training; of the model itself 0 alone."""
-        return self.spec.of_checkpoints(self.model.n_checkpoints) if self.spec.several else [0]
+        return self.spec.of_checkpoints(kept_by(self.model)) if self.spec.several else [0]
 
     def reads(self) -> list[Key]:
         """Return the keys of the tables that the model is made by."""
@@ -92,7 +92,7 @@ class Differentiated:
         own = model_version(warehouse, self.spec.model, self.model)
         if not self.spec.several:
             return own
-        of = checkpoint_versions(warehouse, self.model)
+        of = checkpoint_versions(warehouse, self.model, kept_by(self.model))
         return digest([own, *(of[k] for k in self.numbers)])
 
     def openings(self, warehouse: Warehouse, *, moments: bool = False) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ class Differentiated:
         """
         name, specs = self.spec.model, [causal_spec(warehouse, self.spec.model, self.model)]
         if self.spec.several:
-            kept = checkpoint_specs(warehouse, name, self.model)
+            kept = checkpoint_specs(warehouse, name, self.model, kept_by(self.model))
             specs = [kept[k] for k in self.numbers]
         own = {"loss": self.spec.loss, "weights": self.version(warehouse), **({"moments": True} if moments else {})}
         return [{"causal": causal.model_dump(mode="json"), **own} for causal in specs]
@@ -117,7 +117,7 @@ class Differentiated:
         """Return the weight of each checkpoint: its share of the sum of their learning rates."""
         if not self.spec.several:
             return [1.0]
-        rates = checkpoint_weights(warehouse, self.spec.model, self.model)
+        rates = checkpoint_weights(warehouse, self.spec.model, self.model, kept_by(self.model))
         wanted = [rates[k] for k in self.numbers]
         return [rate / sum(wanted) for rate in wanted]
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from datasel_assets.models.gradient_projections import Whole
-from datasel_assets.models.proxy_folder import checkpoint_rates, moments_file
+from datasel_assets.models.proxy_folder import checkpoint_rates, kept_checkpoints, moments_file
 from datasel_assets.registry.load import load_registry
 from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables import Warehouse, make, open_warehouse
@@ -205,18 +205,21 @@ def test_gradients_of_several_checkpoints_are_the_layers_of_a_representation(dat
 def test_a_proxy_is_trained_again_for_moments_only_when_they_are_asked_for(tmp_path: Path):
     data = small_pool(tmp_path / "data", n=6)
     write_yaml(data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": TINY, "retrain": {"drift": 0.9}})
-    write_yaml(data / "gradients" / "steps.yaml", {"model": "tiny", "optimiser": "adam", "loss": "response_mean"})
+    steps = {"model": "tiny", "optimiser": "adam", "loss": "response_mean", "checkpoints": "all"}
+    write_yaml(data / "gradients" / "steps.yaml", steps)
     write_yaml(data / "scores" / "less.yaml", {"how": "influence", "gradients": "steps", "target": "adding"})
     warehouse = open_warehouse(data, device="cpu")
     make(warehouse, "proxy_lm/tiny", upstream=True)
     folder, version = model_folder(warehouse, "tiny"), warehouse.lake.version(("proxy_lm", "tiny"))
     assert not moments_file(folder).exists()
+    assert kept_checkpoints(folder) == []
     recipe = {"paper": "x", "select": {"sampler": "topk", "by": "influence.less"}, "budget": {"rows": 2}}
     write_yaml(data / "recipes" / "mine.yaml", recipe)
     warehouse = open_warehouse(data, device="cpu")
     page = make(warehouse, "proxy_lm/tiny").built.metadata
-    assert page["trained"] == "yes: the moments of Adam are asked for"
-    assert moments_file(folder).is_file()
+    assert page["trained"] == "yes: 2 checkpoints are asked for"
+    assert all(moments_file(model).is_file() for model in (folder, *kept_checkpoints(folder)))
+    assert len(kept_checkpoints(folder)) == 2
     assert warehouse.lake.version(("proxy_lm", "tiny")) == version
     (data / "recipes" / "mine.yaml").unlink()
     made = make(open_warehouse(data, device="cpu"), "proxy_lm/tiny")
@@ -240,8 +243,8 @@ SCORE = {"how": "influence", "gradients": "g", "target": "adding"}
             "scores/s.yaml",
             "only models trained here (local:proxy_lm) hold rows out",
         ),
-        (PROXY, {"checkpoints": "all"}, None, "gradients/g.yaml", "keeps none: say 'checkpoints: 4' there"),
-        (HUB, {"checkpoints": "all"}, None, "gradients/g.yaml", "keeps none: say 'checkpoints: [{revision: ...}"),
+        (PROXY, {"checkpoints": [2]}, None, "gradients/g.yaml", "there is no number 2"),
+        (HUB, {"checkpoints": "all"}, None, "gradients/g.yaml", "names none: say 'checkpoints: [{revision: ...}"),
         (
             {**PROXY, "checkpoints": 3},
             {"checkpoints": [0, 3]},

@@ -5,6 +5,7 @@ Does not: the training (:mod:`~datasel_assets.models.proxy_training`), where the
 (:mod:`~datasel_assets.models.proxy_folder`), the passes (:mod:`~datasel_assets.models.gradients`).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = "first", "second"
 """The running means of the gradients, and of their squares."""
+
+SAID = "adam"
+"""In the header of a file of moments: the constants of the optimiser."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class Adam:
 
 
 def moments_of(model: Any, optimizer: Any) -> "tuple[dict[str, torch.Tensor], dict[str, str]]":
-    """Return the moments of a model's parameters by name, and what else a step needs, in words."""
+    """Return the moments of a model's parameters by name, and what else a step needs, as JSON."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     tensors: dict[str, torch.Tensor] = {}
     for group in optimizer.param_groups:
@@ -68,8 +72,9 @@ def moments_of(model: Any, optimizer: Any) -> "tuple[dict[str, torch.Tensor], di
             held = optimizer.state[parameter]
             tensors[f"{names[id(parameter)]}.{FIRST}"] = held["exp_avg"].cpu()
             tensors[f"{names[id(parameter)]}.{SECOND}"] = held["exp_avg_sq"].cpu()
-    (beta1, beta2), epsilon = optimizer.param_groups[0]["betas"], optimizer.param_groups[0]["eps"]
-    return tensors, {"beta1": repr(beta1), "beta2": repr(beta2), "epsilon": repr(epsilon)}
+    group = optimizer.param_groups[0]
+    # One entry: those of several stand in another order in every process, and equal trainings give equal bytes.
+    return tensors, {SAID: json.dumps({"betas": list(group["betas"]), "epsilon": group["eps"]})}
 
 
 def read_adam(file: Path, modules: Sequence[str], device: "torch.device | str" = "cpu") -> Adam:
@@ -96,5 +101,5 @@ def read_adam(file: Path, modules: Sequence[str], device: "torch.device | str" =
         first, second = (
             tuple(kept.get_tensor(f"{name}.weight.{which}") for name in modules) for which in (FIRST, SECOND)
         )
-        said = kept.metadata()
-    return Adam(first, second, (float(said["beta1"]), float(said["beta2"])), float(said["epsilon"]))
+        said = json.loads(kept.metadata()[SAID])
+    return Adam(first, second, (said["betas"][0], said["betas"][1]), said["epsilon"])

@@ -15,6 +15,7 @@ from datasel_assets.specs.score import InfluenceSpec
 MOST_DIRECTIONS = 48
 """Directions that rows are compared with at the price of one training step; beyond them a row costs more."""
 
+TURN = "0 is the row that an example takes first, -1 the next, and so on: high values help; none of them says harm"
 SIGN = "positive: a training step on the row lowers the loss of the target, so high values help; negative: it raises it"
 
 
@@ -56,6 +57,21 @@ def over_checkpoints(
         length = np.where(known & cosine, norm, 1.0)[:, None]
         total = total + weight * (products.astype(np.float64) / length)
     return np.asarray(total), known.astype(np.float64)
+
+
+def turn_taken(products: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Return (m,) minus the turn in which each row is taken when k examples take their best rows one after the other.
+
+    With rank_t the number of rows that example t likes better, -min_t (rank_t k + t): the order of the rule
+    ``lose_turn`` of the sampler ``round_robin`` (RDS+, arXiv 2503.01807), 0 for the row that is taken first.
+
+    Args:
+        products: (m, k) of the rows with the examples.
+        pool: (n, k) those of all rows, each column ascending.
+    """
+    examples = pool.shape[1]
+    ranks = [len(pool) - np.searchsorted(pool[:, t], products[:, t], side="right") for t in range(examples)]
+    return -(np.stack(ranks, axis=1) * examples + np.arange(examples)).min(axis=1).astype(np.float64)
 
 
 class Directions:
@@ -129,7 +145,7 @@ def _about(spec: InfluenceSpec) -> str:
         + ("cosine" if spec.similarity == "cosine" else "inner product")
         + " of the row's gradient with that of the target"
         + divided.get(spec.precondition, "")
-        + f"; {SIGN}."
+        + (f", as turns of its examples; {TURN}." if spec.reduce == "round_robin" else f"; {SIGN}.")
     )
 
 

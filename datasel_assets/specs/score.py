@@ -247,8 +247,10 @@ class InfluenceSpec(StrictModel, frozen=True):
         similarity: ``cosine`` of both gradients, or their inner product (``dot``), which is the effect of the row as a
             whole. The shorter a row, the more of its effect is that of a few tokens: under a budget of tokens ``dot``
             picks rows of two tokens.
-        reduce: ``mean`` over the examples of the target, or ``max`` over its tasks of the mean over a task's examples;
-            an example without a task is one of its own.
+        reduce: ``mean`` over the examples of the target; ``max`` over its tasks of the mean over a task's examples, an
+            example without a task being one of its own; or ``round_robin``: the examples take their best rows in turn
+            (as RDS+ does by similarity), and the score says when a row is taken, 0 for the first. It compares all rows
+            of the pool, so each new row may move the others; no model is run for these.
         checkpoint_weights: where the gradients are those of several checkpoints: by the ``learning_rate`` of the step
             that led to each (TracIn, LESS), or ``equal``.
         doc: what it is for.
@@ -261,7 +263,7 @@ class InfluenceSpec(StrictModel, frozen=True):
     toward: Literal["target", "pool", "held_out"] = "target"
     precondition: Literal["none", "gram", "ekfac", "adam"] = "ekfac"
     similarity: Literal["cosine", "dot"] = "cosine"
-    reduce: Literal["mean", "max"] = "mean"
+    reduce: Literal["mean", "max", "round_robin"] = "mean"
     checkpoint_weights: Literal["learning_rate", "equal"] = "learning_rate"
     doc: str = ""
     paper: str = "Studying Large Language Model Generalization with Influence Functions (arXiv 2308.03296)"
@@ -270,8 +272,13 @@ class InfluenceSpec(StrictModel, frozen=True):
     def _one_aim(self) -> Self:
         if (self.target is None) == (self.toward == "target"):
             raise ValueError("give 'target: ...' (a file name of targets/), or 'toward: pool' or 'toward: held_out'")
-        if self.reduce == "max" and self.toward != "target":
-            raise ValueError(f"'reduce: max' is over the tasks of a target: 'toward: {self.toward}' has none")
+        if self.reduce != "mean" and self.toward != "target":
+            raise ValueError(f"'reduce: {self.reduce}' is over parts of a target: 'toward: {self.toward}' has none")
+        if self.reduce == "round_robin" and self.precondition == "gram":
+            raise ValueError(
+                "'reduce: round_robin' goes with exact influence and not with 'precondition: gram': to take turns by "
+                "stored gradients use the sampler round_robin on a representation of them"
+            )
         return self
 
     @property

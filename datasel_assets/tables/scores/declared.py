@@ -8,7 +8,8 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
 from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
-from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS, influence_tables
+from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_PRODUCTS, influence_tables
+from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
@@ -20,6 +21,7 @@ DECLARED = (
     GIVEN_SCORES,
     GRADIENT_NORM,
     INFLUENCE,
+    INFLUENCE_PRODUCTS,
     INFLUENCE_TARGETS,
     PAIR_SIMILARITY,
 )

@@ -91,7 +91,7 @@ def likeness(
         source: of the rows, which come by id.
         representation: from :func:`likeness_by`.
         target: a file of ``targets/``.
-        reduce: ``mean`` cosine with the examples, or that of the nearest one (``max``); NaN where a row has no vector.
+        reduce: ``mean`` cosine with the examples, or else that of the nearest one; NaN where a row has no vector.
     """
     if representation is None or target is None:
         return None
@@ -100,7 +100,7 @@ def likeness(
         return None
     rows = warehouse.lake.scan(key).select("row_id", "vector").collect().sort("row_id")
     _, examples = target_vectors(warehouse, representation, warehouse.registry.representations[representation], target)
-    to = "nearest" if reduce == "max" else "mean"
+    to = "mean" if reduce == "mean" else "nearest"
     return representation, similarity(np.nan_to_num(vectors_of(rows["vector"])), examples, to)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from datasel_assets.indicators import influence as maths
 from datasel_assets.registry.registry import Registry
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
 KIND = maths.KIND
 INFLUENCE = Kind(KIND.name, version=KIND.version, per="source")
+INFLUENCE_PRODUCTS = Kind("influence_products", per="source")
+"""The influence of rows on single examples, where these take turns."""
+
+PRODUCTS = "products"
 UNIT_ROWS = 1024
 """A killed step loses at most this many rows of work."""
 
@@ -53,12 +58,15 @@ def influence_tables(name: str, registry: Registry) -> list[Table]:
     gradients = registry.gradients[spec.gradients]
     own = Differentiated(spec.gradients, gradients, registry.language_models[gradients.model])
     by = likeness_by(spec, registry)
+    extra: dict[str, Any] = {"runs_model": True}
+    tables = [directions_table(name, spec, own)]
     if spec.precondition == "gram":
-        score, extra = projected_score(name, spec, own), {}
-        directions = projected_directions(name, spec, own)
+        tables, score, extra = [projected_directions(name, spec, own)], projected_score(name, spec, own), {}
+    elif spec.reduce == "round_robin":
+        tables.append(_products_table(name, spec, own))
+        score, extra = _turns(name, spec, own), {}
     else:
-        score, extra = _exact_score(name, spec, own), {"runs_model": True}
-        directions = directions_table(name, spec, own)
+        score = _exact_score(name, spec, own)
     rows_of = score.rows_of
     table = replace(score, facts=partial(_facts, name, spec, by)).table(
         kind=INFLUENCE,
@@ -66,7 +74,7 @@ def influence_tables(name: str, registry: Registry) -> list[Table]:
         description=f"{spec.doc}\n\n{KIND.about(spec)} Source: {spec.paper}",
         group="scores",
         reads=[
-            *dict.fromkeys([("corpus",), rows_of, directions.key, *own.reads()]),
+            *dict.fromkeys([("corpus",), rows_of, *(table.key for table in tables), *own.reads()]),
             *likeness_reads(by, spec.target, registry),
         ],
         checks={"covers_corpus": "one value for every conversation and no other"},
@@ -76,7 +84,7 @@ def influence_tables(name: str, registry: Registry) -> list[Table]:
         lineage={"score": [(("corpus",), "messages")]},
         **extra,
     )
-    return [directions, table]
+    return [*tables, table]
 
 
 def _made_by(spec: InfluenceSpec, own: Differentiated) -> str:
@@ -95,6 +103,73 @@ def _exact_score(name: str, spec: InfluenceSpec, own: Differentiated) -> RowTabl
         unit_rows=UNIT_ROWS,
         verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
     )
+
+
+def _products_table(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
+    """Return the table of the influence of rows on each example."""
+    directions, key = (INFLUENCE_TARGETS.name, name), (INFLUENCE_PRODUCTS.name, name)
+    schema = pa.schema([("row_id", pa.string()), (PRODUCTS, pa.list_(pa.float32()))])
+    exact = _exact_score(name, spec, own)
+
+    def wants(warehouse: Warehouse, source: str | None) -> Wanted:
+        return Wanted(digest([INFLUENCE_PRODUCTS.version, _made_by(spec, own), warehouse.lake.version(directions)]))
+
+    return replace(
+        exact, wants=wants, work=lambda step: replace(exact.work(step), schema=schema), compute=multiply
+    ).table(
+        kind=INFLUENCE_PRODUCTS,
+        key=key,
+        description=f"What a training step on a row does to the loss of each example of {spec.aim}.",
+        group="scores",
+        reads=[("corpus",), directions, *own.reads()],
+        checks={"covers_corpus": "one line for every conversation and no other"},
+        runs_model=True,
+        kinds=frozenset({"parquet", "pytorch"}),
+        version=_made_by(spec, own),
+        columns={PRODUCTS: "One number for each example, in the order of their ids; null without a response token."},
+    )
+
+
+def _turns(name: str, spec: InfluenceSpec, own: Differentiated) -> RowTable:
+    """Return how the score of each row is made from its influence on each example and that of all others."""
+    products, made_by = (INFLUENCE_PRODUCTS.name, name), _made_by(spec, own)
+
+    def wants(warehouse: Warehouse, source: str | None) -> Wanted:
+        versions = {"score": digest([made_by, warehouse.versions(*products)])}
+        return Wanted(columns_fingerprint(versions), versions=versions)
+
+    def work(step: Step) -> Work:
+        versions = step.warehouse.versions(*products)
+        return Work(score_schema(["score"]), [PRODUCTS], {"products": list(products), "versions": versions})
+
+    return RowTable(
+        rows_of=products,
+        wants=wants,
+        work=work,
+        compute=take_turns,
+        load=load_products,
+        verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
+    )
+
+
+def load_products(warehouse: Warehouse, products: list[str], versions: Mapping[str, str]) -> np.ndarray:
+    """Load the influence of all rows on each example, each column ascending; ``versions`` only says which it was."""
+    keys = [(*products, source) for source in warehouse.active_sources()]
+    found = pl.concat(warehouse.lake.scan(key).select(PRODUCTS).drop_nulls() for key in keys).collect()
+    return np.sort(_matrix(found[PRODUCTS]), axis=0)
+
+
+def take_turns(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Return when each row is taken."""
+    known = rows.filter(pl.col(PRODUCTS).is_not_null())
+    taken = known.select("row_id", score=pl.Series(maths.turn_taken(_matrix(known[PRODUCTS]), context.loaded)))
+    scores = rows.select("row_id").join(taken, on="row_id", how="left", maintain_order="left")
+    return scores.with_columns(pl.col("score").fill_null(float("nan")).cast(pl.Float32))
+
+
+def _matrix(lists: pl.Series) -> np.ndarray:
+    width = len(lists[0]) if len(lists) else 0
+    return lists.explode().to_numpy().reshape(len(lists), width)
 
 
 def _wants(directions: Key, made_by: str, warehouse: Warehouse, source: str | None) -> Wanted:
@@ -131,26 +206,39 @@ def load_directions(
 
 
 def compare(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
-    """Return the influence of conversations.
+    """Return the influence of conversations."""
+    return scored(rows["row_id"], _read(rows, context), context.arguments)
+
+
+def multiply(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Return the influence of conversations on each example."""
+    how = context.arguments
+    products, known = maths.over_checkpoints(_read(rows, context), how["weights"], how["cosine"])
+    lists = pl.Series(products.astype(np.float32).tolist(), dtype=pl.List(pl.Float32))
+    return rows.select("row_id", pl.when(pl.Series(known > 0)).then(lists).alias(PRODUCTS))
+
+
+def _read(rows: pl.DataFrame, context: Context) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return products with the directions and lengths of the gradients of conversations, at each checkpoint.
 
     Raises:
         ValueError: a gradient holds NaN or infinity.
     """
-    found = []
+    conversations, steps, found = rows["messages"].to_list(), context.arguments["steps"], []
     for model, toward in context.loaded:
-        read = model.read(
-            rows["messages"].to_list(), toward, progress=context.progress, steps=context.arguments["steps"]
-        )
+        read = model.read(conversations, toward, progress=context.progress, steps=steps)
         if not (np.isfinite(read.norm).all() and np.isfinite(read.values).all()):
             raise ValueError("the gradient holds NaN or infinity")
         found.append((read.values, read.norm))
-    return scored(rows["row_id"], found, context.arguments)
+    return found
 
 
 def _facts(name: str, spec: InfluenceSpec, by: str | None, step: Step, update: Update) -> dict[str, Any]:
     alike = likeness(step.warehouse, step.source, by, spec.target, spec.reduce)
+    turns = spec.reduce == "round_robin"
+    ends = ("rows taken first", "rows taken last") if turns else ("most helpful rows", "most harmful rows")
     return {
-        "sign": maths.SIGN,
-        **score_page(step, f"{KIND.name}.{name}", ("most helpful rows", "most harmful rows"), alike),
+        "sign": maths.TURN if turns else maths.SIGN,
+        **score_page(step, f"{KIND.name}.{name}", ends, alike),
         "target": table_link("targets", spec.target) if spec.target is not None else spec.aim,
     }

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 INFLUENCE_TARGETS = Kind("influence_targets")
 """The directions that the rows of ``influence/<name>`` are compared with."""
 
+_PARTS = {"mean": ", their mean", "max": ", one direction for each task", "round_robin": ", one direction each"}
+
 JUDGES, BEYOND = "judges", "beyond"
 """In the footer: ids of the rows that others are judged by, and what a mean row does, over all checkpoints."""
 
@@ -83,7 +85,9 @@ def directions_table(name: str, spec: InfluenceSpec, own: Differentiated) -> Tab
             f"The gradients of the examples of {spec.aim}"
             + (", divided by the curvature of the loss" if curvature else "")
             + (", divided by the root of Adam's second moments" if spec.precondition == "adam" else "")
-            + (", one direction for each task" if spec.reduce == "max" else ", their mean")
+            + {"max": ", one direction for each task", "round_robin": ", one direction each"}.get(
+                spec.reduce, ", their mean"
+            )
             + (", at each checkpoint." if own.spec.several else ".")
         ),
         group="scores",
@@ -129,7 +133,8 @@ def _build(spec: InfluenceSpec, own: Differentiated, step: Step) -> Built:
     for number, opening in enumerate(openings):
         with open_model(warehouse, **opening) as model:
             whole, divide = Whole(model.shapes), _divider(spec, own, warehouse, number, model)
-            found = maths.Directions(rows["task"].to_list(), whole.width, cosine=cosine, by_task=spec.reduce == "max")
+            parts = rows["row_id" if spec.reduce == "round_robin" else "task"].to_list()
+            found = maths.Directions(parts, whole.width, cosine=cosine, by_task=spec.reduce != "mean")
             plain, there = np.zeros(whole.width), 0
             # One example at a time: a whole gradient has as many numbers as the model has weights.
             for done, messages in enumerate(rows["messages"].to_list(), 1):

@@ -7,9 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datasel_assets.arrays.vectors import ArrayVectors
 from datasel_assets.models.gradient_projections import Whole
 from datasel_assets.models.proxy_folder import checkpoint_rates, kept_checkpoints, moments_file
 from datasel_assets.registry.load import load_registry
+from datasel_assets.samplers import Candidates, round_robin
 from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables import Warehouse, make, open_warehouse
 from datasel_assets.tables.scores.influence_targets import judges
@@ -31,6 +33,7 @@ FILES = {
     "less": {"gradients": "steps", "target": "adding", "precondition": "none", "reduce": "max"},
     "scaled": {"gradients": "plain", "target": "adding", "precondition": "adam", "similarity": "dot"},
     "trak": {"gradients": "plain", "target": "adding", "precondition": "gram", "similarity": "dot"},
+    "turns": {"gradients": "path", "target": "adding", "precondition": "none", "reduce": "round_robin"},
     "moso": {"gradients": "plain", "toward": "pool", "precondition": "none", "similarity": "dot"},
     "glister": {"gradients": "plain", "toward": "held_out", "precondition": "none", "similarity": "dot"},
 }
@@ -158,6 +161,24 @@ def test_trak_is_the_damped_dual_form_over_the_stored_table(warehouse: Warehouse
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+def test_examples_take_their_best_rows_in_turn(warehouse: Warehouse):
+    """The order is that of the sampler, on whole gradients joined over checkpoints by the roots of their weights."""
+    rows, examples = corpus(warehouse, "code", "fruit", "sums"), target(warehouse)
+    manifest = json.loads((model_folder(warehouse, "tiny") / "manifest.json").read_text())
+    weights = np.sqrt(checkpoint_rates(manifest, 2) / np.sum(checkpoint_rates(manifest, 2)))
+    own, aims = (
+        np.concatenate([w * unit(g) for w, g in zip(weights, exact(warehouse, "path", some), strict=True)], axis=1)
+        for some in (rows, examples)
+    )
+    pool = Candidates(rows["row_id"].to_numpy().astype(np.str_), vectors=ArrayVectors(own), queries=aims)
+    order = round_robin.sample(pool, 12, round_robin.Params(), 0).order
+    expected = [str(rows["row_id"][int(i)]) for i in order]
+    tables = [warehouse.lake.scan(("influence", "turns", source)) for source in ("code", "fruit", "sums")]
+    found = pl.concat(tables).collect().sort("score", "row_id", descending=[True, False])
+    assert found["row_id"].head(12).to_list() == expected
+    assert found["score"][0] == 0
+
+
 def test_moso_is_what_a_row_does_to_the_pool_beyond_a_mean_row(warehouse: Warehouse):
     every = corpus(warehouse, "code", "fruit", "sums")
     gradients = exact(warehouse, "plain", every)[0]
@@ -275,7 +296,14 @@ SCORE = {"how": "influence", "gradients": "g", "target": "adding"}
             {},
             {"how": "influence", "gradients": "g", "toward": "pool", "reduce": "max"},
             "scores/s.yaml",
-            "'reduce: max' is over the tasks of a target",
+            "'reduce: max' is over parts of a target",
+        ),
+        (
+            PROXY,
+            {},
+            {**SCORE, "precondition": "gram", "reduce": "round_robin"},
+            "scores/s.yaml",
+            "use the sampler round_robin on a representation",
         ),
         (PROXY, {"checkpoints": [1, 1]}, None, "gradients/g.yaml", "each once, such as [0, 2]"),
     ],

@@ -8,7 +8,7 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
 from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
-from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_PRODUCTS, influence_tables
+from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_PRODUCTS, INFLUENCE_TURNS, influence_tables
 from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
@@ -23,6 +23,7 @@ DECLARED = (
     INFLUENCE,
     INFLUENCE_PRODUCTS,
     INFLUENCE_TARGETS,
+    INFLUENCE_TURNS,
     PAIR_SIMILARITY,
 )
 """All kinds of tables that files in ``scores/`` may mean."""

@@ -18,7 +18,7 @@ from datasel_assets.indicators import influence as maths
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Key
+from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.rows import columns_fingerprint
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
@@ -33,7 +33,7 @@ from datasel_assets.tables.scores.influence_targets import (
 )
 from datasel_assets.tables.scores.projected_influence import projected_directions, projected_score
 from datasel_assets.tables.shown import table_link
-from datasel_assets.tables.table import Check, Kind, Step, Table, Update
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
 from datasel_assets.tables.vectors.curvature import Differentiated, Models, open_model
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -45,6 +45,9 @@ KIND = maths.KIND
 INFLUENCE = Kind(KIND.name, version=KIND.version, per="source")
 INFLUENCE_PRODUCTS = Kind("influence_products", per="source")
 """The influence of rows on single examples, where these take turns."""
+
+INFLUENCE_TURNS = Kind("influence_turns")
+"""The same of all rows of the pool, in ascending order."""
 
 PRODUCTS = "products"
 UNIT_ROWS = 1024
@@ -63,7 +66,7 @@ def influence_tables(name: str, registry: Registry) -> list[Table]:
     if spec.precondition == "gram":
         tables, score, extra = [projected_directions(name, spec, own)], projected_score(name, spec, own), {}
     elif spec.reduce == "round_robin":
-        tables.append(_products_table(name, spec, own))
+        tables += [_products_table(name, spec, own), _pool_table(name, spec, own)]
         score, extra = _turns(name, spec, own), {}
     else:
         score = _exact_score(name, spec, own)
@@ -130,33 +133,52 @@ def _products_table(name: str, spec: InfluenceSpec, own: Differentiated) -> Tabl
     )
 
 
+def _pool_table(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
+    """Return the table of the influence of all rows on each example: how many of them come before a row."""
+    products, key = (INFLUENCE_PRODUCTS.name, name), (INFLUENCE_TURNS.name, name)
+    fingerprint = digest([INFLUENCE_TURNS.version, _made_by(spec, own)])
+
+    def build(step: Step) -> Built:
+        keys = [(*products, source) for source in step.warehouse.active_sources()]
+        found = pl.concat(step.warehouse.lake.scan(each).select(PRODUCTS).drop_nulls() for each in keys).collect()
+        pool = np.sort(_matrix(found[PRODUCTS]), axis=0)
+        info = step.warehouse.lake.write_arrays(step.expected, {PRODUCTS: pool})
+        return Built(info, len(pool), metadata={"rows": len(pool), "examples": pool.shape[1]}, rows_total=len(pool))
+
+    return Table(
+        kind=INFLUENCE_TURNS,
+        key=key,
+        description=f"The influence of all rows on each example of {spec.aim}, in ascending order.",
+        group="scores",
+        reads=[products],
+        expect=lambda warehouse, source: Expected(key, fingerprint, warehouse.versions(*products)),
+        build=build,
+        kinds=frozenset({"safetensors", "numpy"}),
+        version=fingerprint,
+    )
+
+
 def _turns(name: str, spec: InfluenceSpec, own: Differentiated) -> RowTable:
     """Return how the score of each row is made from its influence on each example and that of all others."""
-    products, made_by = (INFLUENCE_PRODUCTS.name, name), _made_by(spec, own)
-
-    def wants(warehouse: Warehouse, source: str | None) -> Wanted:
-        versions = {"score": digest([made_by, warehouse.versions(*products)])}
-        return Wanted(columns_fingerprint(versions), versions=versions)
+    pool = (INFLUENCE_TURNS.name, name)
 
     def work(step: Step) -> Work:
-        versions = step.warehouse.versions(*products)
-        return Work(score_schema(["score"]), [PRODUCTS], {"products": list(products), "versions": versions})
+        arguments = {"pool": list(pool), "version": step.warehouse.lake.version(pool)}
+        return Work(score_schema(["score"]), [PRODUCTS], arguments)
 
     return RowTable(
-        rows_of=products,
-        wants=wants,
+        rows_of=(INFLUENCE_PRODUCTS.name, name),
+        wants=partial(_wants, pool, _made_by(spec, own)),
         work=work,
         compute=take_turns,
-        load=load_products,
+        load=load_pool,
         verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
     )
 
 
-def load_products(warehouse: Warehouse, products: list[str], versions: Mapping[str, str]) -> np.ndarray:
-    """Load the influence of all rows on each example, each column ascending; ``versions`` only says which it was."""
-    keys = [(*products, source) for source in warehouse.active_sources()]
-    found = pl.concat(warehouse.lake.scan(key).select(PRODUCTS).drop_nulls() for key in keys).collect()
-    return np.sort(_matrix(found[PRODUCTS]), axis=0)
+def load_pool(warehouse: Warehouse, pool: list[str], version: str) -> np.ndarray:
+    """Load the influence of all rows on each example, each column ascending; ``version`` only says which it was."""
+    return warehouse.lake.read_arrays(tuple(pool))[PRODUCTS]
 
 
 def take_turns(rows: pl.DataFrame, context: Context) -> pl.DataFrame:

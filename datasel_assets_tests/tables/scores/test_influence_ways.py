@@ -12,6 +12,7 @@ from datasel_assets.models.gradient_projections import Whole
 from datasel_assets.models.proxy_folder import checkpoint_rates, kept_checkpoints, moments_file
 from datasel_assets.registry.load import load_registry
 from datasel_assets.samplers import Candidates, round_robin
+from datasel_assets.storage.lake import StaleTableError
 from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables import Warehouse, make, open_warehouse
 from datasel_assets.tables.scores.influence_targets import judges
@@ -221,6 +222,15 @@ def test_gradients_of_several_checkpoints_are_the_layers_of_a_representation(dat
     layers = np.stack([vectors_of(table[f"gradient_{k}"]) for k in (0, 1)], axis=1)
     np.testing.assert_allclose(own @ own.T, np.einsum("nld,mld->nm", layers, layers) / 2, atol=5e-3)
     file.unlink()
+
+
+def test_a_model_whose_training_kept_no_moments_is_refused_with_what_to_do(warehouse: Warehouse):
+    opening = Differentiated.of(warehouse, "steps").openings(warehouse, moments=True)[0]
+    file = moments_file(model_folder(warehouse, "tiny"))
+    aside = file.rename(file.with_suffix(".aside"))
+    with pytest.raises(StaleTableError, match="materialise its proxy_lm table again"):
+        open_model(warehouse, **opening)
+    aside.rename(file)
 
 
 def test_a_proxy_is_trained_again_for_moments_only_when_they_are_asked_for(tmp_path: Path):

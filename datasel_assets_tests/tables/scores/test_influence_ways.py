@@ -18,6 +18,7 @@ from datasel_assets.tables import Warehouse, make, open_warehouse
 from datasel_assets.tables.scores.influence_targets import judges
 from datasel_assets.tables.trained_models import model_folder
 from datasel_assets.tables.vectors.curvature import Differentiated, open_model
+from datasel_assets_tests.models.test_causal_lm import tiny_causal
 from datasel_assets_tests.pools import CAUSAL, TINY, small_pool, write_yaml
 
 N = 8
@@ -325,6 +326,23 @@ def test_what_a_model_does_not_keep_is_refused_with_the_way_out(tmp_path, model,
     if score is not None:
         write_yaml(data / "scores" / "s.yaml", score)
     assert problem in load_registry(data).errors[file]
+
+
+def test_checkpoints_of_a_model_from_elsewhere_are_read_in_order_and_weigh_as_its_file_says(tmp_path: Path):
+    data = small_pool(tmp_path / "data", n=5)
+    folders = [tiny_causal("llama", tmp_path / name) for name in ("early", "late")]
+    checkpoints = [{"model": folder, "learning_rate": rate} for folder, rate in zip(folders, (0.3, 0.1), strict=True)]
+    model = {"causal": {"model": folders[1], "max_tokens": 48, "template": "plain"}, "checkpoints": checkpoints}
+    write_yaml(data / "language_models" / "m.yaml", model)
+    write_yaml(data / "gradients" / "all.yaml", {"model": "m", "checkpoints": "all"})
+    write_yaml(data / "gradients" / "late.yaml", {"model": "m", "checkpoints": [1]})
+    warehouse = open_warehouse(data, device="cpu")
+    every, late = (Differentiated.of(warehouse, name) for name in ("all", "late"))
+    assert [opening["causal"]["model"] for opening in every.openings(warehouse)] == folders
+    assert [opening["causal"]["model"] for opening in late.openings(warehouse)] == folders[1:]
+    assert every.rates(warehouse) == pytest.approx([0.75, 0.25])
+    assert late.rates(warehouse) == [1.0]
+    assert len({own.version(warehouse) for own in (every, late)}) == 2
 
 
 def test_checkpoints_of_the_hub_may_say_their_rates_or_count_alike(tmp_path: Path):

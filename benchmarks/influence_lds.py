@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=48, help="trainings on random halves of the candidates")
     parser.add_argument("--candidates", type=int, default=200)
     parser.add_argument("--queries", type=int, default=40)
-    parser.add_argument("--epochs", type=float, default=2.0)
-    parser.add_argument("--token-budget", type=int, default=150_000, help="of the proxy's first training")
+    parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--token-budget", type=int, default=200_000, help="of the proxy's first training")
     parser.add_argument("--proxy", default="shipped", choices=SIZES)
     parser.add_argument("--cache", type=Path, default=Path(gettempdir(), "datasel_influence_lds"))
     parser.add_argument(

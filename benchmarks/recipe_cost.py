@@ -84,6 +84,10 @@ def make(spec: Any, n: int, seed: int = 0) -> tuple[Any, Any]:
     from datasel_assets.recipes.inputs import GivenInputs, Queries, category_column
 
     rng = np.random.default_rng(seed)
+    # Rules that drop rows below a value must not drop all of them.
+    raised = {
+        rule.score: rule.below for rule in spec.drop if rule.score and rule.below is not None and rule.below >= 0.2
+    }
     needs = spec.requires()
     copies = pl.Series(np.where(rng.random(n) < 0.03, 0, None).tolist(), dtype=pl.Int8).cast(pl.String)
     lengths = rng.integers(20, 1500, n)
@@ -99,7 +103,7 @@ def make(spec: Any, n: int, seed: int = 0) -> tuple[Any, Any]:
         "cluster": rng.integers(0, CLUSTERS, n),
         **dict.fromkeys(("duplicate_of", *(f"{kind}_of" for kind in needs.duplicates)), copies),
         # Below every upper bound that a shipped recipe has, so that all rows stay in play.
-        **{name: rng.uniform(0, 0.2, n) for name in sorted(needs.scores)},
+        **{name: rng.uniform(0, 0.2, n) + raised.get(name, 0.0) for name in sorted(needs.scores)},
     }
     for name in needs.categories:
         weights = next(stage.params.weights for stage in spec.stages if stage.groups == name)

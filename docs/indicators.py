@@ -15,6 +15,7 @@ from datasel_assets.indicators.score_kinds import KINDS
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tag_indicators
 from datasel_assets.indicators.tokens import TOKENS
+from datasel_assets.specs.loop import FAMILY as LOOPS
 
 PAGE = Path(__file__).with_name("indicators.md")
 LANGUAGE_MODEL = "<name of a file in language_models/>"
@@ -50,7 +51,7 @@ def page() -> str:
         parts.append("| column | keep | range | what |\n|---|---|---|---|")
         parts += [_line(indicator) for indicator in indicators.values()]
         parts += [_section(indicator) for indicator in indicators.values()]
-    parts += [_blends(), _given()]
+    parts += [_blends(), _given(), _loops()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -85,6 +86,14 @@ def _given() -> str:
     return (
         f"\n## Family `{GIVEN.name}`\n\n### `{SCORE}`\n\n{doc}\n\nKeep and range as the file says; several turns: as "
         "its `turns` says. Source: `paper` of the file."
+    )
+
+
+def _loops() -> str:
+    """Return the family whose columns selections in rounds have made."""
+    return (
+        f"\n## Family `{LOOPS}`\n\n### `<name of a file in loops/>`\n\nWhat a selection in rounds says of a row "
+        "that it accepted; NaN for the others.\n\nKeep high; several turns: whole. Source: `paper` of the file."
     )
 
 

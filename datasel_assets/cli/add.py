@@ -20,6 +20,9 @@ HELP = "Copy a recipe of the gallery into the data folder, with every file that 
 FOLDERS = ("gallery", "recipes")
 """Folders of the shipped data that hold recipes."""
 
+GALLERY = DEFAULT_DATA / FOLDERS[0]
+"""Beside recipes it has registry folders with files that would make tables if they stood in the data folder."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the recipe."""
@@ -34,20 +37,20 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """
     from datasel_assets.registry.load import load_registry
 
+    before = load_registry(settings.data)
     try:
         shipped = _shipped_recipe(arguments.recipe)
-        needed = _needed(shipped, load_registry(settings.data))
+        needed = _needed(shipped, before)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     recipe = f"recipes/{arguments.recipe}.yaml"
-    before = load_registry(settings.data)
     if (settings.data / recipe).exists() and not _same(settings.data / recipe, shipped):
         print(
             f"{settings.data / recipe} is another recipe of this name: rename it; nothing was written", file=sys.stderr
         )
         return 2
-    origins = {recipe: shipped, **{file: DEFAULT_DATA / file for file in needed}}
+    origins = {recipe: shipped, **{file: _shipped(file) for file in needed}}
     for file, origin in origins.items():
         path = settings.data / file
         if not path.exists():
@@ -57,8 +60,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         else:
             state = "there already" if _same(path, origin) else "kept yours, which differs from the shipped one"
             print(f"{state}: {file}")
-    _settle_defaults(settings, before)
-    after = load_registry(settings.data)
+    after = _with_settled_defaults(settings, before)
     wrong = [message for file, message in after.errors.items() if file in origins or file == "defaults.yaml"]
     for message in wrong:
         print(message, file=sys.stderr)
@@ -66,6 +68,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return 1
     print(f"next: {command_line('run', settings)}")
     return 0
+
+
+def _shipped(file: str) -> Path:
+    """Return where a shipped file lies."""
+    return next((path for root in (DEFAULT_DATA, GALLERY) if (path := root / file).is_file()), DEFAULT_DATA / file)
 
 
 def _shipped_recipe(name: str) -> Path:
@@ -78,7 +85,7 @@ def _shipped_recipe(name: str) -> Path:
 
     found = {path.stem: path for folder in reversed(FOLDERS) for path in sorted((DEFAULT_DATA / folder).glob("*.yaml"))}
     if not found:
-        raise ValueError(f"{DEFAULT_DATA / FOLDERS[0]} is absent: install from a checkout of the repository")
+        raise ValueError(f"{GALLERY} is absent: install from a checkout of the repository")
     if name not in found:
         listed = ", ".join(sorted(found))
         raise ValueError(f"there is no shipped recipe {name!r}{suggestion(name, list(found))} There are: {listed}")
@@ -94,10 +101,10 @@ def _needed(recipe: Path, registry: "Registry") -> list[str]:
 
     meant = {"clusters": registry.clustered, "neighbours": registry.neighboured}
     spec = parse(read_yaml(recipe), RecipeSpec)
-    return files_needed(spec, load_registry(DEFAULT_DATA), [key for key, name in meant.items() if name])
+    return files_needed(spec, load_registry(DEFAULT_DATA, GALLERY), [key for key, name in meant.items() if name])
 
 
-def _settle_defaults(settings: Settings, before: "Registry") -> None:
+def _with_settled_defaults(settings: Settings, before: "Registry") -> "Registry":
     """Say in ``defaults.yaml`` which file is meant where a new one made that unclear: the one that was meant before.
 
     A ``defaults.yaml`` of the user's stays as it is; what it lacks is an error of the registry, which names the line.
@@ -109,12 +116,13 @@ def _settle_defaults(settings: Settings, before: "Registry") -> None:
     after = load_registry(settings.data)
     unclear = [key for key in CANDIDATES if after.unsettled(key)]
     if path.exists() or not unclear:
-        return
+        return after
     meant = {key: next(iter(before.candidates(key)), after.candidates(key)[0]) for key in unclear}
     lines = [f"{key}: {name}\n" for key, name in meant.items()]
     lines.insert(0, "# Which file is meant where several could be (docs/yaml.md).\n")
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
     print(f"wrote {DEFAULTS_FILE}: " + ", ".join(f"{key}: {name}" for key, name in meant.items()))
+    return load_registry(settings.data)
 
 
 def _same(path: Path, other: Path) -> bool:

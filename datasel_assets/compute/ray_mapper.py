@@ -7,7 +7,9 @@ cluster. Tries are counted here and not by Ray, which repeats a unit that runs o
 """
 
 import logging
+import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter, deque
@@ -22,6 +24,7 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
 PATIENCE_S = 90.0
 """How long a unit may wait for a node that is large enough, which a cluster that grows may still start."""
+CONNECT_S = 10.0
 BUNDLE = 16
 """Units with a GPU that a worker carries out before it ends."""
 
@@ -185,6 +188,7 @@ class RayMapper:
         in_main_thread = threading.current_thread() is threading.main_thread()
         handler = signal.getsignal(signal.SIGTERM)
         try:
+            _require_answer(os.environ.get("RAY_ADDRESS", "auto") if self._address == "auto" else self._address)
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError) as error:
             raise ClusterError(
@@ -195,3 +199,24 @@ class RayMapper:
             if in_main_thread and handler is not None:  # Ray takes the signal for itself, with which a run is cancelled
                 signal.signal(signal.SIGTERM, handler)
         return ray
+
+
+def _require_answer(address: str) -> None:
+    """Ask whether anybody listens at an address: Ray itself asks for minutes.
+
+    Raises:
+        ConnectionError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return  # Ray has to find it
+    # Ray takes the loopback address for that of this machine.
+    hosts = [host, socket.gethostname()] if host in ("127.0.0.1", "localhost") else [host]
+    for last, each in zip((*[False] * (len(hosts) - 1), True), hosts, strict=True):
+        try:
+            socket.create_connection((each, int(port)), CONNECT_S).close()
+        except OSError as error:
+            if last:
+                raise ConnectionError(str(error)) from error
+        else:
+            return

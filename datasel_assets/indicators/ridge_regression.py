@@ -16,6 +16,9 @@ PENALTIES = tuple(10.0 ** np.arange(-4, 5))
 
 FOLDS = 5
 
+FEWEST = 20
+"""Rows with a value below which nothing is estimated for others."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
@@ -84,6 +87,11 @@ def out_of_fold(rows: np.ndarray, values: np.ndarray, folds: int = FOLDS) -> np.
         if out.any() and (~out).sum() >= 2:
             found[out] = fit_ridge(rows[~out], values[~out]).estimate(rows[out])
     return found
+
+
+def explained(values: np.ndarray, estimates: np.ndarray) -> float:
+    """Return 1 - mean squared error / variance (R2): below 0 where the mean of all tells more than the estimates."""
+    return 1 - float(np.mean((estimates - values) ** 2)) / (float(values.var()) or 1.0)
 
 
 def value_of_choice(values: np.ndarray, estimates: np.ndarray, share: float) -> float:

@@ -77,7 +77,7 @@ def kept_of_trainings(registry: Registry) -> dict[str, dict[str, Any]]:
     return found
 
 
-def lacks(spec: GradientsSpec, models: Mapping[str, LanguageModelSpec]) -> str | None:
+def not_kept(spec: GradientsSpec, models: Mapping[str, LanguageModelSpec]) -> str | None:
     """Return what a file of gradients asks for and its model does not keep, in words."""
     model, file = models[spec.model], f"language_models/{spec.model}.yaml"
     if spec.optimiser == "adam" and not model.is_local:

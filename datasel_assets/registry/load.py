@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from datasel_assets.registry.absent import DUPLICATES_FILE
 from datasel_assets.registry.base import load_file, load_folder
 from datasel_assets.registry.loops import loop_model
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.rules import DUPLICATES_FILE, PROXY_EVAL_FILE, RULES
+from datasel_assets.registry.rules import PROXY_EVAL_FILE, RULES
 from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.answers import AnswersSpec
@@ -77,14 +78,18 @@ CONTROL_ARMS = {
 """Recipes that exist without a file."""
 
 
-def load_registry(data: Path) -> Registry:
+def load_registry(data: Path, *beside: Path) -> Registry:
     """Read the registry folders and files under ``data``; a bad file never hides the others.
+
+    Args:
+        data: the data folder.
+        beside: further folders with registry folders in them; a file there counts where ``data`` has none of its name.
 
     Raises:
         OSError: the folder of sources cannot be listed: a mount that has gone away must not look like a registry from
             which every source was removed.
     """
-    registry = read_files(data)
+    registry = read_files(data, *beside)
     for rule in RULES:
         while problems := rule(registry):
             file = min(problems)
@@ -92,7 +97,7 @@ def load_registry(data: Path) -> Registry:
     return registry
 
 
-def read_files(data: Path) -> Registry:
+def read_files(data: Path, *beside: Path) -> Registry:
     """Return the files that are valid each by itself, before they are held against each other."""
     fields: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -102,6 +107,9 @@ def read_files(data: Path) -> Registry:
         fields[folder] = loaded.specs
         errors |= {f"{folder}/{name}.yaml": message for name, message in loaded.errors.items()}
         names[folder] = frozenset(loaded.specs) | frozenset(loaded.errors)
+        for root in beside:
+            more = load_folder(root / folder, model, missing_ok=True).specs
+            fields[folder] |= {name: spec for name, spec in more.items() if name not in names[folder]}
     # The control arms are always there, so that no method goes without a baseline.
     fields["recipes"] |= {name: spec for name, spec in CONTROL_ARMS.items() if name not in names["recipes"]}
     for file, model in FILES.items():

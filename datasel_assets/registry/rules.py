@@ -1,7 +1,7 @@
 """What must agree between the registry files of one data folder: one function for each rule.
 
 Belongs here: rules that no single file can break alone, and the order in which they are applied. Does not: what one
-file may say (``specs``), reading files (``load``).
+file may say (``specs``), what is absent in words (``absent``), reading files (``load``).
 
 A rule takes the files that are valid so far and returns, for each file that breaks it, what is wrong in words. One such
 file at a time is taken out, before the rule is asked again: a file that reads a broken one is then reported as reading
@@ -9,39 +9,27 @@ what does not exist. Rules stand in the order in which files refer to each other
 looks into after they were checked themselves.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from graphlib import CycleError
 
 from datasel_assets.answers.asks import UnknownAskError, ask_of
 from datasel_assets.answers.prompts import PromptError, check_template
-from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.score_kinds import kind_of
+from datasel_assets.registry.absent import DUPLICATES_FILE, dangling, lacks, unknown_score, why_no_clusters
 from datasel_assets.registry.base import no_such_file
-from datasel_assets.registry.gradients import contradicts, lacks
+from datasel_assets.registry.gradients import contradicts, not_kept
 from datasel_assets.registry.needed import files_of_answers
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
-from datasel_assets.registry.score import BY_TURN, RESERVED, has_turns, score_order
-from datasel_assets.schema import suggestion
+from datasel_assets.registry.score import RESERVED, score_order
 from datasel_assets.specs.answers import LocalSpec
 from datasel_assets.specs.encoder import EncoderSpec
-from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
-from datasel_assets.specs.score import InfluenceSpec, PairSimilaritySpec, ScoreSpec
+from datasel_assets.specs.recipe import OWN_GROUPS
+from datasel_assets.specs.score import InfluenceSpec, PairSimilaritySpec
 
 Problems = Mapping[str, str]
 """File relative to the data folder -> what is wrong with it, in words."""
 
-DUPLICATES_FILE, PROXY_EVAL_FILE = "duplicates.yaml", "proxy_eval.yaml"
-
-_FOLDER = {
-    "example": "targets",
-    "gradients": "gradients",
-    "gradient_table": "gradients",
-    "vector": "representations",
-    "cluster": "representations",
-    "distance": "representations",
-    "category": "categories",
-}
-"""What a score needs -> the folder that it is in."""
+PROXY_EVAL_FILE = "proxy_eval.yaml"
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
@@ -117,7 +105,7 @@ def gradients_are_of_a_model_that_is_there(registry: Registry) -> Problems:
 
 def gradients_ask_for_what_their_model_keeps(registry: Registry) -> Problems:
     """The checkpoints and the moments that gradients are made with are kept by their model."""
-    found = {name: lacks(spec, registry.language_models) for name, spec in registry.gradients.items()}
+    found = {name: not_kept(spec, registry.language_models) for name, spec in registry.gradients.items()}
     return {f"gradients/{name}.yaml": problem for name, problem in found.items() if problem}
 
 
@@ -234,7 +222,8 @@ def scores_can_be_made(registry: Registry) -> Problems:
     known = registry.score_keep()
     found = {}
     for name, spec in registry.scores.items():
-        if problem := unknown_score(kind_of(spec).reads(spec), registry, known) or _lacks(spec, registry):
+        problem = unknown_score(kind_of(spec).reads(spec), registry, known) or lacks(spec, registry)
+        if problem := problem or contradicts(spec, registry):
             found[f"scores/{name}.yaml"] = problem
     try:
         score_order(registry.scores)
@@ -264,7 +253,7 @@ def loops_read_what_is_there(registry: Registry) -> Problems:
             if named not in there:
                 found[f"loops/{name}.yaml"] = no_such_file(key, named, folder, there)
         if spec.CLUSTERED and not registry.clustered:
-            found[f"loops/{name}.yaml"] = f"it needs clusters{_why_none(registry)}"
+            found[f"loops/{name}.yaml"] = f"it needs clusters{why_no_clusters(registry)}"
     return found
 
 
@@ -304,7 +293,7 @@ def recipes_read_what_is_there(registry: Registry) -> Problems:
     return {
         f"recipes/{name}.yaml": problem
         for name, spec in registry.recipes.items()
-        if (problem := next(_dangling(spec, registry, known), None))
+        if (problem := next(dangling(spec, registry, known), None))
     }
 
 
@@ -331,94 +320,3 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     questions_are_about_rows_that_are_there,
     recipes_read_what_is_there,
 )
-
-
-def unknown_score(names: Iterable[str], registry: Registry, known: Mapping[str, str]) -> str | None:
-    """Return what to say about the first name that is not a score of this data folder, or None.
-
-    Args:
-        names: scores or columns of the pool.
-        registry: is asked for neighbours.
-        known: every score, from :meth:`Registry.score_keep`.
-    """
-    for name in sorted(names):
-        if name.startswith("neighbours."):
-            if problem := registry.unsettled("neighbours"):
-                return f"it reads neighbour scores: {problem}"
-            if not registry.neighboured:
-                return "it reads neighbour scores, but no file in representations/ says 'neighbours: true'"
-        if "." in name and name not in known:
-            family = name.split(".")[0]
-            siblings = [other for other in known if other.startswith(f"{family}.")]
-            hint = suggestion(name, list(known))
-            if not siblings:
-                families = sorted({other.split(".")[0] for other in known})
-                hint = f": there is no family {family!r}; there are {', '.join(families)}"
-            return f"there is no score {name!r}{hint}"
-    return None
-
-
-def _lacks(spec: ScoreSpec, registry: Registry) -> str | None:
-    """Return what a score needs beside other scores and is not there, in words."""
-    absent = (_absent(need, registry) for need in kind_of(spec).needs(spec))
-    problem = next(filter(None, (*absent, _without_turns(spec, registry))), None)
-    return problem or contradicts(spec, registry)
-
-
-def _without_turns(spec: ScoreSpec, registry: Registry) -> str | None:
-    """Return, in words, which score has no values of single turns where they are asked for."""
-    kind = kind_of(spec)
-    lacking = [name for name in kind.reads(spec) if kind.by_turn and not has_turns(name, registry.scores)]
-    if not lacking:
-        return None
-    return (
-        f"inputs: {lacking[0]!r} has no values of single turns; the columns of one side in {' and '.join(BY_TURN)} "
-        "have them, and scores with 'how: given' that say 'turns'"
-    )
-
-
-def _absent(need: Need, registry: Registry) -> str | None:
-    folder = _FOLDER.get(need.what)
-    there = getattr(registry, folder) if folder else ()
-    if folder and need.name is not None and need.name not in there:
-        return no_such_file(need.key, need.name, folder, there)
-    if need.what not in ("cluster", "distance"):
-        return None
-    if need.name is None:
-        if registry.clustered:
-            return None
-        problem = registry.unsettled("clusters")
-        return f"{need.key} needs " + (problem or "a file in representations/ with a 'clusters:' block")
-    clustered = registry.candidates("clusters")
-    if need.name in clustered:
-        return None
-    return f"{need.key}: {need.name!r} has no 'clusters:' block; those with one: {', '.join(clustered) or 'none'}"
-
-
-def _dangling(spec: RecipeSpec, registry: Registry, known: Mapping[str, str]) -> Iterator[str]:
-    """Yield what a recipe refers to that does not exist, in words."""
-    needs = spec.requires()
-    for key, folder, named, there in (
-        ("representation", "representations", needs.representations, registry.representations),
-        ("target", "targets", {target for _, target in needs.targets}, registry.targets),
-        ("tags", "tags", needs.tags, registry.tags),
-    ):
-        for unknown in sorted(named - set(there)):
-            yield no_such_file(key, unknown, folder, there)
-    for unknown in sorted(needs.categories - set(registry.categories)):
-        yield no_such_file("groups", unknown, "categories", [*OWN_GROUPS, *registry.categories])
-    if needs.clusters and not registry.clustered:
-        yield f"it needs clusters{_why_none(registry)}"
-    if needs.duplicates and registry.duplicates is None:
-        yield f"it drops {needs.duplicates[0]}s, but {DUPLICATES_FILE} cannot be read"
-    if "semantic_duplicate" in needs.duplicates and not registry.clustered:
-        yield f"it drops semantic duplicates{_why_none(registry)}"
-    if problem := unknown_score(needs.scores, registry, known):
-        yield problem
-
-
-def _why_none(registry: Registry) -> str:
-    """Return why no clusters are meant, as the end of a sentence about what needs them."""
-    if problem := registry.unsettled("clusters"):
-        return f": {problem}"
-    return ", but no file in representations/ has a 'clusters:' block"

@@ -179,12 +179,10 @@ class DistilSpec(StrictModel, frozen=True):
 
     Attributes:
         representation: whose vectors it sees.
-        ridge: penalty, times the mean variance of the numbers of a vector and the number of rows.
         folds: parts that are left out in turn, for the error on rows that were not seen.
     """
 
     representation: Slug
-    ridge: Annotated[float, Field(gt=0)] = 0.1
     folds: Annotated[int, Field(ge=2, le=100)] = 5
 
 

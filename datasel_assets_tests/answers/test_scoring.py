@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasel_assets.answers.asks import ask_of
-from datasel_assets.answers.head import fit_head
+from datasel_assets.answers.distil import distil
 from datasel_assets.answers.pairs import elo, ring_pairs, strengths
 from datasel_assets.answers.scoring import outcomes, row_scores
 from datasel_assets.diagnostics.judges import correlation
@@ -162,23 +162,23 @@ def test_a_linear_model_finds_planted_weights_and_its_error_is_that_of_rows_left
     vectors = generator.normal(size=(400, 8))
     values = vectors @ np.arange(8.0) + 3 + generator.normal(size=400)
     ids = np.array([f"r{i}" for i in range(400)])
-    head = fit_head(vectors, values, ids, 1e-6, 5)
-    np.testing.assert_allclose(head.weights, np.arange(8.0), atol=0.2)
-    assert head.constant == pytest.approx(3, abs=0.2)
-    assert head.r2 == pytest.approx(1 - 1 / values.var(), abs=0.01)
+    line, r2 = distil(vectors, values, ids, 5)
+    np.testing.assert_allclose(line.weights, np.arange(8.0), atol=0.2)
+    assert line.constant == pytest.approx(3, abs=0.2)
+    assert r2 == pytest.approx(1 - 1 / values.var(), abs=0.01)
 
 
 def test_a_linear_model_of_noise_tells_nothing_of_rows_left_out():
     generator = np.random.default_rng(0)
     ids = np.array([f"r{i}" for i in range(100)])
-    assert fit_head(generator.normal(size=(100, 50)), generator.normal(size=100), ids, 1e-3, 5).r2 < 0
+    assert distil(generator.normal(size=(100, 50)), generator.normal(size=100), ids, 5)[1] < 0
 
 
 @pytest.mark.parametrize(("n", "value"), [(19, None), (100, 1.0)])
 def test_too_few_answers_or_equal_ones_teach_nothing(n: int, value: float | None):
     values = np.arange(n, dtype=float) if value is None else np.full(n, value)
     with pytest.raises(ValueError, match=r"are needed|are the same"):
-        fit_head(np.ones((n, 2)), values, np.array([f"r{i}" for i in range(n)]), 1.0, 5)
+        distil(np.ones((n, 2)), values, np.array([f"r{i}" for i in range(n)]), 5)
 
 
 def test_a_worked_answer_is_as_good_as_its_weakest_step_and_turns_are_averaged():

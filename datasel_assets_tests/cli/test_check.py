@@ -30,7 +30,7 @@ def test_the_shipped_files_are_all_right(datasel):
 
 
 def test_every_folder_of_the_registry_is_looked_at():
-    registry = load_registry(DEFAULT_DATA)
+    registry = load_registry(DEFAULT_DATA, DEFAULT_DATA / "gallery")
     assert all(getattr(registry, folder) for folder in FOLDERS)
     folders = {path.name for path in DEFAULT_DATA.iterdir() if path.is_dir() and any(path.glob("*.yaml"))}
     assert folders - {"gallery"} <= set(FOLDERS)

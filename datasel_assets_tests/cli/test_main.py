@@ -13,7 +13,10 @@ from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DAGSTER_VARIABLE, DATA_VARIABLE, DEFAULT_DATA, Settings, load_settings
 from datasel_assets_tests.conftest import REPOSITORY
 
-COMMANDS = ("run", "ui", "evidence", "rethreshold", "compare", "prune", "explain", "init", "add", "check")
+COMMANDS = (
+    *("run", "ui", "ask", "evidence", "rethreshold", "compare", "prune", "explain", "label", "crowd"),
+    *("init", "add", "check"),
+)
 
 
 def test_each_command_is_the_module_of_its_name_and_says_what_it_does_in_a_sentence(environment, capsys):

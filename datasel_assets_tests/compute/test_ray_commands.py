@@ -47,8 +47,10 @@ def test_a_run_with_the_variable_of_the_page_has_its_units_carried_out_by_the_cl
     assert done.returncode == 0, done.stdout + done.stderr
     assert open_warehouse(data).lake.require(("scores", "text", "sums")).rows == 8
 
-    lost = {**environment, variable: "ray:127.0.0.1:9"}
-    add_source(data, "sums", rows("sums", 9), licence="CC0-1.0")
-    done = subprocess.run(line, env=lost, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "no Ray cluster answers at 127.0.0.1:9: start one with 'ray start --head'" in done.stdout
+
+def test_a_cluster_that_does_not_answer_is_told_at_once_with_what_to_do():
+    code = (
+        "from datasel_assets.compute import RayMapper\nprint(RayMapper('127.0.0.1:9').device('auto', runs_model=True))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert "ClusterError: no Ray cluster answers at 127.0.0.1:9: start one with 'ray start --head'" in done.stderr

@@ -88,7 +88,7 @@ def test_markup_in_a_row_is_text_and_nothing_outside_is_asked_for(page, asked: t
 def test_two_workers_share_the_rows_and_a_server_that_is_gone_is_said(page, asked: tuple[str, Path]):
     address, path = asked
     begin(page, address, "Ada")
-    other = page.context.new_page()
+    other = page.context.browser.new_page()
     begin(other, address, "Ben")
     assert other.locator("#prompt").inner_text().startswith("Prompt 1")
     other.keyboard.press("1")

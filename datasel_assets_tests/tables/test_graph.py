@@ -24,6 +24,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     shutil.copytree(DATA, data, ignore=shutil.ignore_patterns("warehouse", "releases"))
     for file in (data / "gallery").glob("*.yaml"):
         file.rename(data / "recipes" / file.name)
+    for file in (data / "gallery").glob("*/*.yaml"):
+        (data / file.parent.name).mkdir(exist_ok=True)
+        file.rename(data / file.parent.name / file.name)
     write_yaml(data / "evaluations" / "exam.yaml", {"uri": "x.jsonl", "embedding": {"representation": "rds_plus"}})
     write_yaml(data / "representations" / "brought.yaml", {"source": {"table": "vectors.parquet"}})
     given = {"how": "given", "field": "quality", "turns": "mean", "keep": "high"}

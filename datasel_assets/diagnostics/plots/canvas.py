@@ -14,6 +14,7 @@ from datasel_assets.diagnostics.text import clean, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
 MAX_BYTES = 60_000
@@ -101,6 +102,13 @@ def tint(colour: str, strength: float) -> tuple[float, float, float]:
 
     r, g, b = (1 - strength * (1 - part) for part in to_rgb(colour))
     return r, g, b
+
+
+def heat() -> "LinearSegmentedColormap":
+    """Return one hue from white to dark: order survives any colour vision and grey print."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("heat", ["#f5f7fa", "#9ecae1", "#0072b2", "#08306b"])
 
 
 def caption_axis(axes: "Axes", x: str = "", y: str = "") -> None:

@@ -24,8 +24,6 @@ def gradient_energy(blocks: Sequence[str], kinds: Sequence[str], shares: np.ndar
     Raises:
         ValueError: the shares do not fit the names.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     shares = np.asarray(shares, np.float64)
     if shares.shape != (len(kinds), len(blocks)):
         raise ValueError(f"shares of shape {shares.shape} for {len(kinds)} kinds of layers in {len(blocks)} blocks")
@@ -37,9 +35,8 @@ def gradient_energy(blocks: Sequence[str], kinds: Sequence[str], shares: np.ndar
     if not shown.size:
         canvas.empty(axes, "no layer")
         return canvas.to_png(fig)
-    colours = LinearSegmentedColormap.from_list("energy", ["#f5f7fa", "#9ecae1", "#0072b2", "#08306b"])
     most = float(shown.max()) or 1.0
-    axes.pcolormesh(shown, cmap=colours, vmin=0, vmax=most, edgecolors="white", linewidth=1.2 if m <= 24 else 0.4)
+    axes.pcolormesh(shown, cmap=canvas.heat(), vmin=0, vmax=most, edgecolors="white", linewidth=1.2 if m <= 24 else 0.4)
     if m <= _WRITTEN:
         for i in range(k):
             for j in range(m):

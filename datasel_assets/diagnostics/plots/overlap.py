@@ -22,8 +22,6 @@ def overlap_heatmap(names: Sequence[str], matrix: np.ndarray) -> bytes:
     Raises:
         ValueError: the matrix does not fit the names.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape != (len(names), len(names)):
         raise ValueError(f"an overlap matrix of shape {matrix.shape} for {len(names)} recipes")
@@ -38,9 +36,7 @@ def overlap_heatmap(names: Sequence[str], matrix: np.ndarray) -> bytes:
         canvas.empty(axes, "there is no pair of recipes to compare")
         return canvas.to_png(fig)
     shown = np.ma.masked_where(np.triu(np.ones((m, m), bool)), matrix[:m, :m])[1:, :-1]
-    # One hue from white to dark: order survives any colour vision and grey print.
-    colours = LinearSegmentedColormap.from_list("overlap", ["#f5f7fa", "#9ecae1", "#0072b2", "#08306b"])
-    axes.pcolormesh(shown, cmap=colours, vmin=0, vmax=1, edgecolors="white", linewidth=1.5 if m <= 24 else 0.6)
+    axes.pcolormesh(shown, cmap=canvas.heat(), vmin=0, vmax=1, edgecolors="white", linewidth=1.5 if m <= 24 else 0.6)
     size = 8.5 if m <= 12 else 6.5 if m <= 24 else 5
     names_size = 8.5 if m <= 20 else 7 if m <= 28 else 6.2
     for i in range(m - 1):

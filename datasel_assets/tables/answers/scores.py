@@ -4,6 +4,7 @@ Belongs here: the table, the linear model for the other rows, the page by which 
 the arithmetic (``answers``), asking (``answers`` beside this module).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datasel_assets.answers.head import Head, fit_head
+from datasel_assets.answers.distil import distil
 from datasel_assets.answers.pairs import elo
 from datasel_assets.answers.scoring import outcomes, row_scores
 from datasel_assets.diagnostics import judges, plots
@@ -107,22 +108,22 @@ def _build(own: Questions, registry: Registry, step: Step) -> Built:
     pool = read_pool(warehouse).select("row_id", "source", "response_chars")
     columns = list(own.ask.scores)
     table = pool.join(row_scores(own.spec, own.ask, answers), on="row_id", how="left", maintain_order="left")
-    heads: dict[str, Head] = {}
+    r2: dict[str, float] = {}
     if own.spec.distil:
-        table, heads = _distilled(own, warehouse, table)
+        table, r2 = _distilled(own, warehouse, table)
     lacking = [column for column in columns if not table[column].count()]
     if lacking:
         raise ValueError(
             f"answers/{own.name}.yaml: no row has the score {lacking[0]!r}: none of {answers.height:,} replies could "
             f"be read, or not all about any row; see the column 'unread' of answers/{own.name}"
         )
-    scores = [*columns, *heads_columns(heads)]
+    scores = [*columns, *distilled_columns(r2)]
     stored = table.select("row_id", "source", *(pl.col(column).cast(pl.Float32) for column in scores))
     info = warehouse.lake.write(step.expected, stored)
     return Built(
         info,
         stored.height,
-        metadata=_facts(own, registry, warehouse, table, answers, heads),
+        metadata=_facts(own, registry, warehouse, table, answers, r2),
         checks={"some_rows_have_a_score": Check(True, {column: int(table[column].count()) for column in columns})},
     )
 
@@ -140,33 +141,31 @@ def read_answers(warehouse: Warehouse, name: str) -> pl.DataFrame:
     return pl.concat(frames, how="diagonal").collect()
 
 
-def heads_columns(heads: dict[str, Head]) -> list[str]:
+def distilled_columns(names: Iterable[str]) -> list[str]:
     """Return the columns that linear models fill."""
-    return [f"{DISTILLED}{column}" for column in heads]
+    return [f"{DISTILLED}{column}" for column in names]
 
 
-def _distilled(own: Questions, warehouse: Warehouse, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Head]]:
-    """Return the table with the columns of the linear models, and the models."""
-    distil = own.spec.distil
-    assert distil is not None
-    found = read_vectors(warehouse, distil.representation, table)
-    ids = table["row_id"].to_numpy().astype(np.str_)
-    heads = {}
+def _distilled(own: Questions, warehouse: Warehouse, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, float]]:
+    """Return the table with the columns of the linear models, and the R2 of each on rows that it had not seen."""
+    asked_for = own.spec.distil
+    assert asked_for is not None
+    found = read_vectors(warehouse, asked_for.representation, table)
+    ids, r2 = table["row_id"].to_numpy(), {}
     for column in own.ask.scores:
         values = table[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
         asked = np.flatnonzero(np.isfinite(values) & ~found.missing)
         try:
-            head = fit_head(found.vectors.take(asked), values[asked], ids[asked], distil.ridge, distil.folds)
+            line, r2[column] = distil(found.vectors.take(asked), values[asked], ids[asked], asked_for.folds)
         except ValueError as error:
             raise ValueError(f"answers/{own.name}.yaml: distil: {column}: {error}") from error
         told = np.full(len(ids), np.nan)
         for start in range(0, len(ids), 1 << 16):
             rows = np.arange(start, min(start + (1 << 16), len(ids)))
-            told[rows] = head.of(found.vectors.take(rows).astype(np.float64))
+            told[rows] = line.estimate(found.vectors.take(rows))
         told[found.missing] = np.nan
-        heads[column] = head
         table = table.with_columns(pl.Series(f"{DISTILLED}{column}", told).fill_nan(None))
-    return table, heads
+    return table, r2
 
 
 # ------------------------------------------------------------------------------------------------------ the page
@@ -176,9 +175,9 @@ def _facts(
     warehouse: Warehouse,
     table: pl.DataFrame,
     answers: pl.DataFrame,
-    heads: dict[str, Head],
+    r2: dict[str, float],
 ) -> dict[str, Any]:
-    columns = [*own.ask.scores, *heads_columns(heads)]
+    columns = [*own.ask.scores, *distilled_columns(r2)]
     values = {column: table[column].cast(pl.Float64).fill_null(np.nan).to_numpy() for column in columns}
     keep = {column: found.keep for column, found in answer_columns(own.spec).items()}
     title = f"scores of {own.name}"
@@ -189,7 +188,7 @@ def _facts(
         "failed": int(answers["failed"].is_not_null().sum()),
         "cost": round(float(answers["cost"].sum()), 6),
         "plot: scores": picture(plots.score_grid(values, title), title),
-        "columns": _calibration(own, values, table["response_chars"].cast(pl.Float64).to_numpy(), heads),
+        "columns": _calibration(own, values, table["response_chars"].cast(pl.Float64).to_numpy(), r2),
         **(_pair_facts(own, answers, table) if own.ask.about == "pair" else {}),
         **_other_judges(own, registry, warehouse, table),
         "rows": extreme_rows(warehouse, table, keep),
@@ -197,13 +196,13 @@ def _facts(
     }
 
 
-def _calibration(own: Questions, values: dict[str, np.ndarray], chars: np.ndarray, heads: dict[str, Head]) -> Rows:
+def _calibration(own: Questions, values: dict[str, np.ndarray], chars: np.ndarray, r2: dict[str, float]) -> Rows:
     """Show of each column what tells whether it can be relied on."""
     cells = []
     for column, found in values.items():
         known = found[np.isfinite(found)]
         different, commonest = judges.ties(found)
-        head = heads.get(column.removeprefix(DISTILLED)) if column.startswith(DISTILLED) else None
+        told = r2.get(column.removeprefix(DISTILLED)) if column.startswith(DISTILLED) else None
         cells.append(
             [
                 column,
@@ -213,7 +212,7 @@ def _calibration(own: Questions, values: dict[str, np.ndarray], chars: np.ndarra
                 different,
                 _figure(commonest),
                 _figure(judges.correlation(found, chars)),
-                _figure(head.r2) if head else "",
+                "" if told is None else _figure(told),
             ]
         )
     headings = {

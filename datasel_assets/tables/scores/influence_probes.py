@@ -19,7 +19,7 @@ from datasel_assets.arrays.hash_sample import hash_keys, hash_sample
 from datasel_assets.diagnostics.lds import spearman
 from datasel_assets.indicators import influence as maths
 from datasel_assets.indicators.ridge_features import Scaling
-from datasel_assets.indicators.ridge_regression import Ridge, fit_ridge, out_of_fold, value_of_choice
+from datasel_assets.indicators.ridge_regression import FEWEST, Ridge, explained, fit_ridge, out_of_fold, value_of_choice
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.score import InfluenceSpec, ProbesSpec
 from datasel_assets.storage.fingerprint import digest
@@ -45,9 +45,6 @@ INFLUENCE_RIDGE = Kind("influence_ridge")
 
 SHARE = 0.05
 """Share of the probes that are chosen when it is said what choosing by estimates is worth."""
-
-FEWEST = 20
-"""Probes with a value below which no line is fitted."""
 
 _VALUE = f"best {SHARE:.0%} by estimate, of rows that the line had not seen; 1: as good as the truly best, 0: random"
 
@@ -193,9 +190,8 @@ def _worth(probes: ProbesSpec, features: np.ndarray, dims: int, score: np.ndarra
         if not columns.shape[1]:
             continue
         found = out_of_fold(columns, score)
-        error = 1 - float(np.mean((found - score) ** 2)) / (float(score.var()) or 1.0)
         value = value_of_choice(score, found, SHARE)
-        cells.append([what, round(spearman(found, score), 3), round(error, 3), round(value, 3)])
+        cells.append([what, round(spearman(found, score), 3), round(explained(score, found), 3), round(value, 3)])
     whole = cells[0]
     return {
         "probes": len(score),

@@ -47,7 +47,10 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder: Path):
         ("absent.jsonl", r"absent.jsonl: no such file \(relative paths start from"),
         ("absent/*.jsonl", r"absent/\*.jsonl: the pattern matches no file"),
         ("deep", r"deep: this is a folder; name the files, for example deep/\*.jsonl"),
-        ("ftp://host/x.jsonl", "unknown scheme 'ftp'; use a path, a glob, or one of arithmetic, docstrings, hf, http"),
+        (
+            "ftp://host/x.jsonl",
+            "unknown scheme 'ftp'; use a path, a glob, or one of arithmetic, docstrings, extraction, hf",
+        ),
         ("arithmetic:?rows=many", "'many'"),
     ],
 )

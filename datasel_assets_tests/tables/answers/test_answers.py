@@ -252,7 +252,7 @@ def test_pairs_rank_rows_of_all_sources_and_a_judge_of_places_shows(data: Path):
 
 def test_a_linear_model_scores_the_rows_that_nobody_was_asked_about(data: Path):
     with judge(by_length) as there:
-        distil = {"representation": "rds_plus", "folds": 4, "ridge": 0.01}
+        distil = {"representation": "rds_plus", "folds": 4}
         write(data, there.url, rows={"sample": 24}, distil=distil)
         ask(data)
     warehouse = open_warehouse(data, device="cpu")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,14 +25,14 @@ def any_judge(body: dict, number: int) -> Answer:
     if "top_logprobs" in body:
         words = [("1", -1.0), ("6", -0.1 * (length % 7)), ("YES", -0.01 * (length % 5)), ("NO", -6.0)]
         top = [{"token": token, "logprob": value} for token, value in words]
-        return said("6", logprobs={"content": [{"token": "6", "logprob": -1.0, "top_logprobs": top}]})
+        return said("6", logprobs={"content": [{**top[1], "top_logprobs": top}]})
     asked = body["messages"][-1]["content"]
     if '"revised"' in asked:
         return said(json.dumps({"correct": length % 3 > 0, "revised": None}))
     if "JSON object" in asked:
         return said(json.dumps(dict.fromkeys(("accuracy", "explanation", "clarity", "difficulty"), 1 + length % 5)))
     if "Reply A or B" in asked or "one letter" in asked:
-        return said("AB"[length % 2])
+        return said("AB"[zlib.crc32(asked.encode()) % 2])
     return said("5" if length % 4 else "4.5" if "halves" in asked else "4")
 
 
@@ -42,12 +43,19 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
+    for folder in ("answers", "dynamics", "scores"):  # what the recipes read; others are of a model that is large
+        (project.data / folder).mkdir(exist_ok=True)
+        for file in (project.data / "gallery" / folder).glob("*.yaml"):
+            file.rename(project.data / folder / file.name)
     source = project.data / "sources" / "arithmetic.yaml"
     spec = yaml.safe_load(source.read_text("utf-8"))
     write_yaml(source, spec | {"uri": "arithmetic:?rows=400&seed=0"})
     model = project.data / "language_models" / "proxy_lm.yaml"
     spec = yaml.safe_load(model.read_text("utf-8"))
     write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000}})
+    for file in (project.data / "loops").glob("*.yaml"):
+        # A model that is hardly trained tells no cluster from another.
+        write_yaml(file, yaml.safe_load(file.read_text("utf-8")) | {"tau": -1.0})
     watched = project.data / "dynamics" / "learned.yaml"
     spec = yaml.safe_load(watched.read_text("utf-8"))
     write_yaml(watched, spec | {"rows": 200, "epochs": 2, "planted": None})
@@ -64,7 +72,8 @@ def gallery(project: Project) -> Iterator[Project]:
 def test_every_shipped_recipe_selects_its_share_of_a_part_of_the_default_pool(gallery: Project):
     # Recipes over answers wait for whoever asks; what the others need is there then.
     waiting, _ = gallery.run()
-    assert all("datasel ask" in failure["error"] for failure in waiting.failures)
+    others = [failure["error"] for failure in waiting.failures if "datasel ask" not in failure["error"]]
+    assert others == []
     for name in gallery.warehouse.registry.answers:
         for source in gallery.warehouse.registry.sources:
             make(gallery.warehouse, f"answers/{name}", source)

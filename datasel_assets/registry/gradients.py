@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datasel_assets.indicators.score_kinds import kind_of
-from datasel_assets.registry.in_use import representations_in_use
 from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import Registry
 from datasel_assets.registry.score import scores_in_use
@@ -41,7 +40,7 @@ class Use:
 def gradients_in_use(registry: Registry) -> dict[str, Use]:
     """Return the files of gradients that a representation or a score in use is made of."""
     found: dict[str, Use] = {}
-    for layers in representations_in_use(registry).values():
+    for layers in registry.representations.values():
         if layers.gradients:
             use = found.setdefault(layers.gradients, Use())
             use.rows, use.vectors, use.targets = True, True, set(registry.targets)

@@ -96,8 +96,8 @@ def scores_in_use(
 ) -> list[str]:
     """Return the names of the declared scores that are made, each after those it reads.
 
-    That is all of them, but for the costly kinds, and files that say so, that are made when they are read: by a recipe,
-    by another score that is made, or for deciding which near duplicate stays.
+    That is all of them, but for the costly kinds that are made when they are read: by a recipe, by another score that
+    is made, or for deciding which near duplicate stays.
     """
     return _in_use(declared, recipes, duplicates)[0]
 
@@ -117,8 +117,7 @@ def _in_use(
     made = []
     for name in reversed(score_order(declared)):
         spec = declared[name]
-        waits = kind_of(spec).made_when_read or getattr(spec, "made_when_read", False)
-        if not waits or score_name(name, spec) in read:
+        if not kind_of(spec).made_when_read or score_name(name, spec) in read:
             made.append(name)
             read |= set(kind_of(spec).reads(spec))
     return made[::-1], read

@@ -63,8 +63,6 @@ class RepresentationSpec(StrictModel, frozen=True):
         clusters: group the pool by these vectors.
         neighbours: find the nearest neighbours of every row by these vectors, for the scores of that name. Best for a
             representation that is not fitted to the pool: a new row then leaves the vectors of the others as they are.
-        made_when_read: make nothing of the file until a recipe, a score or another file reads it: for vectors that cost
-            much.
     """
 
     doc: str = ""
@@ -73,7 +71,6 @@ class RepresentationSpec(StrictModel, frozen=True):
     compress: CompressSpec = CompressSpec()
     clusters: ClusterSpec | None = None
     neighbours: bool = False
-    made_when_read: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -156,7 +156,6 @@ class SimilaritySpec(StrictModel, frozen=True):
         representation: by whose vectors.
         target: a file name of ``targets/``.
         to: the ``nearest`` example, or the ``mean`` over all examples (which ranks rows as their centre does).
-        made_when_read: make nothing of the file until a recipe or another score reads it.
         doc: what it is for.
         paper: where it comes from.
     """
@@ -165,7 +164,6 @@ class SimilaritySpec(StrictModel, frozen=True):
     representation: Slug
     target: Slug
     to: Literal["nearest", "mean"] = "nearest"
-    made_when_read: bool = False
     doc: str = ""
     paper: str = ""
 

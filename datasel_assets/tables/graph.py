@@ -14,7 +14,6 @@ from graphlib import CycleError, TopologicalSorter
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.families import families_read
 from datasel_assets.registry.gradients import gradients_in_use, kept_of_trainings
-from datasel_assets.registry.in_use import representations_in_use
 from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import scores_in_use, scores_read
@@ -106,7 +105,7 @@ def _sources(registry: Registry) -> list[Table]:
 
 
 def _layers(registry: Registry) -> list[Table]:
-    specs = list(representations_in_use(registry).values())
+    specs = [spec for _, spec in sorted(registry.representations.items())]
     encoders = [spec.encoder for spec in specs if spec.encoded]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
@@ -132,13 +131,12 @@ def _gradients(registry: Registry) -> Iterable[Table]:
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
-    made = representations_in_use(registry)
-    for name, spec in made.items():
+    for name, spec in sorted(registry.representations.items()):
         yield from representation_tables(name, spec)
         yield redundancy_table(name, spec)
         yield from cluster_tables(name, spec) if spec.clusters else ()
-    if made:
-        yield redundancy_comparison(sorted(made))
+    if registry.representations:
+        yield redundancy_comparison(sorted(registry.representations))
 
 
 def _near_duplicates(registry: Registry) -> list[Table]:

@@ -56,7 +56,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 )
 def test_the_best_rows_by_influence_of_the_form_that_the_paper_has(recipe: str, score: str, says: tuple):
     """The forms themselves are tested against whole gradients in tables/scores/test_influence_ways.py."""
-    registry = load_registry(DATA)
+    registry = load_registry(DATA, GALLERY)
     spec = registry.scores[score]
     gradients = registry.gradients[spec.gradients]
     assert (

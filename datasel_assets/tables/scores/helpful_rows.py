@@ -11,7 +11,6 @@ import polars as pl
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.length_matched import agreement, best_rows, length_matched
 from datasel_assets.indicators.similarity import similarity
-from datasel_assets.registry.in_use import representations_in_use
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.lake import Key
@@ -67,7 +66,7 @@ def likeness_by(spec: InfluenceSpec, registry: Registry) -> str | None:
 
     That by whose clusters recipes are balanced, or else the first that an encoder makes.
     """
-    there = [name for name, own in representations_in_use(registry).items() if own.encoded]
+    there = [name for name, own in sorted(registry.representations.items()) if own.encoded]
     if spec.target is None or not there:
         return None
     return registry.clustered if registry.clustered in there else there[0]

@@ -15,10 +15,11 @@ from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.pools import CAUSAL, ENCODER, TINY, small_pool, write_yaml
 
 SHIPPED = REPOSITORY / "data"
+GALLERY = SHIPPED / "gallery"
 ROWS = 90
 RECIPES = [
     path.stem
-    for path in sorted((SHIPPED / "gallery").glob("*.yaml"))
+    for path in sorted(GALLERY.glob("*.yaml"))
     if any(word in path.read_text("utf-8") for word in ("influence.", "gradient_norm.", "proxy_gradients"))
 ]
 
@@ -34,20 +35,20 @@ def data(tmp_path_factory) -> Path:
     for recipe in (data / "recipes").glob("*.yaml"):
         recipe.unlink()
     for name in RECIPES:
-        shutil.copyfile(SHIPPED / "gallery" / f"{name}.yaml", data / "recipes" / f"{name}.yaml")
-    registry = load_registry(SHIPPED)
+        shutil.copyfile(GALLERY / f"{name}.yaml", data / "recipes" / f"{name}.yaml")
+    registry = load_registry(SHIPPED, GALLERY)
     write_yaml(data / "language_models" / "proxy_lm.yaml", {"causal": CAUSAL, "proxy": TINY, "retrain": {"drift": 0.9}})
     write_yaml(data / "representations" / "spectral.yaml", {"encoder": ENCODER, "compress": {"method": "none"}})
     for file in sorted({file for spec in _specs() for file in files_needed(spec, registry)}):
         if not (data / file).exists():
             (data / file).parent.mkdir(exist_ok=True)
-            shutil.copyfile(SHIPPED / file, data / file)
+            shutil.copyfile(next(root / file for root in (SHIPPED, GALLERY) if (root / file).is_file()), data / file)
     assert load_registry(data).errors == {}
     return data
 
 
 def _specs() -> list[RecipeSpec]:
-    return [parse(read_yaml(SHIPPED / "gallery" / f"{name}.yaml"), RecipeSpec) for name in RECIPES]
+    return [parse(read_yaml(GALLERY / f"{name}.yaml"), RecipeSpec) for name in RECIPES]
 
 
 @pytest.mark.slow

@@ -131,7 +131,8 @@ class Directions:
 def _needs(spec: InfluenceSpec) -> tuple[Need, ...]:
     stored = "gradient_table" if spec.precondition == "gram" else "gradients"
     aim = (Need("example", "target", spec.target),) if spec.target is not None else ()
-    return (Need(stored, "gradients", spec.gradients), *aim)
+    estimated = (Need("vector", "probes.representation", spec.probes.representation),) if spec.probes else ()
+    return (Need(stored, "gradients", spec.gradients), *aim, *estimated)
 
 
 def _about(spec: InfluenceSpec) -> str:

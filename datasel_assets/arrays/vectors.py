@@ -121,6 +121,38 @@ class SubsetVectors:
         return self.base.take(self.rows[indices])
 
 
+class ScaledVectors:
+    """Other vectors, each times a factor of its own.
+
+    Args:
+        base: n rows.
+        factors: (n,).
+    """
+
+    def __init__(self, base: Vectors, factors: np.ndarray) -> None:
+        self.base = base
+        self.factors = np.asarray(factors, dtype=np.float32)[:, None]
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.base.n
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.base.dim
+
+    def blocks(self, max_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield consecutive blocks of the base, multiplied."""
+        for rows, block in self.base.blocks(max_rows):
+            yield rows, block * self.factors[rows]
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Gather rows into a new float32 array."""
+        return self.base.take(indices) * self.factors[indices]
+
+
 def squared_norms(block: np.ndarray) -> np.ndarray:
     """Return the squared length (m,) float32 of each row; NaN or infinite where the row is not finite."""
     with np.errstate(invalid="ignore", over="ignore"):

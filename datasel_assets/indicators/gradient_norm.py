@@ -14,11 +14,12 @@ from datasel_assets.specs.score import GradientNormSpec
 def gradient_norm(norm: np.ndarray) -> np.ndarray:
     """Length of the gradient of a row's loss with respect to the linear layers of a language model (GraNd).
 
-    |grad l(row)|. The paper means the expectation over initialisations, soon after the start of a training; here it is
-    one model, at the end of its training. NaN for a row without a response token.
+    |grad l(row)|, the mean over the checkpoints that the file of gradients names. The paper means the expectation over
+    initialisations, soon after the start of a training; here it is one training, by default at its end. NaN for a row
+    without a response token.
 
     Args:
-        norm: (n,) lengths, 0 where a row has no gradient.
+        norm: (n,) lengths or their means, 0 where a row has no gradient.
     """
     return np.where(norm > 0, norm, np.nan)
 
@@ -30,7 +31,7 @@ KIND = ScoreKind(
     keep=gradient_norm.keep,
     per="source",
     indicator=gradient_norm,
-    needs=lambda spec: (Need("gradients", "gradients", spec.gradients),),
+    needs=lambda spec: (Need("gradient_table", "gradients", spec.gradients),),
     about=lambda spec: f"Length of the gradient of each row, of the gradients `{spec.gradients}`.",
     made_when_read=True,
 )

@@ -4,7 +4,7 @@ Belongs here: which directions a target asks for, and what a row scores by its i
 YAML (``specs.score``), gradients and curvature (``models``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from datasel_assets.specs.score import InfluenceSpec
 MOST_DIRECTIONS = 48
 """Directions that rows are compared with at the price of one training step; beyond them a row costs more."""
 
+TURN = "0 is the row that an example takes first, -1 the next, and so on: high values help; none of them says harm"
 SIGN = "positive: a training step on the row lowers the loss of the target, so high values help; negative: it raises it"
 
 
@@ -36,6 +37,41 @@ def influence(products: np.ndarray, norm: np.ndarray, cosine: bool) -> np.ndarra
     best = products.max(axis=1).astype(np.float64)
     known = norm > 0
     return np.where(known, best / np.where(known & cosine, norm, 1.0), np.nan)
+
+
+def over_checkpoints(
+    found: Iterable[tuple[np.ndarray, np.ndarray]], weights: Sequence[float], cosine: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, k) products summed over checkpoints, and (n,) whether a row has any, as :func:`influence` takes them.
+
+    TracIn (Pruthi et al. 2020, arXiv 2002.08484, section 3.1): sum_c w_c <g_c, d_c>; of cosines LESS (Definition 3.1).
+
+    Args:
+        found: for each checkpoint the products (n, k) and the lengths (n,) of the rows' gradients.
+        weights: of the checkpoints.
+        cosine: whether rows are compared by direction alone.
+    """
+    total, known = 0.0, np.empty(0, bool)
+    for (products, norm), weight in zip(found, weights, strict=True):
+        known = norm > 0
+        length = np.where(known & cosine, norm, 1.0)[:, None]
+        total = total + weight * (products.astype(np.float64) / length)
+    return np.asarray(total), known.astype(np.float64)
+
+
+def turn_taken(products: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Return (m,) minus the turn in which each row is taken when k examples take their best rows one after the other.
+
+    With rank_t the number of rows that example t likes better, -min_t (rank_t k + t): the order of the rule
+    ``lose_turn`` of the sampler ``round_robin`` (RDS+, arXiv 2503.01807), 0 for the row that is taken first.
+
+    Args:
+        products: (m, k) of the rows with the examples.
+        pool: (n, k) those of all rows, each column ascending.
+    """
+    examples = pool.shape[1]
+    ranks = [len(pool) - np.searchsorted(pool[:, t], products[:, t], side="right") for t in range(examples)]
+    return -(np.stack(ranks, axis=1) * examples + np.arange(examples)).min(axis=1).astype(np.float64)
 
 
 class Directions:
@@ -92,6 +128,28 @@ class Directions:
         return (self._sums[known] / self._counts[known, None]).astype(np.float32)
 
 
+def _needs(spec: InfluenceSpec) -> tuple[Need, ...]:
+    stored = "gradient_table" if spec.precondition == "gram" else "gradients"
+    aim = (Need("example", "target", spec.target),) if spec.target is not None else ()
+    estimated = (Need("vector", "probes.representation", spec.probes.representation),) if spec.probes else ()
+    return (Need(stored, "gradients", spec.gradients), *aim, *estimated)
+
+
+def _about(spec: InfluenceSpec) -> str:
+    divided = {
+        "ekfac": ", divided by the curvature of the loss (EK-FAC)",
+        "gram": ", divided by the Gram matrix of the pool's, both projected",
+        "adam": ", divided by the root of Adam's second moments",
+    }
+    return (
+        f"What a training step on a row does to the loss of {spec.aim}: "
+        + ("cosine" if spec.similarity == "cosine" else "inner product")
+        + " of the row's gradient with that of the target"
+        + divided.get(spec.precondition, "")
+        + (f", as turns of its examples; {TURN}." if spec.reduce == "round_robin" else f"; {SIGN}.")
+    )
+
+
 KIND = ScoreKind(
     name="influence",
     ways=("influence",),
@@ -100,18 +158,8 @@ KIND = ScoreKind(
     per="source",
     indicator=influence,
     reads=lambda spec: spec.probes.scores if spec.probes else (),
-    needs=lambda spec: (
-        Need("gradients", "gradients", spec.gradients),
-        Need("example", "target", spec.target),
-        *([Need("vector", "probes.representation", spec.probes.representation)] if spec.probes else []),
-    ),
-    about=lambda spec: (
-        f"What a training step on a row does to the loss of `{spec.target}`: "
-        + ("cosine" if spec.similarity == "cosine" else "inner product")
-        + " of the row's gradient with that of the target"
-        + (", divided by the curvature of the loss (EK-FAC)" if spec.precondition == "ekfac" else "")
-        + f"; {SIGN}."
-    ),
+    needs=_needs,
+    about=_about,
     made_when_read=True,
 )
 """The kind of the files with ``how: influence``."""

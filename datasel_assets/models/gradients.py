@@ -16,6 +16,7 @@ import numpy as np
 
 from datasel_assets.arrays.halving import TokenBudget
 from datasel_assets.arrays.token_batches import padded_cost, plan_padded
+from datasel_assets.models.adam import read_adam
 from datasel_assets.models.causal_loading import check_context, load_causal_model, take_apart
 from datasel_assets.models.contexts import Conversation, conditioned
 from datasel_assets.models.device import pick_device, pick_dtype
@@ -58,7 +59,8 @@ class RowGradients:
 
     Attributes:
         values: (n, width) float32; zero for a row without a scored token.
-        norm: (n,) float64 length of the whole gradient, nats (a token, for ``response_mean``) per unit of weight.
+        norm: (n,) float64 length of the whole gradient, nats (a token, for ``response_mean``) per unit of weight; of
+            the whole step, where gradients were turned into steps of Adam.
         tokens: (n,) int64 response tokens that the loss is over.
         fallbacks: rows that the chat template refused and that are written in the alpaca format.
     """
@@ -90,6 +92,7 @@ class GradientModel:
         device: where it runs.
         modules: names of the linear layers, in the order of the model.
         shapes: their (o, i).
+        adam: what Adam remembers of the training; None where that was not asked for.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class GradientModel:
         loss: Loss = "response_sum",
         token_budget: int | None = None,
         base: Path | None = None,
+        moments: Path | None = None,
     ) -> None:
         """Load the model.
 
@@ -109,8 +113,10 @@ class GradientModel:
             loss: sum or mean over the response tokens of a row.
             token_budget: tokens of one batch, padding included.
             base: folder that a relative model path starts from.
+            moments: file of the moments of Adam that go with the weights, where they are asked for.
 
         Raises:
+            FileNotFoundError: there are no such moments.
             ModelNotFoundError: no such model, or it has no fast tokenizer.
             ModelIntegrityError: weights are missing.
             UnsupportedModelError: body and head cannot be told apart, or its blocks have no plain linear layers.
@@ -129,6 +135,7 @@ class GradientModel:
         linears = find_linears(model)
         self.modules = tuple(linears)
         self.shapes = tuple((module.out_features, module.in_features) for module in linears.values())
+        self.adam = None if moments is None else read_adam(moments, self.modules, self.device)
         self._hooks = LinearHooks(linears)
         hidden = text_config(model).hidden_size
         default = max(256, CPU_ACTIVATIONS // hidden) if self.device.type == "cpu" else GPU_TOKENS
@@ -139,6 +146,8 @@ class GradientModel:
         conversations: Sequence[Conversation],
         projection: Projection,
         progress: Callable[[int], None] | None = None,
+        *,
+        steps: bool = False,
     ) -> RowGradients:
         """Return what ``projection`` keeps of the gradient of each conversation, and its length.
 
@@ -146,14 +155,18 @@ class GradientModel:
             conversations: n rows.
             projection: a linear map.
             progress: called with the number of rows done.
+            steps: turn each gradient into the step of Adam on it first.
 
         Raises:
             DeviceMemoryError: one row alone does not fit on the device.
+            ValueError: the model was opened without the moments that ``steps`` needs.
         """
+        if steps and self.adam is None:
+            raise ValueError("steps of Adam need its moments: open the model with them")
         passes, tokens, fallbacks = self._passes(conversations)
         values = np.zeros((len(conversations), projection.width), np.float32)
         norm, done = np.zeros(len(conversations)), 0
-        for rows, (kept, squared) in self._run(passes, tokens, partial(self._project, projection)):
+        for rows, (kept, squared) in self._run(passes, tokens, partial(self._project, projection, steps)):
             values[rows], norm[rows] = kept, np.sqrt(squared)
             done += len(rows)
             if progress is not None:
@@ -251,17 +264,19 @@ class GradientModel:
             yield from _in_order(of_rows, plan(lengths, self._budget.tokens))
 
     def _project(
-        self, projection: Projection, batch: Sequence[_Pass], weights: np.ndarray
+        self, projection: Projection, steps: bool, batch: Sequence[_Pass], weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (r, width) what is kept of the gradients of a batch, and their squared lengths (r,)."""
         import torch
 
-        rows = len({text.row for text in batch})
+        rows, adam = len({text.row for text in batch}), self.adam if steps else None
         out = torch.zeros((rows, projection.width), device=self.device)
         squared = torch.zeros(rows, dtype=torch.float64, device=self.device)
 
         def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
             for part, gradient in row_gradients(x, delta, one_row):
+                if adam is not None:
+                    gradient = adam.step(module, gradient)
                 # Sums over a million numbers need more than float32.
                 squared[part] += torch.linalg.vector_norm(gradient, dim=2).double().square().sum(dim=1)
                 projection.add(module, gradient, out[part])

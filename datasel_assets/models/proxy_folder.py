@@ -6,8 +6,9 @@ the training (:mod:`~datasel_assets.models.proxy_lm`), where the folder lies (``
 
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ import polars as pl
 
 from datasel_assets.arrays.drift import drift
 from datasel_assets.models.proxy_tokenizer import SPECIAL, unigram_counts
+from datasel_assets.models.train.schedule import learning_rate
+from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.atomic import flush, fsync_folder
 from datasel_assets.storage.fingerprint import digest
 
 MANIFEST = "manifest.json"
 UNIGRAM = "unigram.json"
 CHECKPOINTS = "checkpoints"
+MOMENTS = "moments"
 UNTRAINED = "no"
 """What :func:`training_digest` says of a folder without a model."""
 
@@ -38,6 +42,24 @@ def kept_checkpoints(folder: Path) -> list[Path]:
     Each is an ordinary Hugging Face model.
     """
     return sorted((folder / CHECKPOINTS).glob("[0-9]*"), key=lambda path: int(path.name))
+
+
+def moments_file(model: Path) -> Path:
+    """Return where the moments of Adam lie that go with the weights in ``model``, a proxy or one of its checkpoints."""
+    return model / MOMENTS / "adam.safetensors"
+
+
+def kept_steps(evaluations: Sequence[int], checkpoints: int) -> list[int]:
+    """Return which of the evaluations have their weights kept: from the first to the last, at even distances."""
+    return [evaluations[i] for i in np.linspace(0, len(evaluations) - 1, checkpoints).round().astype(int)]
+
+
+def checkpoint_rates(manifest: Mapping[str, Any], checkpoints: int) -> list[float]:
+    """Return the learning rate of the step that led to each kept checkpoint, from :func:`read_manifest`."""
+    spec = ProxySpec.model_validate(manifest["spec"])
+    total = math.ceil(spec.token_budget / (manifest["tokens"] // manifest["steps"]))
+    steps = kept_steps([step for step, _ in manifest["held_out_losses"]], checkpoints)
+    return [learning_rate(step - 1, total, spec.learning_rate, spec.warmup) for step in steps]
 
 
 def pool_drift(folder: Path, texts: Iterable[str]) -> float:
@@ -97,9 +119,25 @@ def loss_curve(manifest: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def publish(
-    folder: Path, model: Any, tokenizer: Any, manifest: dict[str, Any], counts: np.ndarray, checkpoints: list[Path]
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    manifest: dict[str, Any],
+    counts: np.ndarray,
+    checkpoints: Sequence[tuple[Path, Path | None]] = (),
+    moments: Path | None = None,
 ) -> None:
-    """Build the folder under a temporary name beside it and move it into place."""
+    """Build the folder under a temporary name beside it and move it into place.
+
+    Args:
+        folder: where it goes.
+        model: with its weights.
+        tokenizer: of the model.
+        manifest: what is said of the training.
+        counts: of each token in the pool.
+        checkpoints: files of the weights of each, and of its moments of Adam where these are kept.
+        moments: those that go with the weights of the model.
+    """
     from safetensors.torch import load_file, save_file
 
     temporary, old = (folder.parent / f".{folder.name}.{kind}" for kind in ("new", "old"))
@@ -114,12 +152,14 @@ def publish(
     (temporary / UNIGRAM).write_text(json.dumps(plain), encoding="utf-8")
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (temporary / MANIFEST).write_text(text, encoding="utf-8")
-    for number, weights in enumerate(checkpoints):
+    _place(moments, temporary)
+    for number, (weights, remembered) in enumerate(checkpoints):
         checkpoint = temporary / CHECKPOINTS / str(number)
         checkpoint.mkdir(parents=True)
         model.config.save_pretrained(checkpoint)
         save_file(load_file(weights), checkpoint / "model.safetensors", {"format": "pt"})
         tokenizer.save_pretrained(checkpoint)
+        _place(remembered, checkpoint)
         flush(checkpoint)
     flush(temporary)
     if folder.exists():
@@ -128,3 +168,13 @@ def publish(
     fsync_folder(folder.parent)
     if old.exists():
         shutil.rmtree(old)
+
+
+def _place(moments: Path | None, model: Path) -> None:
+    """Put moments beside the weights that they go with."""
+    if moments is None:
+        return
+    file = moments_file(model)
+    file.parent.mkdir()
+    shutil.copyfile(moments, file)
+    flush(file.parent)

@@ -18,11 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.dialogue import DialogueRenderer
-from datasel_assets.models.proxy_folder import CHECKPOINTS, publish
+from datasel_assets.models.proxy_folder import CHECKPOINTS, MOMENTS, kept_steps, publish
 from datasel_assets.models.proxy_rows import (
     Conversation,
     DrawnRows,
@@ -35,7 +33,7 @@ from datasel_assets.models.proxy_rows import (
     split_rows,
 )
 from datasel_assets.models.proxy_tokenizer import train_tokenizer, unigram_counts
-from datasel_assets.models.proxy_training import Progress, Trainer, weights_name
+from datasel_assets.models.proxy_training import Progress, Trainer, moments_name, weights_name
 from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.storage.fingerprint import digest
 
@@ -79,6 +77,7 @@ def train_proxy_lm(
     folder: Path,
     *,
     checkpoints: int = 0,
+    moments: bool = False,
     progress: Progress | None = None,
     device: str = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -96,6 +95,8 @@ def train_proxy_lm(
         checkpoints: weights to keep in ``checkpoints/`` of the folder (see ``proxy_folder.kept_checkpoints``): those
             at this many evaluations, from the first to the last at even distances. Where the training stops early with
             fewer evaluations, some are kept twice. The model itself does not depend on it.
+        moments: keep what Adam remembers with the model and with each checkpoint (see ``proxy_folder.moments_file``);
+            the model does not depend on it either.
         progress: called with (steps done, steps in all) after each step.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
         precision: number format of the products; weights and their updates are float32.
@@ -129,10 +130,11 @@ def train_proxy_lm(
             "lower eval_steps or checkpoints"
         )
     unfinished = folder.parent / f".{folder.name}.training"
-    # A training that kept no weights on its way cannot go on as one that does.
-    task = digest([identity, CHECKPOINTS] if checkpoints else identity)
+    # A training that kept nothing on its way cannot go on as one that does.
+    kept = [*([CHECKPOINTS] if checkpoints else []), *([MOMENTS] if moments else [])]
+    task = digest([identity, *kept] if kept else identity)
     resumed_at = trainer.resume(unfinished, task)
-    trainer.run(unfinished, task, progress, keep=checkpoints > 0)
+    trainer.run(unfinished, task, progress, keep=checkpoints > 0, moments=moments)
     state = trainer.state
     counts = unigram_counts(tokenizer, contents(training, spec.tokenizer_chars, used))
     manifest = {
@@ -147,9 +149,13 @@ def train_proxy_lm(
         "train_losses": state.train_losses,
         "held_out_losses": state.held_out_losses,
     }
-    steps = [step for step, _ in state.held_out_losses]
-    kept = [steps[i] for i in np.linspace(0, len(steps) - 1, checkpoints).round().astype(int)]
-    publish(folder, model, tokenizer, manifest, counts, [unfinished / weights_name(step) for step in kept])
+
+    def remembered(step: int) -> Path | None:
+        return unfinished / moments_name(step) if moments else None
+
+    steps = kept_steps([step for step, _ in state.held_out_losses], checkpoints)
+    files = [(unfinished / weights_name(step), remembered(step)) for step in steps]
+    publish(folder, model, tokenizer, manifest, counts, files, remembered(state.best_step))
     shutil.rmtree(unfinished)
     return ProxyResult(
         folder=folder,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasel_assets.models.adam import moments_of
 from datasel_assets.models.train.checkpoint import newest, save
 from datasel_assets.models.train.schedule import learning_rate
 from datasel_assets.models.train.stepper import Stepper, finite
@@ -63,8 +64,24 @@ class Trainer:
         self._stepper = Stepper(model, spec.weight_decay)
         self._best: dict[str, torch.Tensor] = {}
 
-    def run(self, checkpoints: Path, identity: str, progress: Progress | None, *, keep: bool = False) -> None:
-        """Train to the end and leave the best weights in the model; ``keep`` the weights of each evaluation."""
+    def run(
+        self,
+        checkpoints: Path,
+        identity: str,
+        progress: Progress | None,
+        *,
+        keep: bool = False,
+        moments: bool = False,
+    ) -> None:
+        """Train to the end and leave the best weights in the model.
+
+        Args:
+            checkpoints: folder from which a killed training goes on.
+            identity: what tells this training from others.
+            progress: called after each step.
+            keep: keep the weights of each evaluation.
+            moments: keep what the optimiser remembers at each evaluation.
+        """
         spec, state = self._spec, self.state
         while state.step < self.total_steps and state.worse_in_a_row() < spec.patience:
             state.train_losses.append(self.step(state.step))
@@ -78,7 +95,10 @@ class Trainer:
                     state.best_step = state.step
                     self._best = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
                 if keep:
-                    self._keep(checkpoints / weights_name(state.step))
+                    weights = {name: tensor.cpu() for name, tensor in self._model.state_dict().items()}
+                    _write(checkpoints / weights_name(state.step), weights)
+                if moments:
+                    _write(checkpoints / moments_name(state.step), *moments_of(self._model, self._stepper.optimizer))
                 self._save(checkpoints, identity)
             if progress is not None:
                 progress(state.step, self.total_steps)
@@ -136,13 +156,6 @@ class Trainer:
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             return self._model(input_ids=ids, labels=ids, use_cache=False).loss
 
-    def _keep(self, file: Path) -> None:
-        from safetensors.torch import save_file
-
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(file) as temporary:
-            save_file({name: tensor.cpu() for name, tensor in self._model.state_dict().items()}, temporary)
-
     def _save(self, checkpoints: Path, identity: str) -> None:
         """Write where the training stands."""
         tensors = {"model": self._model.state_dict(), "best": self._best, "optimizer": self._stepper.moments()}
@@ -157,3 +170,16 @@ class Trainer:
 def weights_name(step: int) -> str:
     """Return the name of the weights of one evaluation, kept beside the checkpoints."""
     return f"weights-{step:09d}.safetensors"
+
+
+def moments_name(step: int) -> str:
+    """Return the name of what the optimiser remembered at one evaluation."""
+    return f"moments-{step:09d}.safetensors"
+
+
+def _write(file: Path, tensors: "dict[str, torch.Tensor]", said: dict[str, str] | None = None) -> None:
+    from safetensors.torch import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(file) as temporary:
+        save_file(tensors, temporary, said)

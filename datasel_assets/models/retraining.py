@@ -5,7 +5,9 @@ training (:mod:`~datasel_assets.models.proxy_lm`).
 """
 
 
-def reason_to_train(moved: float | None, limit: float, checkpoints: int, kept: int) -> str | None:
+def reason_to_train(
+    moved: float | None, limit: float, checkpoints: int, kept: int, *, lacks_moments: bool = False
+) -> str | None:
     """Return why a model must be trained, or None where it stays.
 
     Args:
@@ -13,6 +15,7 @@ def reason_to_train(moved: float | None, limit: float, checkpoints: int, kept: i
         limit: drift above which it is trained again.
         checkpoints: how many are asked for.
         kept: how many lie beside the model.
+        lacks_moments: the moments of Adam are asked for, and do not lie beside the model and each of its checkpoints.
     """
     if moved is None:
         return "first training"
@@ -20,6 +23,8 @@ def reason_to_train(moved: float | None, limit: float, checkpoints: int, kept: i
         return f"the pool has moved by {moved:.3f} bits"
     if checkpoints not in (0, kept):
         return f"{checkpoints} checkpoints are asked for"
+    if lacks_moments:
+        return "the moments of Adam are asked for"
     return None
 
 

@@ -20,6 +20,7 @@ DUPLICATES_FILE = "duplicates.yaml"
 _FOLDER = {
     "example": "targets",
     "gradients": "gradients",
+    "gradient_table": "gradients",
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",

@@ -105,7 +105,7 @@ def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]
         yield f"targets/{need.name}.yaml"
     elif need.what == "category":
         yield f"categories/{need.name}.yaml"
-    elif need.what == "gradients":
+    elif need.what in ("gradients", "gradient_table"):
         yield f"gradients/{need.name}.yaml"
     elif need.what in ("vector", "cluster", "distance"):
         if need.name is None:

@@ -17,6 +17,7 @@ from datasel_assets.answers.prompts import PromptError, check_template
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.absent import DUPLICATES_FILE, dangling, lacks, unknown_score, why_no_clusters
 from datasel_assets.registry.base import no_such_file
+from datasel_assets.registry.gradients import contradicts, not_kept
 from datasel_assets.registry.needed import files_of_answers
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import RESERVED, score_order
@@ -100,6 +101,12 @@ def gradients_are_of_a_model_that_is_there(registry: Registry) -> Problems:
         for name, spec in registry.gradients.items()
         if spec.model not in registry.language_models
     }
+
+
+def gradients_ask_for_what_their_model_keeps(registry: Registry) -> Problems:
+    """The checkpoints and the moments that gradients are made with are kept by their model."""
+    found = {name: not_kept(spec, registry.language_models) for name, spec in registry.gradients.items()}
+    return {f"gradients/{name}.yaml": problem for name, problem in found.items() if problem}
 
 
 def representations_are_of_gradients_that_are_there(registry: Registry) -> Problems:
@@ -215,7 +222,8 @@ def scores_can_be_made(registry: Registry) -> Problems:
     known = registry.score_keep()
     found = {}
     for name, spec in registry.scores.items():
-        if problem := unknown_score(kind_of(spec).reads(spec), registry, known) or lacks(spec, registry):
+        problem = unknown_score(kind_of(spec).reads(spec), registry, known) or lacks(spec, registry)
+        if problem := problem or contradicts(spec, registry):
             found[f"scores/{name}.yaml"] = problem
     try:
         score_order(registry.scores)
@@ -233,7 +241,15 @@ def loops_read_what_is_there(registry: Registry) -> Problems:
         for key, folder, named in spec.files:
             there = getattr(registry, folder)
             if key == "influence":
-                there = {other: score for other, score in there.items() if isinstance(score, InfluenceSpec)}
+                # Rows are tried one by one, toward examples that clusters can be compared with.
+                there = {
+                    other: score
+                    for other, score in there.items()
+                    if isinstance(score, InfluenceSpec)
+                    and score.target is not None
+                    and score.precondition != "gram"
+                    and score.reduce != "round_robin"
+                }
             if named not in there:
                 found[f"loops/{name}.yaml"] = no_such_file(key, named, folder, there)
         if spec.CLUSTERED and not registry.clustered:
@@ -287,6 +303,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     files_have_a_family_of_their_own,
     questions_can_be_asked,
     gradients_are_of_a_model_that_is_there,
+    gradients_ask_for_what_their_model_keeps,
     representations_are_of_gradients_that_are_there,
     dynamics_read_what_is_there,
     evaluations_compare_by_a_representation,

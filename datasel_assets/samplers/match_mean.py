@@ -5,13 +5,13 @@ Belongs here: both orders and the weights of the second. Does not: gradients (an
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from datasel_assets.arrays.linear_algebra import lstsq, solve
-from datasel_assets.arrays.vectors import BLOCK_ROWS, SubsetVectors, Vectors
+from datasel_assets.arrays.vectors import BLOCK_ROWS, ScaledVectors, SubsetVectors, Vectors
 from datasel_assets.samplers.base import Sample, check_budget
 from datasel_assets.samplers.candidates import Candidates, need, usable_rows
 from datasel_assets.samplers.wording import Wording
@@ -38,17 +38,28 @@ class Params(StrictModel, frozen=True):
         weights: False: herding, all rows weigh the same; True: non-negative orthogonal matching pursuit.
         ridge: for ``weights: true``: penalty on the sum of squared weights, beside vectors of length 1. GradMatch and
             TAGCOS use 1, which spreads the weight; 0 fits the mean as well as it can be.
+        by: a score that is the length of each row's vector, such as ``gradient_norm.<name>``: stored vectors have
+            length 1. Lengths are divided by the root of their mean square, so that ``ridge`` keeps its meaning. For
+            ``toward: pool``.
     """
 
     toward: Literal["pool", "target"] = "pool"
     weights: bool = False
     ridge: float = Field(default=0.0, ge=0)
+    by: str | None = None
 
     @model_validator(mode="after")
-    def _ridge_needs_weights(self) -> "Params":
+    def _together(self) -> "Params":
         if self.ridge and not self.weights:
             raise ValueError("'ridge' belongs to 'weights: true'")
+        if self.by is not None and self.toward == "target":
+            raise ValueError("'by' gives lengths to the rows alone, so it goes with 'toward: pool'")
         return self
+
+    @model_serializer(mode="wrap")
+    def _unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``by`` out where nothing is said: recipes that do not say it keep their versions."""
+        return {key: value for key, value in dump(self).items() if key != "by" or value is not None}
 
     @property
     def weighted(self) -> bool:
@@ -57,8 +68,8 @@ class Params(StrictModel, frozen=True):
 
     @property
     def requires(self) -> frozenset[str]:
-        """The queries too, where their mean is matched."""
-        return REQUIRES | {"queries"} if self.toward == "target" else REQUIRES
+        """The queries too, where their mean is matched, and the lengths."""
+        return REQUIRES | ({"queries"} if self.toward == "target" else set()) | ({"scores"} if self.by else set())
 
     @property
     def ranks_all(self) -> bool:
@@ -83,7 +94,7 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
     Where the rows point in many directions their mean is short, and the weights then sum to less than n.
 
     Args:
-        candidates: ``vectors``, and ``queries`` for ``toward: target``.
+        candidates: ``vectors``, ``queries`` for ``toward: target``, and ``scores``, 0 or more, with ``by``.
         budget: number of rows.
         params: which mean, and which method.
         seed: not used; the methods are not random. Ties by row_id.
@@ -95,14 +106,17 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
         as float32, up to ``HELD_BYTES``.
 
     Raises:
-        ValueError: the queries are not finite.
+        ValueError: the queries are not finite, or a length is negative.
     """
     budget = check_budget(budget)
-    rows = np.flatnonzero(usable_rows(candidates, REQUIRES))
+    rows = np.flatnonzero(usable_rows(candidates, params.requires - {"queries"}))
     budget = min(budget, len(rows))
     if budget == 0:
         return Sample.of(np.empty(0, np.int64))
-    pool = _Pool(SubsetVectors(need(candidates, "vectors"), rows), candidates.ties[rows])
+    vectors: Vectors = SubsetVectors(need(candidates, "vectors"), rows)
+    if params.by:
+        vectors = ScaledVectors(vectors, _lengths(np.asarray(need(candidates, "scores"), np.float64)[rows], params.by))
+    pool = _Pool(vectors, candidates.ties[rows])
     if params.toward == "pool":
         mean = pool.total / len(rows)
     else:
@@ -114,6 +128,14 @@ def sample(candidates: Candidates, budget: int, params: Params, seed: int) -> Sa
         return Sample.of(rows[order], scores=scores)
     order, scores, weights = _pursue(pool, mean, budget, params.ridge)
     return Sample.of(rows[order], scores=scores, weights=weights * len(rows))
+
+
+def _lengths(scores: np.ndarray, by: str) -> np.ndarray:
+    """Return lengths whose mean square is 1."""
+    if (scores < 0).any() or not np.isfinite(scores).all():
+        raise ValueError(f"by: {by} has values that are no lengths (below 0, or infinite): name a gradient_norm score")
+    root = float(np.sqrt(np.mean(scores**2)))
+    return scores / root if root else scores
 
 
 class _Pool:
@@ -201,7 +223,7 @@ def _pursue(pool: _Pool, mean: np.ndarray, budget: int, ridge: float) -> tuple[n
     order: list[int] = []
     residuals: list[float] = []
     rounds: list[np.ndarray] = []
-    over_length = 1 / pool.lengths
+    over_length = np.divide(1, pool.lengths, out=np.zeros(len(pool.lengths)), where=pool.lengths > 0)
     floor = TOLERANCE * float(np.linalg.norm(mean))
     while len(order) < budget:
         fit = _NonNegativeFit(mean, ridge)

@@ -23,6 +23,7 @@ ALONE = {
     "match_mean": "match_mean",
     "mig": "mig",
     "ordered_clusters": "ordered_clusters",
+    "score_ranges": "score_ranges",
     "thin": "thin",
 }
 """Samplers that choose by themselves; they may also run inside another one."""

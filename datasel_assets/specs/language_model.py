@@ -45,10 +45,12 @@ class Checkpoint(StrictModel, frozen=True):
     Attributes:
         model: a local folder or a name on the hub, where it is another than that of the model itself.
         revision: branch, tag or commit on the hub, such as ``step1000``.
+        learning_rate: that of the step that led to it, which influence over several checkpoints weighs it by.
     """
 
     model: str | None = Field(default=None, min_length=1)
     revision: str | None = None
+    learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _named(self) -> "Checkpoint":

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.families import families_read
+from datasel_assets.registry.gradients import gradients_in_use, kept_of_trainings
 from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import scores_in_use, scores_read
@@ -50,8 +50,7 @@ from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
-from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM
-from datasel_assets.tables.scores.influence import INFLUENCE_TARGETS
+from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.scores.neighbours import NEIGHBOURS, neighbours_table
 from datasel_assets.tables.scores.tag_scores import tag_scores
 from datasel_assets.tables.scores.text import text_scores
@@ -107,7 +106,7 @@ def _sources(registry: Registry) -> list[Table]:
 
 def _layers(registry: Registry) -> list[Table]:
     specs = [spec for _, spec in sorted(registry.representations.items())]
-    encoders = [spec.encoder for spec in registry.representations.values() if spec.encoded]
+    encoders = [spec.encoder for spec in specs if spec.encoded]
     compared = [
         (name, registry.representations[spec.embedding.representation].encoder)
         for name, spec in sorted(registry.evaluations.items())
@@ -122,25 +121,13 @@ def _layers(registry: Registry) -> list[Table]:
 
 def _gradients(registry: Registry) -> Iterable[Table]:
     """Yield the tables of the gradients that a representation or a score in use is made of."""
-    layers = {spec.gradients for spec in registry.representations.values() if spec.gradients}
-    as_vectors = {GRADIENTS.name, TARGET_GRADIENTS.name, GRADIENT_FIDELITY.name}
-    kinds: dict[str, set[str]] = {name: set(as_vectors) for name in layers}
-    in_use = scores_in_use(registry.scores, registry.recipes, registry.duplicates)
-    behind = [
-        file for name in loops_in_use(registry) for _, folder, file in registry.loops[name].files if folder == "scores"
-    ]
-    for score in [*in_use, *behind]:
-        spec = registry.scores[score]
-        for need in score_kind(spec).needs(spec):
-            if need.what == "gradients" and need.name:
-                # Influence is computed while gradients pass; their lengths are a column of their table.
-                stored = {GRADIENTS.name} if score_kind(spec).name == GRADIENT_NORM.name else set()
-                kinds.setdefault(need.name, set()).update(stored)
-    for name, wanted in sorted(kinds.items()):
+    for name, use in sorted(gradients_in_use(registry).items()):
         spec = registry.gradients[name]
         own = Differentiated(name, spec, registry.language_models[spec.model])
-        tables = gradient_tables(own, sorted(registry.targets))
-        yield from (table for table in tables if table.kind is CURVATURE or table.kind.name in wanted)
+        tables = gradient_tables(own, sorted(use.targets))
+        unwanted = set() if use.rows else {GRADIENTS, TARGET_GRADIENTS}
+        unwanted |= set() if use.vectors else {GRADIENT_FIDELITY}
+        yield from (table for table in tables if table.kind not in unwanted)
 
 
 def _representations(registry: Registry) -> Iterable[Table]:
@@ -185,9 +172,10 @@ def _documents(registry: Registry) -> Iterable[Table]:
 
 
 def _language_models(registry: Registry) -> Iterable[Table]:
+    keeps = kept_of_trainings(registry)
     for name, spec in sorted(registry.language_models.items()):
         if spec.is_local:
-            yield proxy_table(name, spec)
+            yield proxy_table(name, spec, **keeps.get(name, {}))
         yield token_statistics(name, spec)
         yield token_scores(name, spec)
 

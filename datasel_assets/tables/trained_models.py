@@ -1,4 +1,4 @@
-"""Which model a file of ``language_models/`` means: its version, and the folder of one that is trained on the pool.
+"""Which model a file of ``language_models/`` means, and its checkpoints: versions, and folders of those trained here.
 
 Belongs here: names and places, for every table that a model reads. Does not belong here: training it
 (``language_models.proxy``).
@@ -6,7 +6,7 @@ Belongs here: names and places, for every table that a model reads. Does not bel
 
 from pathlib import Path
 
-from datasel_assets.models.proxy_folder import training_digest
+from datasel_assets.models.proxy_folder import checkpoint_rates, kept_checkpoints, read_manifest, training_digest
 from datasel_assets.models.shape import model_shape
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
@@ -59,3 +59,51 @@ def causal_spec(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> Cau
 def model_tables(name: str, spec: LanguageModelSpec) -> list[Key]:
     """Return the keys of the tables that a model is made by: that of its training, where it is trained here."""
     return [proxy_key(name)] if spec.is_local else []
+
+
+def checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec, kept: int) -> list[str]:
+    """Return what tells each checkpoint from others; the ``kept`` ones of the proxy follow from its training."""
+    if isinstance(spec.checkpoints, int):
+        return [f"{k} of {kept}" for k in range(kept)]
+    return [
+        model_shape(found.model or spec.causal.model, found.revision, warehouse.settings.data).digest
+        for found in spec.checkpoints
+    ]
+
+
+def checkpoint_specs(warehouse: Warehouse, name: str, spec: LanguageModelSpec, kept: int) -> list[CausalSpec]:
+    """Return how rows are read under each checkpoint, in the order of training; ``kept``: how many the proxy keeps.
+
+    Raises:
+        StaleTableError: the proxy was trained without as many checkpoints.
+    """
+    if isinstance(spec.checkpoints, tuple):
+        return [
+            spec.causal.model_copy(update={"model": found.model or spec.causal.model, "revision": found.revision})
+            for found in spec.checkpoints
+        ]
+    if not kept:
+        return []
+    folders = kept_checkpoints(trained_folder(warehouse, name))
+    if len(folders) != kept:
+        raise StaleTableError(
+            f"{kept} checkpoints of {name} are asked for, but its training kept {len(folders)}: "
+            f"materialise {'/'.join(proxy_key(name))} again"
+        )
+    return [spec.causal.model_copy(update={"model": str(folder)}) for folder in folders]
+
+
+def checkpoint_weights(warehouse: Warehouse, name: str, spec: LanguageModelSpec, kept: int) -> list[float]:
+    """Return the learning rate of each checkpoint, in the order of training; of a model of the hub as its file says.
+
+    Raises:
+        ValueError: the file of a model that is not trained here does not say them.
+    """
+    if isinstance(spec.checkpoints, tuple):
+        rates = [found.learning_rate for found in spec.checkpoints]
+        if None in rates:
+            raise ValueError(f"checkpoints of language_models/{name}.yaml have no learning_rate")
+        return [rate for rate in rates if rate is not None]
+    manifest = read_manifest(trained_folder(warehouse, name))
+    assert manifest, "a trained model says how it was trained"
+    return checkpoint_rates(manifest, kept)

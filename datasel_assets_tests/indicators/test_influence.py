@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasel_assets.indicators.gradient_norm import gradient_norm
-from datasel_assets.indicators.influence import MOST_DIRECTIONS, Directions, influence
+from datasel_assets.indicators.influence import MOST_DIRECTIONS, Directions, influence, over_checkpoints, turn_taken
 
 
 def directions(gradients, tasks, **options) -> np.ndarray:
@@ -57,3 +57,19 @@ def test_more_tasks_than_one_pass_takes_are_refused_with_the_way_out():
 
 def test_a_length_of_zero_is_no_length():
     np.testing.assert_allclose(gradient_norm(np.array([0.0, 2.0])), [np.nan, 2])
+
+
+def test_products_are_summed_over_checkpoints_and_a_row_without_gradient_stays_without():
+    early = (np.array([[4.0, 2.0], [0, 0]]), np.array([2.0, 0]))
+    late = (np.array([[1.0, 9.0], [0, 0]]), np.array([1.0, 0]))
+    total, known = over_checkpoints([early, late], [0.75, 0.25], True)
+    np.testing.assert_allclose(total, [[0.75 * 2 + 0.25, 0.75 + 0.25 * 9], [0, 0]])
+    np.testing.assert_allclose(influence(total, known, False), [3, np.nan])
+
+
+def test_the_turn_of_a_row_is_that_of_the_example_that_takes_it_first():
+    """The golden example of round-robin: three queries, six rows, rows 0, 1, 3, 2 and 5 are taken in this order."""
+    queries = np.array([[0.9, 0.8, 0.7, 0.1, 0, 0.2], [0.95, 0.6, 0.1, 0.5, 0.4, 0], [0.2, 0.9, 0.3, 0.85, 0.1, 0]])
+    found = turn_taken(queries.T, np.sort(queries.T, axis=0))
+    assert np.argsort(-found, kind="stable").tolist() == [0, 1, 3, 2, 5, 4]
+    assert found.max() == 0

@@ -8,11 +8,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datasel_assets.models.adam import read_adam
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.models.fine_tune import ProxyStart
-from datasel_assets.models.proxy_folder import kept_checkpoints, pool_drift
+from datasel_assets.models.proxy_folder import (
+    checkpoint_rates,
+    kept_checkpoints,
+    moments_file,
+    pool_drift,
+    weights_digest,
+)
 from datasel_assets.models.proxy_lm import ProxyResult, _new_model, train_proxy_lm
 from datasel_assets.models.proxy_rows import READ_ROWS, Pool, draw_rows, pool_of, split_rows
+from datasel_assets.models.train.schedule import learning_rate
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.proxy import ProxySpec
 
@@ -55,11 +63,11 @@ FILES = {
 }
 
 
-def train(folder: Path, rows=ROWS, progress=None, checkpoints: int = 0, **options: object) -> ProxyResult:
-    spec = ProxySpec(**{**MICRO, **options})
-    return train_proxy_lm(
-        rows, spec, folder, checkpoints=checkpoints, progress=progress, device="cpu", precision="float32"
-    )
+def train(
+    folder: Path, rows=ROWS, progress=None, checkpoints: int = 0, moments: bool = False, **options: object
+) -> ProxyResult:
+    spec, kept = ProxySpec(**{**MICRO, **options}), {"checkpoints": checkpoints, "moments": moments}
+    return train_proxy_lm(rows, spec, folder, progress=progress, device="cpu", precision="float32", **kept)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -183,6 +191,46 @@ def test_a_training_that_kept_no_weights_on_its_way_begins_again_when_checkpoint
         train(tmp_path / "lm", progress=kill_at(2), **options)
     assert train(tmp_path / "lm", checkpoints=2, **options).resumed_at == 0
     assert len(kept_checkpoints(tmp_path / "lm")) == 2
+
+
+@pytest.fixture(scope="module")
+def trained_with_moments(tmp_path_factory) -> ProxyResult:
+    return train(tmp_path_factory.mktemp("proxy") / "lm", checkpoints=2, moments=True)
+
+
+def test_moments_are_kept_with_the_model_and_each_checkpoint_and_change_no_weight(trained, trained_with_moments):
+    folder = trained_with_moments.folder
+    for name, content in contents(trained.folder).items():
+        assert (folder / name).read_bytes() == content
+    files = [moments_file(model) for model in (folder, *kept_checkpoints(folder))]
+    assert len(files) == 3
+    # Evaluations after steps 6, 12, 18 and 24: the best weights are those of the last one, which is kept twice.
+    assert files[0].read_bytes() == files[2].read_bytes() != files[1].read_bytes()
+    layer = "model.layers.1.mlp.down_proj"
+    early, late = (read_adam(file, [layer]) for file in files[1:])
+    assert early.betas == late.betas == (0.9, 0.95)
+    assert (late.second[0] >= 0).all()
+    assert late.second[0].shape == (32, 64)
+    assert weights_digest(folder) == weights_digest(trained.folder)
+
+
+def test_a_killed_training_with_moments_goes_on_to_the_same_bytes(trained_with_moments, tmp_path):
+    with pytest.raises(KilledError):
+        train(tmp_path / "lm", progress=kill_at(15), checkpoints=2, moments=True)
+    assert train(tmp_path / "lm", checkpoints=2, moments=True).resumed_at == 12
+    for mine, other in zip(
+        (tmp_path / "lm", *kept_checkpoints(tmp_path / "lm")),
+        (trained_with_moments.folder, *kept_checkpoints(trained_with_moments.folder)),
+        strict=True,
+    ):
+        assert moments_file(mine).read_bytes() == moments_file(other).read_bytes()
+
+
+def test_checkpoints_know_the_rate_of_the_step_that_led_to_them(trained_with_checkpoints):
+    manifest = json.loads((trained_with_checkpoints.folder / "manifest.json").read_text())
+    spec = ProxySpec(**MICRO)
+    rates = [learning_rate(step - 1, 24, spec.learning_rate, spec.warmup) for step in (6, 18, 24)]
+    assert checkpoint_rates(manifest, 3) == pytest.approx(rates)
 
 
 def test_more_checkpoints_than_evaluations_are_refused(tmp_path):

@@ -22,6 +22,11 @@ def test_a_model_is_trained_for_the_first_reason_that_holds(moved, checkpoints, 
     assert reason_to_train(moved, 0.05, checkpoints, kept) == reason
 
 
+def test_a_model_without_the_moments_that_are_asked_for_is_trained_again():
+    assert reason_to_train(0.01, 0.05, 0, 0, lacks_moments=True) == "the moments of Adam are asked for"
+    assert reason_to_train(0.01, 0.05, 3, 2, lacks_moments=True) == "3 checkpoints are asked for"
+
+
 def test_a_model_that_was_kept_is_told_from_one_that_a_killed_run_left_behind():
     assert said_of_training("first training", recorded=False) == "yes: first training"
     assert said_of_training(None, recorded=True) == "no: the pool has hardly moved"

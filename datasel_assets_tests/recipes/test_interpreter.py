@@ -38,6 +38,7 @@ SELECTS = {
     "best_of_clusters": {"sampler": "best_of_clusters", "by": "n_chars", "representation": "r"},
     "rounds": {"sampler": "rounds", "rounds": 3, "inner": {"sampler": "topk", "by": "n_chars"}},
     "ordered_clusters": {"sampler": "ordered_clusters", "representation": "r"},
+    "score_ranges": {"sampler": "score_ranges", "by": "n_chars", "ranges": 7},
 }
 BUDGETS = [
     {"fraction": 0.1},
@@ -161,7 +162,7 @@ def test_margins_part_kept_rows_from_those_the_budget_left_out(select):
     decisions = run(select, {"fraction": 0.1}, *make()).decisions
     kept = decisions.filter(pl.col("stage") == "kept")["margin"].drop_nulls()
     left_out = decisions.filter(pl.col("stage") == "budget")["margin"].drop_nulls()
-    unordered = ("random", "band", "match_mean", "thin", "rounds", "ordered_clusters")
+    unordered = ("random", "band", "match_mean", "thin", "rounds", "ordered_clusters", "score_ranges")
     if select["sampler"] in unordered or select == SELECTS["stratify"]:
         assert kept.is_empty()
         assert left_out.is_empty()

@@ -41,7 +41,14 @@ VARIANTS: dict[str, list[dict]] = {
         {"by": "x", "low": 0.2, "high": 0.7, "unit": "percentile", "first": "high"},
     ],
     "best_of_clusters": [{"by": "x"}, {"by": "x", "percentile": 0, "variance": 0.5}, {"by": "x", "lower": False}],
-    "match_mean": [{}, {"toward": "target"}, {"weights": True}, {"weights": True, "toward": "target", "ridge": 0.5}],
+    "match_mean": [
+        {},
+        {"toward": "target"},
+        {"weights": True},
+        {"weights": True, "toward": "target", "ridge": 0.5},
+        {"weights": True, "by": "x"},
+        {"by": "x"},
+    ],
     "thin": [
         {"by": "x", "threshold": 0.871},
         {"by": "x", "threshold": 0.871, "against": "earlier", "fill": "order"},
@@ -52,6 +59,7 @@ VARIANTS: dict[str, list[dict]] = {
     ],
     "mig": [{}, {"by": "x", "norm": True}, {"by": "x", "gain": "exact"}, {"phi": "exp", "gain": "exact", "b": 0.5}],
     "ordered_clusters": [{"min_rows": 3}, {"min_rows": 2, "quota": "sqrt"}, {"min_rows": 2, "noise": "out"}],
+    "score_ranges": [{"by": "x"}, {"by": "x", "ranges": 2}],
     "rounds": [
         {"rounds": 3, "inner": {"sampler": "topk", "by": "x"}},
         {"rounds": 2, "draw": "in_order", "inner": {"sampler": "kcenter"}},
@@ -210,7 +218,7 @@ def test_equal_rows_are_all_taken_in_some_order_of_their_ids(name, raw):
     inner = raw.get("inner", {}).get("sampler", "random") if name in ("stratify", "rounds") else name
     if name == "rounds" and raw.get("draw", "equal") == "equal":
         inner = "random"
-    drawn = raw.get("tau") or raw.get("epsilon") or "cascade" in str(raw.get("objective"))
+    drawn = name == "score_ranges" or raw.get("tau") or raw.get("epsilon") or "cascade" in str(raw.get("objective"))
     if inner != "random" and not drawn:
         rest = [i for i in order.tolist() if i != order[0]]
         assert rest == sorted(rest)

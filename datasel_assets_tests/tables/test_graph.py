@@ -33,7 +33,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     alike = {"how": "similarity", "representation": "rds_plus", "target": "arithmetic"}
     by_turn = {"how": "turns", "inputs": ["given.mine", "text.response_words"]}
     write_yaml(data / "scores" / "apt.yaml", {"how": "pair_similarity"})
-    for name, spec in {"mine": given, "alike": alike, "by_turn": by_turn}.items():
+    in_turn = {"how": "influence", "gradients": "proxy", "target": "code", "reduce": "round_robin"}
+    by_influence = {"paper": "x", "select": {"sampler": "topk", "by": "influence.in_turn"}, "budget": {"rows": 4}}
+    write_yaml(data / "recipes" / "in_turn.yaml", by_influence)
+    for name, spec in {"mine": given, "alike": alike, "by_turn": by_turn, "in_turn": in_turn}.items():
         write_yaml(data / "scores" / f"{name}.yaml", spec)
     write_yaml(data / "representations" / "slopes.yaml", {"source": {"gradients": "proxy"}})
     probed = {

@@ -17,7 +17,11 @@ Found = TypeVar("Found")
 
 
 class Stepper:
-    """AdamW over the trainable weights of a model; matrices decay, vectors do not."""
+    """AdamW over the trainable weights of a model; matrices decay, vectors do not.
+
+    Attributes:
+        optimizer: for whoever wants to read what it remembers.
+    """
 
     def __init__(self, model: Any, weight_decay: float, clip: float = 1.0) -> None:
         """Take the weights of ``model`` that require a gradient."""
@@ -28,7 +32,7 @@ class Stepper:
         matrices, others = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
         groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
         self._trained = trained
-        self._optimizer = torch.optim.AdamW(groups, lr=0.0, betas=BETAS)
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=BETAS)
 
     def step(self, rate: float, backward: Callable[[], Found]) -> Found:
         """Take one step and return what ``backward`` returned.
@@ -39,18 +43,18 @@ class Stepper:
         """
         import torch
 
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         found = backward()
         torch.nn.utils.clip_grad_norm_(self._trained, self._clip)
-        self._optimizer.step()
+        self.optimizer.step()
         return found
 
     def moments(self) -> "dict[str, torch.Tensor]":
         """Return the state of the optimiser by name, to be given to :meth:`restore`."""
-        held = self._optimizer.state_dict()["state"]
+        held = self.optimizer.state_dict()["state"]
         return {f"{i}.{name}": tensor for i, found in held.items() for name, tensor in found.items()}
 
     def restore(self, moments: "dict[str, torch.Tensor]") -> None:
@@ -59,8 +63,8 @@ class Stepper:
         for key, tensor in moments.items():
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = tensor
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def finite(loss: float, what: str, rate: float) -> float:

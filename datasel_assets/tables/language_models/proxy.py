@@ -11,6 +11,7 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.models.proxy_folder import (
     kept_checkpoints,
     loss_curve,
+    moments_file,
     pool_drift,
     read_manifest,
     training_digest,
@@ -31,23 +32,34 @@ from datasel_assets.tables.trained_models import PROXY_LM, model_folder, proxy_k
 from datasel_assets.tables.warehouse import Warehouse
 
 
-def proxy_table(name: str, spec: LanguageModelSpec) -> Table:
-    """Return the table of the model that one file in ``language_models/`` has trained on the pool."""
+def proxy_table(name: str, spec: LanguageModelSpec, *, moments: bool = False, checkpoints: int = 0) -> Table:
+    """Return the table of the model that one file in ``language_models/`` has trained on the pool.
+
+    Args:
+        name: of the file.
+        spec: what it says.
+        moments: something in use reads the moments of Adam, so that the training keeps them.
+        checkpoints: how many something in use reads, where the file itself names none.
+    """
+    checkpoints = spec.n_checkpoints or checkpoints
     proxy, retrain = spec.proxy or ProxySpec.model_validate({}), spec.retrain or Retrain()
     fingerprint = digest([PROXY_LM.version, proxy.model_dump()])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         # The folder is an input too: the table alone, without its model, is no model.
         own = {"folder": training_digest(model_folder(warehouse, name)), "drift": f"{retrain.drift:g}"}
-        kept = {"checkpoints": str(spec.n_checkpoints)} if spec.n_checkpoints else {}
+        kept = {"checkpoints": str(checkpoints)} if checkpoints else {}
+        kept |= {"moments": "yes"} if moments else {}
         return Expected(proxy_key(name), fingerprint, {**warehouse.versions("corpus"), **own, **kept})
 
     def build(step: Step) -> Built:
         lake, folder = step.warehouse.lake, model_folder(step.warehouse, name)
         stored, pool = lake.info(step.expected.key), pool_conversations(step.warehouse)
         moved = _moved(stored, fingerprint, folder, proxy, pool, retrain.sample)
-        reason = reason_to_train(moved, retrain.drift, spec.n_checkpoints, len(kept_checkpoints(folder)))
-        result = _train(step, pool, proxy, folder, spec.n_checkpoints) if reason else None
+        found = kept_checkpoints(folder)
+        lacks = moments and not all(moments_file(model).is_file() for model in (folder, *found))
+        reason = reason_to_train(moved, retrain.drift, checkpoints, len(found), lacks_moments=lacks)
+        result = _train(step, pool, proxy, folder, checkpoints, moments) if reason else None
         training = read_manifest(folder)
         assert training, "a trained model says how it was trained"
         curve, facts, weights = loss_curve(training), training_facts(training), weights_digest(folder)
@@ -92,9 +104,9 @@ def _moved(
     return pool_drift(folder, (message["content"] for messages in rows for message in messages))
 
 
-def _train(step: Step, pool: Pool, proxy: ProxySpec, folder: Path, checkpoints: int) -> ProxyResult:
-    device = step.warehouse.settings.device
-    return train_proxy_lm(pool, proxy, folder, checkpoints=checkpoints, progress=step.progress, device=device)
+def _train(step: Step, pool: Pool, proxy: ProxySpec, folder: Path, checkpoints: int, moments: bool) -> ProxyResult:
+    device, kept = step.warehouse.settings.device, {"checkpoints": checkpoints, "moments": moments}
+    return train_proxy_lm(pool, proxy, folder, progress=step.progress, device=device, **kept)
 
 
 def _speed(result: ProxyResult | None) -> dict[str, Any]:

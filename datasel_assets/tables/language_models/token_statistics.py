@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from datasel_assets.indicators.token_lists import RECORDS, TURNS, coverage
-from datasel_assets.models.proxy_folder import kept_checkpoints
-from datasel_assets.models.shape import model_shape
 from datasel_assets.models.token_passes import token_columns
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.specs.language_model import CHOICES, SUBNET, LanguageModelSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import StaleTableError
 from datasel_assets.storage.lines import arrow_schema
 from datasel_assets.storage.rows import columns_fingerprint
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Check, Kind, Step, Table, Update
-from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version, proxy_key, trained_folder
+from datasel_assets.tables.trained_models import (
+    causal_spec,
+    checkpoint_specs,
+    checkpoint_versions,
+    model_tables,
+    model_version,
+)
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -78,7 +81,9 @@ def read_tokens(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
 
 
 def _wants(name: str, spec: LanguageModelSpec, warehouse: Warehouse, source: str | None) -> Wanted:
-    versions = _versions(spec, model_version(warehouse, name, spec), _checkpoint_versions(warehouse, spec))
+    versions = _versions(
+        spec, model_version(warehouse, name, spec), checkpoint_versions(warehouse, spec, spec.n_checkpoints)
+    )
     return Wanted(columns_fingerprint(versions), versions=versions)
 
 
@@ -101,7 +106,9 @@ def _work(name: str, spec: LanguageModelSpec, step: Step) -> Work:
         arguments(causal_spec(warehouse, name, spec), model_version(warehouse, name, spec)),
         apart={
             column: arguments(checkpoint, versions[column])
-            for column, checkpoint in zip(spec.checkpoint_passes, _checkpoints(warehouse, name, spec), strict=True)
+            for column, checkpoint in zip(
+                spec.checkpoint_passes, checkpoint_specs(warehouse, name, spec, spec.n_checkpoints), strict=True
+            )
         },
     )
 
@@ -134,35 +141,3 @@ def _versions(spec: LanguageModelSpec, model: str, checkpoints: Sequence[str]) -
     extra |= dict(zip(spec.checkpoint_passes, checkpoints, strict=True))
     extra[CHOICES] = spec.choice_orders
     return {column: digest([*common, column, extra.get(column)]) for column in _types(spec)}
-
-
-def _checkpoint_versions(warehouse: Warehouse, spec: LanguageModelSpec) -> list[str]:
-    """Return what tells each checkpoint from others; those of the proxy follow from its training."""
-    if isinstance(spec.checkpoints, int):
-        return [f"{k} of {spec.checkpoints}" for k in range(spec.checkpoints)]
-    return [
-        model_shape(found.model or spec.causal.model, found.revision, warehouse.settings.data).digest
-        for found in spec.checkpoints
-    ]
-
-
-def _checkpoints(warehouse: Warehouse, name: str, spec: LanguageModelSpec) -> list[CausalSpec]:
-    """Return how rows are read under each checkpoint, in the order of training.
-
-    Raises:
-        StaleTableError: the proxy was trained without as many checkpoints.
-    """
-    if isinstance(spec.checkpoints, tuple):
-        return [
-            spec.causal.model_copy(update={"model": found.model or spec.causal.model, "revision": found.revision})
-            for found in spec.checkpoints
-        ]
-    if not spec.checkpoints:
-        return []
-    folders = kept_checkpoints(trained_folder(warehouse, name))
-    if len(folders) != spec.checkpoints:
-        raise StaleTableError(
-            f"{spec.checkpoints} checkpoints of {name} are asked for, but its training kept {len(folders)}: "
-            f"materialise {'/'.join(proxy_key(name))} again"
-        )
-    return [spec.causal.model_copy(update={"model": str(folder)}) for folder in folders]

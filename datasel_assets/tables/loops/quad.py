@@ -31,12 +31,12 @@ from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.scores.influence import (
     INFLUENCE,
-    INFLUENCE_TARGETS,
     compare,
     influence_tables,
     influence_work,
     load_directions,
 )
+from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Built, Check, Graph, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
@@ -64,7 +64,7 @@ def quad_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
         key=(LOOPS.name, name),
         description=(
             f"{spec.doc}\n\nIn each of at most {spec.rounds} rounds {spec.arms} clusters of `{clustered}` are tried: "
-            f"the gradients of {spec.probe} rows tell their influence on `{influence.target}`, and where its mean is "
+            f"the gradients of {spec.probe} rows tell their influence on {influence.aim}, and where its mean is "
             f"above {spec.tau:g} these rows and the next {spec.accept} of the cluster are accepted. Source: "
             f"{spec.paper}"
         ),
@@ -94,7 +94,7 @@ def _reads(spec: QuadSpec, clustered: str, influence: InfluenceSpec, registry: R
     keys: list[Key] = [("corpus",), ("duplicates",), ("clusters", clustered), ("cluster_models", clustered)]
     keys.append((INFLUENCE_TARGETS.name, spec.influence))
     if spec.bandit.prior == "similarity":
-        target = layers_of(registry.representations[clustered]).target_key(influence.target)
+        target = layers_of(registry.representations[clustered]).target_key(str(influence.target))
         keys += [target, ("representation_basis", clustered)]
     return keys
 
@@ -120,7 +120,7 @@ def _build(spec: QuadSpec, influence: InfluenceSpec, clustered: str, step: Step)
         "share_of_tries_for_a_first_sweep": round(sweep, 3),
         "without_a_gradient": sum(1 for value in found.values() if value is None),
         **path_shown(path, len(titles), "mean influence"),
-        "target": table_link("targets", influence.target),
+        "target": table_link("targets", str(influence.target)),
         "model of the clusters": table_link("cluster_models", clustered),
     }
     checks = {"some_rows_were_accepted": Check(chosen > 0, {"rows": chosen, "tau": spec.tau})}
@@ -146,7 +146,7 @@ def _begin(
     prior = None
     if bandit.prior == "similarity":
         represented = warehouse.registry.representations[clustered]
-        _, examples = target_vectors(warehouse, clustered, represented, influence.target)
+        _, examples = target_vectors(warehouse, clustered, represented, str(influence.target))
         mean = examples.astype(np.float64).mean(axis=0)
         prior = centroids.astype(np.float64) @ (mean / max(np.linalg.norm(mean), 1e-12))
     filled = sum(1 for own in members if len(own))

@@ -9,13 +9,14 @@ from datasel_assets.tables.scores.constraints_kept import CONSTRAINTS_KEPT, cons
 from datasel_assets.tables.scores.dsir import DSIR, DSIR_COUNTS, dsir_tables
 from datasel_assets.tables.scores.given import GIVEN_SCORES, given_tables
 from datasel_assets.tables.scores.gradient_norms import GRADIENT_NORM, gradient_norm_tables
-from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS
+from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_PRODUCTS, INFLUENCE_TURNS
 from datasel_assets.tables.scores.influence_probes import (
     INFLUENCE_PROBES,
     INFLUENCE_RIDGE,
     PROBE_ROWS,
     influence_score_tables,
 )
+from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
 from datasel_assets.tables.table import Table
@@ -30,7 +31,9 @@ DECLARED = (
     INFLUENCE,
     INFLUENCE_PROBES,
     INFLUENCE_RIDGE,
+    INFLUENCE_PRODUCTS,
     INFLUENCE_TARGETS,
+    INFLUENCE_TURNS,
     PAIR_SIMILARITY,
     PROBE_ROWS,
 )

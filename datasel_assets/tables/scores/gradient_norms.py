@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from datasel_assets.indicators import gradient_norm as maths
@@ -19,7 +20,8 @@ from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.scores.families import score_schema
 from datasel_assets.tables.scores.helpful_rows import score_page
 from datasel_assets.tables.table import Check, Kind, Step, Table, Update
-from datasel_assets.tables.vectors.gradients import GRADIENTS, NORM
+from datasel_assets.tables.vectors.curvature import Differentiated
+from datasel_assets.tables.vectors.gradients import GRADIENTS, NORM, columns_of
 from datasel_assets.tables.warehouse import Warehouse
 
 KIND = maths.KIND
@@ -31,11 +33,13 @@ def gradient_norm_tables(name: str, registry: Registry) -> list[Table]:
     spec = registry.scores[name]
     assert isinstance(spec, maths.GradientNormSpec)
     gradients = (GRADIENTS.name, spec.gradients)
+    own = registry.gradients[spec.gradients]
+    norms = columns_of(Differentiated(spec.gradients, own, registry.language_models[own.model]), NORM)
     made_by = digest([GRADIENT_NORM.version, maths.gradient_norm.version])
     table = RowTable(
         rows_of=gradients,
         wants=partial(_wants, spec.gradients, made_by),
-        work=lambda step: Work(score_schema(["score"]), [NORM]),
+        work=lambda step: Work(score_schema(["score"]), norms),
         compute=lengths,
         facts=partial(_facts, name),
         verify=lambda step, update: {"covers_corpus": Check(True, {"rows": update.info.rows})},
@@ -48,7 +52,7 @@ def gradient_norm_tables(name: str, registry: Registry) -> list[Table]:
         checks={"covers_corpus": "one length for every conversation and no other"},
         version=made_by,
         columns={"score": f"{maths.gradient_norm.summary} Keep: {KIND.keep}."},
-        lineage={"score": [(gradients, NORM)]},
+        lineage={"score": [(gradients, norm) for norm in norms]},
     )
     return [table]
 
@@ -61,7 +65,8 @@ def _wants(gradients: str, made_by: str, warehouse: Warehouse, source: str | Non
 
 def lengths(rows: pl.DataFrame, context: Context) -> pl.DataFrame:
     """Return the score of rows of a table of gradients."""
-    return rows.select("row_id", score=pl.Series(maths.gradient_norm(rows[NORM].to_numpy())).cast(pl.Float32))
+    norms = rows.drop("row_id").to_numpy().mean(axis=1, dtype=np.float64)
+    return rows.select("row_id", score=pl.Series(maths.gradient_norm(norms)).cast(pl.Float32))
 
 
 def _facts(name: str, step: Step, update: Update) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ so that a new row costs an estimate and no pass of the model; a pool smaller tha
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,8 @@ from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.score_names import score_column, score_deps, score_key, score_tables
 from datasel_assets.tables.scores.families import score_schema
 from datasel_assets.tables.scores.helpful_rows import score_page
-from datasel_assets.tables.scores.influence import INFLUENCE, INFLUENCE_TARGETS, KIND, exact_rows, influence_tables
+from datasel_assets.tables.scores.influence import INFLUENCE, KIND, exact_rows, influence_tables
+from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.shown import Rows, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table, Update
 from datasel_assets.tables.vectors.curvature import Differentiated
@@ -101,7 +103,7 @@ def _sample(name: str, probes: ProbesSpec) -> Table:
 def _probes(name: str, spec: InfluenceSpec, own: Differentiated) -> Table:
     rows = (PROBE_ROWS.name, name)
     directions = (INFLUENCE_TARGETS.name, name)
-    return exact_rows(name, spec, own, rows, lambda step, update: {"sign": maths.SIGN}).table(
+    return replace(exact_rows(name, spec, own, rows), facts=lambda step, update: {"sign": maths.SIGN}).table(
         kind=INFLUENCE_PROBES,
         key=(INFLUENCE_PROBES.name, name),
         description=f"Exact influence of the rows of `{'/'.join(rows)}`. {KIND.about(spec)}",
@@ -300,5 +302,5 @@ def _facts(name: str, spec: InfluenceSpec, probes: ProbesSpec, step: Step, updat
         "estimated_from_probes": step.warehouse.lake.require((INFLUENCE_RIDGE.name, name)).meta["probes"],
         "how good the estimates are": table_link(INFLUENCE_RIDGE.name, name),
         **score_page(step, f"{KIND.name}.{name}", ("most helpful rows", "most harmful rows")),
-        "target": table_link("targets", spec.target),
+        "target": table_link("targets", spec.target) if spec.target is not None else spec.aim,
     }

@@ -1,15 +1,17 @@
 """The curvature of a model's loss, estimated once for each training of the model.
 
-Belongs here: the table, and reading it for the model that it is of. Does not belong here: the arithmetic
+Belongs here: which weights a file of ``gradients/`` means, the table, and reading it for the model that it is of. Does
+not belong here: the arithmetic
 (``models.curvature``), the passes (``models.curvature_fit``).
 
 It is estimated from a hash sample of the pool as it is then, and kept until the model or a key of its file changes, so
 that a new row makes its own gradient and touches nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,8 +19,9 @@ import polars as pl
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.diagnostics.gradient_fidelity import block_and_kind
 from datasel_assets.models import curvature as maths
+from datasel_assets.models.proxy_folder import moments_file
 from datasel_assets.specs.causal import CausalSpec
-from datasel_assets.specs.gradients import GradientsSpec
+from datasel_assets.specs.gradients import GradientsSpec, kept_by
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Key, StaleTableError, TableInfo
@@ -26,7 +29,14 @@ from datasel_assets.tables.forecast import TRIAL_ROWS, WORTH_IT, Forecast, annou
 from datasel_assets.tables.peak_memory import peak_mb
 from datasel_assets.tables.shown import Rows
 from datasel_assets.tables.table import Built, Kind, Step, Table
-from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
+from datasel_assets.tables.trained_models import (
+    causal_spec,
+    checkpoint_specs,
+    checkpoint_versions,
+    checkpoint_weights,
+    model_tables,
+    model_version,
+)
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -63,7 +73,18 @@ class Differentiated:
     @property
     def identity(self) -> list[Any]:
         """What the gradients depend on besides the weights, as plain values."""
-        return [self.model.causal.model_dump(), self.spec.loss]
+        several = ["checkpoints", self.spec.checkpoints] if self.spec.several else []
+        return [self.model.causal.model_dump(), self.spec.loss, *several]
+
+    @property
+    def stepped(self) -> list[str]:
+        """What the gradients of rows depend on besides: whether they are turned into steps of Adam."""
+        return ["adam"] if self.spec.optimiser == "adam" else []
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the checkpoints in the order of training; of the model itself 0 alone."""
+        return self.spec.of_checkpoints(kept_by(self.model)) if self.spec.several else [0]
 
     def reads(self) -> list[Key]:
         """Return the keys of the tables that the model is made by."""
@@ -71,21 +92,80 @@ class Differentiated:
 
     def version(self, warehouse: Warehouse) -> str:
         """Return what tells the weights from others."""
-        return model_version(warehouse, self.spec.model, self.model)
+        own = model_version(warehouse, self.spec.model, self.model)
+        if not self.spec.several:
+            return own
+        of = checkpoint_versions(warehouse, self.model, kept_by(self.model))
+        return digest([own, *(of[k] for k in self.numbers)])
+
+    def openings(self, warehouse: Warehouse, *, moments: bool = False) -> list[dict[str, Any]]:
+        """Return, as plain values, what :func:`open_model` needs for each checkpoint.
+
+        Args:
+            warehouse: of the model.
+            moments: open it with what Adam remembers.
+        """
+        name, specs = self.spec.model, [causal_spec(warehouse, self.spec.model, self.model)]
+        if self.spec.several:
+            kept = checkpoint_specs(warehouse, name, self.model, kept_by(self.model))
+            specs = [kept[k] for k in self.numbers]
+        own = {"loss": self.spec.loss, "weights": self.version(warehouse), **({"moments": True} if moments else {})}
+        return [{"causal": causal.model_dump(mode="json"), **own} for causal in specs]
 
     def opening(self, warehouse: Warehouse) -> dict[str, Any]:
-        """Return, as plain values, what :func:`open_model` needs."""
-        causal = causal_spec(warehouse, self.spec.model, self.model)
-        return {"causal": causal.model_dump(mode="json"), "loss": self.spec.loss, "weights": self.version(warehouse)}
+        """Return, as plain values, what :func:`open_model` needs; of several checkpoints the last."""
+        return self.openings(warehouse)[-1]
+
+    def rates(self, warehouse: Warehouse) -> list[float]:
+        """Return the weight of each checkpoint: its share of the sum of their learning rates."""
+        if not self.spec.several:
+            return [1.0]
+        rates = checkpoint_weights(warehouse, self.spec.model, self.model, kept_by(self.model))
+        wanted = [rates[k] for k in self.numbers]
+        return [rate / sum(wanted) for rate in wanted]
 
 
-def open_model(warehouse: Warehouse, causal: Mapping[str, Any], loss: str, weights: str) -> "GradientModel":
-    """Load a model; ``weights`` only says which they were, where a new training took its name."""
+def open_model(
+    warehouse: Warehouse, causal: Mapping[str, Any], loss: str, weights: str, moments: bool = False
+) -> "GradientModel":
+    """Load a model; ``weights`` only says which they were, where a new training took its name.
+
+    Raises:
+        StaleTableError: the moments of Adam are asked for, and its training kept none.
+    """
     from datasel_assets.models.gradients import GradientModel
 
     settings = warehouse.settings
     spec = CausalSpec.model_validate(causal)
-    return GradientModel(spec, settings.device, loss=loss, base=settings.data)  # type: ignore[arg-type]
+    file = moments_file(Path(spec.model)) if moments else None
+    if file is not None and not file.is_file():
+        raise StaleTableError(
+            f"{file} is absent: the model was trained before anything asked for what Adam remembers; materialise its "
+            "proxy_lm table again"
+        )
+    return GradientModel(spec, settings.device, loss=loss, base=settings.data, moments=file)  # type: ignore[arg-type]
+
+
+class Models:
+    """The models of a file of ``gradients/``, each with what its gradients go into.
+
+    A single one stays loaded; of several one is in memory at a time, which costs little beside a unit of rows.
+    """
+
+    def __init__(self, openings: Sequence[Mapping[str, Any]], load: "Callable[..., tuple[GradientModel, Any]]") -> None:
+        """Take what opens them; ``load(number, opening)`` gives a model and what its gradients go into."""
+        self._openings, self._load = openings, load
+        self._held = load(0, openings[0]) if len(openings) == 1 else None
+
+    def __iter__(self) -> "Iterator[tuple[GradientModel, Any]]":
+        """Yield them in the order of training."""
+        if self._held is not None:
+            yield self._held
+            return
+        for number, opening in enumerate(self._openings):
+            model, into = self._load(number, opening)
+            with model:
+                yield model, into
 
 
 def curvature_table(own: Differentiated) -> Table:
@@ -102,7 +182,7 @@ def curvature_table(own: Differentiated) -> Table:
         group="gradients",
         reads=[("corpus",), *own.reads()],
         expect=lambda warehouse, source: Expected(
-            own.curvature_key, fingerprint, {"model": own.version(warehouse), "corpus": _is_there(warehouse)}
+            own.curvature_key, fingerprint, {"model": own.version(warehouse), "corpus": pool_is_there(warehouse)}
         ),
         build=partial(_build, own),
         runs_model=True,
@@ -125,15 +205,41 @@ def require_curvature(warehouse: Warehouse, own: Differentiated) -> TableInfo:
     return info
 
 
-def read_curvature(warehouse: Warehouse, key: Key) -> list[maths.LayerCurvature]:
-    """Load the curvature of all layers, in the order of the model."""
-    modules = warehouse.lake.require(key).meta["modules"]
-    return maths.from_arrays(warehouse.lake.read_arrays(key), modules)
+def read_curvature(warehouse: Warehouse, key: Key, number: int = 0) -> list[maths.LayerCurvature]:
+    """Load the curvature of all layers, in the order of the model; ``number``: place among several checkpoints."""
+    meta, arrays = warehouse.lake.require(key).meta, warehouse.lake.read_arrays(key)
+    if "checkpoints" in meta:
+        prefix = _prefix(number)
+        arrays = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return maths.from_arrays(arrays, meta["modules"])
 
 
-def _is_there(warehouse: Warehouse) -> str:
+def pool_sample(warehouse: Warehouse, rows: int, seed: int) -> pl.DataFrame:
+    """Return ``row_id`` and ``messages`` of a hash sample of the pool, by id."""
+    ids = pl.concat(warehouse.lake.scan(key).select("row_id") for key in _corpora(warehouse)).collect()["row_id"]
+    return rows_named(warehouse, ids.gather(hash_sample(ids.to_numpy(), rows, seed)))
+
+
+def rows_named(warehouse: Warehouse, ids: pl.Series) -> pl.DataFrame:
+    """Return ``row_id`` and ``messages`` of rows of the pool, by id."""
+    found = [
+        warehouse.lake.scan(key).filter(pl.col("row_id").is_in(ids.implode())).select("row_id", "messages")
+        for key in _corpora(warehouse)
+    ]
+    return pl.concat(found).collect().sort("row_id")
+
+
+def pool_is_there(warehouse: Warehouse) -> str:
     """Tell whether there is a pool to take a sample of; which rows it has makes no difference."""
     return "yes" if warehouse.active_sources() else "missing"
+
+
+def _corpora(warehouse: Warehouse) -> list[Key]:
+    return [("corpus", source) for source in warehouse.active_sources()]
+
+
+def _prefix(number: int) -> str:
+    return f"{number}/"
 
 
 def _fingerprint(own: Differentiated) -> str:
@@ -146,24 +252,31 @@ def _build(own: Differentiated, step: Step) -> Built:
     from datasel_assets.models.curvature_fit import fit_curvature
 
     warehouse = step.warehouse
-    rows = _sample(warehouse, own.spec.curvature.rows, own.spec.curvature.seed)
-    with open_model(warehouse, **own.opening(warehouse)) as model:
-        forecast = announced(step, _forecast(step, model, rows["messages"]))
-        layers, used = fit_curvature(model, rows["messages"].to_list())
-        modules = list(model.modules)
+    rows = pool_sample(warehouse, own.spec.curvature.rows, own.spec.curvature.seed)
+    openings = own.openings(warehouse)
+    arrays, layers, modules, used, forecast = {}, [], [], 0, {}
+    for number, opening in enumerate(openings):
+        with open_model(warehouse, **opening) as model:
+            if not number:
+                forecast = announced(step, _forecast(step, model, rows["messages"], len(openings)))
+            layers, used = fit_curvature(model, rows["messages"].to_list())
+            modules = list(model.modules)
+        prefix = _prefix(number) if own.spec.several else ""
+        arrays |= {f"{prefix}{name}": array for name, array in maths.to_arrays(modules, layers).items()}
     parameters = sum(layer.eigenvalues.size for layer in layers)
+    several = {"checkpoints": own.numbers} if own.spec.several else {}
     info = warehouse.lake.write_arrays(
         step.expected,
-        maths.to_arrays(modules, layers),
+        arrays,
         data_version=digest([step.expected.fingerprint, own.version(warehouse), ids_digest(rows["row_id"])]),
-        meta={"modules": modules, "parameters": parameters, "rows": used},
+        meta={"modules": modules, "parameters": parameters, "rows": used, **several},
     )
     shown = {"rows_used": used, "weights": parameters, "layers": len(modules), "energy": _energy(modules, layers)}
     shown |= forecast
     return Built(info, used, metadata=shown, rows_total=used)
 
 
-def _forecast(step: Step, model: "GradientModel", messages: pl.Series) -> Forecast | None:
+def _forecast(step: Step, model: "GradientModel", messages: pl.Series, checkpoints: int) -> Forecast | None:
     """Return what both passes over the sample will cost; None where the sample is small."""
     from datasel_assets.models.curvature_fit import eigenbases, second_moments, squares_along
 
@@ -171,7 +284,7 @@ def _forecast(step: Step, model: "GradientModel", messages: pl.Series) -> Foreca
     if rows < WORTH_IT:
         return None
     # Two bases and the eigenvalues of each layer, in float32.
-    size = 4 * sum(o * o + i * i + o * i for o, i in model.shapes)
+    size = 4 * checkpoints * sum(o * o + i * i + o * i for o, i in model.shapes)
     if known := from_costs(step.warehouse.lake, step.stage, rows, size):
         return known
     some, bases = messages[:: rows // TRIAL_ROWS][:TRIAL_ROWS].to_list(), []
@@ -180,19 +293,7 @@ def _forecast(step: Step, model: "GradientModel", messages: pl.Series) -> Foreca
     fixed = timed(lambda: bases.extend(eigenbases(*second_moments(model, some[:2]))))
     passes = timed(lambda: (second_moments(model, some), squares_along(model, some, bases)))
     basis = f"{len(some)} rows were measured"
-    return Forecast(rows, fixed + passes * rows / len(some), peak_mb() / 1024, size, basis)
-
-
-def _sample(warehouse: Warehouse, rows: int, seed: int) -> pl.DataFrame:
-    """Return ``row_id`` and ``messages`` of a hash sample of the pool, by id."""
-    sources = [("corpus", source) for source in warehouse.active_sources()]
-    ids = pl.concat(warehouse.lake.scan(key).select("row_id") for key in sources).collect()["row_id"]
-    wanted = ids.gather(hash_sample(ids.to_numpy(), rows, seed))
-    found = [
-        warehouse.lake.scan(key).filter(pl.col("row_id").is_in(wanted.implode())).select("row_id", "messages")
-        for key in sources
-    ]
-    return pl.concat(found).collect().sort("row_id")
+    return Forecast(rows, checkpoints * (fixed + passes * rows / len(some)), peak_mb() / 1024, size, basis)
 
 
 def _energy(modules: list[str], layers: list[maths.LayerCurvature]) -> Rows:

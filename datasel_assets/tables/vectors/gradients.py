@@ -23,6 +23,7 @@ from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Check, Kind, Step, Table, Update
 from datasel_assets.tables.vectors.curvature import (
     Differentiated,
+    Models,
     curvature_table,
     open_model,
     read_curvature,
@@ -41,7 +42,7 @@ COLUMN, NORM = "gradient", "norm"
 UNIT_ROWS = 1024
 """A killed step loses at most this many rows of work."""
 
-COLUMNS = {
+_MEANING = {
     COLUMN: "What is kept of the gradient of the row's loss, of length 1; all zero for a row without a response token.",
     NORM: "Length of the whole gradient, before anything was left out of it.",
 }
@@ -50,7 +51,10 @@ COLUMNS = {
 def gradient_tables(own: Differentiated, targets: Sequence[str]) -> list[Table]:
     """Return the tables of one file of ``gradients/``: curvature, gradients of pool and targets, fidelity."""
     key = (GRADIENTS.name, own.name)
-    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",)), gradient_fidelity_table(own, key)]
+    tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",))]
+    # Of several checkpoints, and of steps of Adam, there is not one exact cosine to compare with.
+    if not own.spec.several and own.spec.optimiser == "sgd":
+        tables.append(gradient_fidelity_table(own, key))
     return [*tables, *(_table(own, TARGET_GRADIENTS, target_key(own.name, t), ("targets", t)) for t in targets)]
 
 
@@ -64,9 +68,14 @@ def target_key(name: str, target: str) -> Key:
     return (TARGET_GRADIENTS.name, name, target)
 
 
+def columns_of(own: Differentiated, column: str) -> list[str]:
+    """Return the columns that hold gradients or norms: one, or one for each checkpoint in the order of training."""
+    return [f"{column}_{k}" for k in own.numbers] if own.spec.several else [column]
+
+
 @dataclass(frozen=True)
 class GradientLayers:
-    """Gradients as the only layer of a representation (see ``embeddings.EncoderLayers``)."""
+    """Gradients as the only layer of a representation, or as one for each checkpoint (``embeddings.EncoderLayers``)."""
 
     name: str
 
@@ -89,11 +98,11 @@ class GradientLayers:
 
     def columns(self, warehouse: Warehouse) -> list[str]:
         """Return the columns that hold layers."""
-        return [COLUMN]
+        return columns_of(Differentiated.of(warehouse, self.name), COLUMN)
 
     def layer_numbers(self, warehouse: Warehouse) -> list[int]:
         """Return the numbers of the layers."""
-        return [0]
+        return Differentiated.of(warehouse, self.name).numbers
 
     def width(self, warehouse: Warehouse) -> int:
         """Return the length of a vector."""
@@ -106,7 +115,7 @@ def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
     return RowTable(
         rows_of=rows_of,
         wants=lambda warehouse, source: Wanted(_fingerprint(own, warehouse)),
-        work=partial(_work, own),
+        work=partial(_work, own, kind),
         compute=differentiate,
         load=load_gradients,
         unit_rows=UNIT_ROWS,
@@ -118,9 +127,9 @@ def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
         kind=kind,
         key=key,
         description=(
-            f"Gradients of the loss (`{spec.loss}`) of every row of `{'/'.join(rows_of)}` with respect to the linear "
-            f"layers of `{spec.model}`: {spec.dims:,} numbers at most (`{spec.projection}`) of length 1, and the "
-            f"length of the whole gradient. {spec.doc}"
+            f"{_what(own, kind)} of the loss (`{spec.loss}`) of every row of `{'/'.join(rows_of)}` with respect to the "
+            f"linear layers of `{spec.model}`: {spec.dims:,} numbers at most (`{spec.projection}`) of length 1, and "
+            f"the length of the whole gradient. {spec.doc}"
         ),
         group="gradients",
         reads=[rows_of, own.curvature_key, *own.reads()],
@@ -128,12 +137,21 @@ def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
         runs_model=True,
         kinds=frozenset({"parquet", "pytorch"}),
         version=digest(_code(own)),
-        columns=COLUMNS,
+        columns={column: meaning for name, meaning in _MEANING.items() for column in columns_of(own, name)},
     )
 
 
+def _what(own: Differentiated, kind: Kind) -> str:
+    return "Steps of Adam on the gradients" if _steps(own, kind) else "Gradients"
+
+
+def _steps(own: Differentiated, kind: Kind) -> bool:
+    """Tell whether gradients are turned into steps of Adam: those of rows; those of targets stay plain (LESS)."""
+    return kind is GRADIENTS and bool(own.stepped)
+
+
 def _code(own: Differentiated) -> list[Any]:
-    return [GRADIENTS.version, *own.identity, own.spec.projection, own.spec.dims, own.spec.seed]
+    return [GRADIENTS.version, *own.identity, own.spec.projection, own.spec.dims, own.spec.seed, *own.stepped]
 
 
 def _fingerprint(own: Differentiated, warehouse: Warehouse) -> str:
@@ -150,17 +168,21 @@ def _width(own: Differentiated, curvature: Mapping[str, Any]) -> int:
     return own.spec.dims if own.spec.projection == "count_sketch" else min(own.spec.dims, curvature["parameters"])
 
 
-def _work(own: Differentiated, step: Step) -> Work:
+def _work(own: Differentiated, kind: Kind, step: Step) -> Work:
     curvature = require_curvature(step.warehouse, own)
-    width = _width(own, curvature.meta)
-    schema = pa.schema([("row_id", pa.string()), (COLUMN, vector_type(width)), (NORM, pa.float32())])
+    width, steps = _width(own, curvature.meta), _steps(own, kind)
+    vectors, norms = (columns_of(own, name) for name in (COLUMN, NORM))
+    types = {**dict.fromkeys(vectors, vector_type(width)), **dict.fromkeys(norms, pa.float32())}
     arguments = {
-        "opening": own.opening(step.warehouse),
+        "openings": own.openings(step.warehouse, moments=steps),
         "curvature": list(own.curvature_key),
         "curvature_version": curvature.data_version,
+        "steps": steps,
+        "columns": list(zip(vectors, norms, strict=True)),
         **own.spec.model_dump(include={"projection", "dims", "seed"}),
     }
-    return Work(schema, ["messages"], arguments, meta={"dim": width, "layers": [0]})
+    schema = pa.schema([("row_id", pa.string()), *types.items()])
+    return Work(schema, ["messages"], arguments, meta={"dim": width, "layers": own.numbers})
 
 
 def _forecast(rows_of: Key, step: Step, work: Work, rows: int) -> dict[str, Any]:
@@ -172,21 +194,26 @@ def _forecast(rows_of: Key, step: Step, work: Work, rows: int) -> dict[str, Any]
 
 def load_gradients(
     warehouse: Warehouse,
-    opening: Mapping[str, Any],
+    openings: Sequence[Mapping[str, Any]],
     curvature: Sequence[str],
     curvature_version: str,
     projection: str,
     dims: int,
     seed: int,
-) -> "tuple[GradientModel, Projection]":
-    """Load a model and what is kept of its gradients; ``curvature_version`` only says which curvature it was."""
+    **_: Any,
+) -> Models:
+    """Load models and what is kept of their gradients; ``curvature_version`` only says which curvature it was."""
     from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, TwoSided
 
-    model = open_model(warehouse, **opening)
-    if projection == "eigenbasis":
-        return model, Eigenbasis(read_curvature(warehouse, tuple(curvature)), dims, model.device)
-    sketch = TwoSided if projection == "two_sided" else CountSketch
-    return model, sketch(model.shapes, dims, seed, model.device)
+    def load(number: int, opening: Mapping[str, Any]) -> "tuple[GradientModel, Projection]":
+        model = open_model(warehouse, **opening)
+        if projection == "eigenbasis":
+            layers = read_curvature(warehouse, tuple(curvature), number)
+            return model, Eigenbasis(layers, dims, model.device)
+        sketch = TwoSided if projection == "two_sided" else CountSketch
+        return model, sketch(model.shapes, dims, seed, model.device)
+
+    return Models(openings, load)
 
 
 def differentiate(rows: pl.DataFrame, context: Context) -> pa.Table:
@@ -195,29 +222,29 @@ def differentiate(rows: pl.DataFrame, context: Context) -> pa.Table:
     Raises:
         ValueError: a gradient holds NaN or infinity.
     """
-    model, projection = context.loaded
-    found = model.read(rows["messages"].to_list(), projection, progress=context.progress)
-    if not (np.isfinite(found.norm).all() and np.isfinite(found.values).all()):
-        raise ValueError("the gradient holds NaN or infinity")
-    kept = np.linalg.norm(found.values.astype(np.float64), axis=1)
-    unit = found.values / np.where(kept > 0, kept, 1)[:, None]
-    context.note(fallbacks=found.fallbacks, without_gradient=int((kept == 0).sum()), tokens=int(found.tokens.sum()))
-    made = {
-        "row_id": rows["row_id"].to_arrow(),
-        COLUMN: vector_array(unit),
-        NORM: pa.array(found.norm.astype(np.float32)),
-    }
+    conversations, made = rows["messages"].to_list(), {"row_id": rows["row_id"].to_arrow()}
+    for (model, projection), (column, norm) in zip(context.loaded, context.arguments["columns"], strict=True):
+        found = model.read(conversations, projection, progress=context.progress, steps=context.arguments["steps"])
+        if not (np.isfinite(found.norm).all() and np.isfinite(found.values).all()):
+            raise ValueError("the gradient holds NaN or infinity")
+        kept = np.linalg.norm(found.values.astype(np.float64), axis=1)
+        made[column] = vector_array(found.values / np.where(kept > 0, kept, 1)[:, None])
+        made[norm] = pa.array(found.norm.astype(np.float32))
+        figures = {"fallbacks": found.fallbacks, "without_gradient": int((kept == 0).sum())}
+        context.note(**figures, tokens=int(found.tokens.sum()))
     return pa.table({name: made[name] for name in ("row_id", *context.columns)})
 
 
 def _facts(own: Differentiated, step: Step, update: Update) -> dict[str, Any]:
-    norms = step.warehouse.lake.scan(step.expected.key).select(pl.col(NORM)).collect()[NORM].drop_nulls().to_numpy()
+    column = columns_of(own, NORM)[-1]
+    norms = step.warehouse.lake.scan(step.expected.key).select(column).collect()[column].drop_nulls().to_numpy()
     as_vectors = any(own.name == spec.gradients for spec in step.warehouse.registry.representations.values())
     return {
         "model": own.spec.model,
         "loss": own.spec.loss,
+        "optimiser": own.spec.optimiser,
         "dimensions": update.info.meta["dim"],
-        "bytes_per_row": bytes_per_row(update.info.meta["dim"]),
+        "bytes_per_row": bytes_per_row(update.info.meta["dim"]) * len(own.numbers),
         "median_norm": round(float(np.median(norms)), 4) if len(norms) else 0.0,
         "rows_without_a_gradient": int((norms == 0).sum()),
         "fallbacks": update.facts.get("fallbacks", 0),

@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import spearmanr
 
 from datasel_assets.indicators.influence import SIGN
 from datasel_assets.models.curvature import divide
 from datasel_assets.models.gradient_projections import Whole
+from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables import Warehouse, make, open_warehouse
 from datasel_assets.tables.vectors.curvature import Differentiated, open_model, read_curvature
+from datasel_assets.tables.vectors.representations import target_vectors
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, small_pool, write_yaml
 from datasel_assets_tests.project import Project
 
@@ -104,6 +107,24 @@ def test_the_page_says_what_the_sign_means_and_shows_both_ends_with_texts_and_th
     assert any("plus" in str(cell) for row in helpful.cells for cell in row)
     assert -1 <= page["spearman_with_response_tokens"] <= 1
     assert page["response_tokens_of_all"] > 0
+    (best, matched, every) = (row[1] for row in page["mean_score"].cells)
+    assert [row[0] for row in page["mean_score"].cells] == ["the highest tenth", "others that are as long", "all"]
+    assert best > every
+    assert best >= matched
+
+
+def test_the_page_compares_influence_with_likeness_to_the_same_target(data: Path):
+    (data / "warehouse" / "influence" / "bent" / "code.parquet").unlink()
+    warehouse = open_warehouse(data, device="cpu")
+    page = make(warehouse, "influence/bent", "code").built.metadata
+    assert page["likeness_by"] == "white"
+    spec = warehouse.registry.representations["white"]
+    rows = warehouse.lake.scan(("representations", "white", "code")).sort("row_id").collect()
+    _, examples = target_vectors(warehouse, "white", spec, "adding")
+    like = (vectors_of(rows["vector"]).astype(np.float64) @ unit(examples.astype(np.float64)).T).mean(axis=1)
+    score = warehouse.lake.scan(("influence", "bent", "code")).sort("row_id").collect()["score"].to_numpy()
+    assert page["spearman_with_likeness"] == pytest.approx(spearmanr(score, like).statistic, abs=5e-3)
+    assert page["highest_tenth_that_is_also_likest"] in (0, 1)
 
 
 def test_rows_like_the_target_help_it_more_than_others(warehouse: Warehouse):

@@ -43,10 +43,11 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
-    for folder in ("answers", "dynamics", "scores"):  # what the recipes read; others are of a model that is large
+    for folder in ("answers", "dynamics", "gradients", "representations", "scores"):  # what the recipes read
         (project.data / folder).mkdir(exist_ok=True)
         for file in (project.data / "gallery" / folder).glob("*.yaml"):
-            file.rename(project.data / folder / file.name)
+            if "smollm2" not in file.stem:  # of a large model
+                file.rename(project.data / folder / file.name)
     source = project.data / "sources" / "arithmetic.yaml"
     spec = yaml.safe_load(source.read_text("utf-8"))
     write_yaml(source, spec | {"uri": "arithmetic:?rows=400&seed=0"})

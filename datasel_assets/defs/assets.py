@@ -1,5 +1,6 @@
 """How a table becomes a Dagster asset. Belongs here: the one factory. Not: what any table holds (``tables``)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.retries import LOST_PROCESS, only_losses_tried_again
 from datasel_assets.defs.served import page_of
 from datasel_assets.storage.lake import Key
+from datasel_assets.tables.lineage import shown_group
 from datasel_assets.tables.making import Made, make
 from datasel_assets.tables.table import Table
 
@@ -38,12 +40,18 @@ def needs_gpu(table: Table, device: str, backend: str) -> bool:
 
 
 def to_asset(
-    table: Table, *, device: str = "auto", backend: str = "local", executor: str = IN_PROCESS
+    table: Table,
+    *,
+    drawn: Sequence[Key] | None = None,
+    device: str = "auto",
+    backend: str = "local",
+    executor: str = IN_PROCESS,
 ) -> dg.AssetsDefinition:
     """Return the asset of a table.
 
     Args:
         table: the table.
+        drawn: which of the things that it reads have an arrow to it; None: all of them.
         device: where models run.
         backend: where units of work are carried out.
         executor: name of what carries out steps; see ``executors``.
@@ -55,11 +63,11 @@ def to_asset(
 
     @dg.asset(
         key=key,
-        deps=[asset_key(read) for read in table.reads],
+        deps=[asset_key(read) for read in (table.reads if drawn is None else drawn)],
         partitions_def=partitions,
         description=table.description,
         metadata={"report in the browser": dg.MetadataValue.url(page)} if page else {},
-        group_name=table.group,
+        group_name=shown_group(table.group),
         kinds=set(table.kinds),
         owners=OWNERS,
         tags={COMPUTE_TAG: "gpu" if table.runs_model else "cpu"},

@@ -45,6 +45,9 @@ NOBODY = Told()
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
 
+REFRESH_CATALOG = "refresh_catalog"
+"""The job of what comes last."""
+
 
 @dataclass
 class Outcome:
@@ -166,7 +169,8 @@ def _launch(
     job_name: str | None = None,
 ) -> dict[str, str]:
     """Run the assets as a recorded Dagster run; return the failures, asset name to message."""
-    job = definitions.resolve_job_def(job_name or ("refresh_source" if source else "refresh_pool"))
+    regular = REFRESH_CATALOG if all(asset.comes_last for asset in assets) else "refresh_pool"
+    job = definitions.resolve_job_def(job_name or ("refresh_source" if source else regular))
     keys = {asset.name: dg.AssetKey(list(asset.key)) for asset in assets}
     succeeded, events = carry_out(
         job,

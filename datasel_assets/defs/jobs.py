@@ -18,7 +18,7 @@ from datasel_assets.tables.warehouse import Warehouse
 
 
 def asset_jobs(assets: Sequence[Table]) -> list:
-    """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), ``refresh_catalog``, and others."""
+    """Return the jobs of one partition, of the whole pool, of what comes last, and of what is made on request."""
     per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source and not a.on_demand]
     pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand and not a.comes_last]
     last = [dg.AssetKey(list(a.key)) for a in assets if a.comes_last]

@@ -4,7 +4,7 @@ Belongs here: the names of the groups, and which of the things that a table read
 belong here: in which order tables are made (``planning`` goes by all that they read), and drawing (``defs``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.table import Table

@@ -14,12 +14,12 @@ GROUPS = {
     "models": "models of the pool itself, and what they say of every token",
     "aims": "what the training should be good at, and what it is measured by: targets, evaluations, their vectors",
     "embeddings": "every conversation as vectors of a model",
-    "compressed_representations": "the same vectors made short, and how well they keep what is near",
-    "clusters_and_tags": "what rows are about",
+    "compressed": "the same vectors made short, and how well they keep what is near",
+    "clusters_tags": "what rows are about",
     "scores": "one number for each row and question: words, losses, neighbours, answers of models and of people",
-    "duplicates_and_leaks": "rows that say the same, and rows that an evaluation holds",
+    "duplicates": "rows that say the same, and rows that an evaluation holds",
     "selections": "the rows that each recipe takes, with reasons, as releases",
-    "comparison_and_evidence": "recipes side by side, models trained on them, and the DuckDB file over everything",
+    "comparison": "recipes side by side, models trained on them, and the DuckDB file over everything",
 }
 """The groups in the order in which they are read, which is an order in which they can be made; what each holds."""
 

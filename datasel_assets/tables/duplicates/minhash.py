@@ -47,7 +47,7 @@ def minhash_table(spec: NearSpec) -> Table:
             f"MinHash signatures of whole conversations over {spec.shingles.n} {spec.shingles.unit}s, 4 bytes a slot. "
             "Those of old rows are never computed again."
         ),
-        group="duplicates_and_leaks",
+        group="duplicates",
         reads=[(CORPUS.name,)],
         checks={"covers_corpus": "one signature for every conversation"},
         kinds=frozenset({"parquet", "numpy"}),

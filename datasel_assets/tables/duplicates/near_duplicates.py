@@ -56,7 +56,7 @@ def near_duplicates_table(spec: NearSpec, keep_signs: Mapping[str, str]) -> Tabl
             "across all sources. Candidates come from MinHash bands, every pair is verified by its exact Jaccard "
             "similarity; after an increment only pairs with a new row are."
         ),
-        group="duplicates_and_leaks",
+        group="duplicates",
         reads=[
             (CORPUS.name,),
             (MINHASH.name,),

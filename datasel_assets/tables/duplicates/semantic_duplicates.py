@@ -34,7 +34,7 @@ def semantic_duplicates_table(spec: SemanticSpec, clustered: str) -> Table:
         kind=SEMANTIC_DUPLICATES,
         key=(SEMANTIC_DUPLICATES.name,),
         description=f"Rows whose `{clustered}` vector has a cosine above {spec.threshold} {rule}.",
-        group="duplicates_and_leaks",
+        group="duplicates",
         reads=[(CORPUS.name,), (DUPLICATES.name,), (REPRESENTATIONS.name, clustered), (CLUSTERS.name, clustered)],
         expect=partial(_expect, fingerprint, clustered),
         build=partial(_build, spec, clustered),

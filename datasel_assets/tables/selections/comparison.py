@@ -147,7 +147,7 @@ def comparison_table(registry: Registry, graph: Graph) -> Table:
             "cost. Judge a recipe against `random` and `longest`, which cost nothing. The page linked below holds "
             "everything in one file."
         ),
-        group="comparison_and_evidence",
+        group="comparison",
         reads=[*(("selections", name) for name in recipes), *shared, *scored],
         expect=expect,
         build=build,

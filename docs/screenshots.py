@@ -1,4 +1,4 @@
-"""Take the pictures of the documentation: ``python docs/screenshots.py <data folder>`` after ``make run`` over that folder.
+"""Take the pictures of the documentation: ``python docs/screenshots.py <data folder>`` after ``make run`` over it.
 
 Starts the UI over the folder, opens it in headless Chromium and writes ``docs/images/*.png``.
 """

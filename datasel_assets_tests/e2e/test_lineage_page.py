@@ -1,5 +1,6 @@
-"""The lineage of the shipped data folder in a real browser: read in one look, and as its picture in the docs shows it."""
+"""The lineage of the shipped files in a real browser: read in one look, and as its picture in the docs shows it."""
 
+import runpy
 import shutil
 import socket
 import subprocess
@@ -51,23 +52,22 @@ def shipped(tmp_path: Path) -> Iterator[Product]:
         server.wait(timeout=60)
 
 
-def test_the_lineage_opens_on_groups_with_readable_names_and_looks_as_in_the_docs(shipped, page, tmp_path, monkeypatch):
+def test_the_lineage_opens_on_groups_with_readable_names_and_looks_as_in_the_docs(shipped, page, tmp_path):
     image = pytest.importorskip("PIL.Image")
-    monkeypatch.syspath_prepend(str(REPOSITORY / "docs"))
-    import screenshots  # pyright: ignore[reportMissingImports]
-
-    screenshots.lineage(page, f"http://127.0.0.1:{shipped.port}", tmp_path)
+    screenshots = runpy.run_path(str(REPOSITORY / "docs" / "screenshots.py"))
+    screenshots["lineage"](page, f"http://127.0.0.1:{shipped.port}", tmp_path)
     for name in map(shown_group, GROUPS):
-        shown = page.get_by_text(name, exact=True)
-        assert shown.count() == 2, f"{name}: once in the list and, not cut short, once in the picture"
-        for box in (shown.nth(i).bounding_box() for i in range(2)):
-            assert box is not None
-            assert 0 <= box["x"] <= 1500 - box["width"]
-            assert 0 <= box["y"] <= 960 - box["height"]
+        found = [one.bounding_box() for one in page.get_by_text(name, exact=True).all()]
+        inside = [box for box in found if box and box["width"] and _is_inside(box)]
+        assert len(inside) >= 2, f"{name}: once in the list and, not cut short, once in the picture"
     taken, kept = (
         np.asarray(image.open(folder / "lineage.png").convert("L"), np.int16)
-        for folder in (tmp_path, screenshots.IMAGES)
+        for folder in (tmp_path, screenshots["IMAGES"])
     )
     assert taken.shape == kept.shape
     again = "take it anew: python docs/screenshots.py <data folder>"
     assert (np.abs(taken - kept) > 64).mean() < OTHER_PIXELS, f"docs/images/lineage.png shows another lineage; {again}"
+
+
+def _is_inside(box: dict[str, float]) -> bool:
+    return 0 <= box["x"] <= 1500 - box["width"] and 0 <= box["y"] <= 960 - box["height"]

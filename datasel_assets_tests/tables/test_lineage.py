@@ -52,6 +52,11 @@ def test_every_group_has_a_name_and_its_arrows_go_the_way_of_reading(shipped: Re
     assert sorted(map(shown_group, GROUPS)) == [*map(shown_group, GROUPS)], "the UI sorts by name"
 
 
+def test_the_docs_name_every_group_with_what_it_holds():
+    said = (DATA.parent / "docs" / "operation.md").read_text("utf-8")
+    assert [group for group, holds in GROUPS.items() if f"| `{shown_group(group)}` | {holds} |" not in said] == []
+
+
 def test_what_is_read_through_another_table_as_well_is_not_drawn_twice():
     rows, scores, chosen = table("rows"), table("scores", "rows"), table("chosen", "rows", "scores")
     assert arrows(rows, scores, chosen) == {("rows", "scores"), ("scores", "chosen")}

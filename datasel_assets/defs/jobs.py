@@ -108,7 +108,7 @@ def main_job(
             log.info(f"nothing to do: {outcome.checked} tables are current")
         if outcome.failures:
             raise dg.Failure(
-                description="\n".join(f"{run['source'] or 'pool'}: {run['error']}" for run in outcome.failures),
+                description="\n".join(outcome.causes),
                 allow_retries=False,
             )
 

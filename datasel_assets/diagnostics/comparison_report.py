@@ -84,7 +84,6 @@ def comparison_html(
     heat, heat_says = _heat(known, measures, spread, random)
     values = {
         "advice": advice,
-        "nothing_said": "Nothing can be said: there are no random draws to hold the recipes against.",
         "heat": heat,
         "heat_says": heat_says,
         "title": title,
@@ -113,13 +112,15 @@ def comparison_html(
 
 def _heat(known: pl.DataFrame, measures: Mapping[str, Measure], spread: Spread, random: str) -> tuple[Table, str]:
     """Return the table of how much better than random each recipe is on each measure, and how to read it."""
-    judged = {name: measures[name] for name in known.columns if name in measures and name in spread.deviation}
-    judged = {name: measure for name, measure in judged.items() if measure.better}
+    aims_first = sorted(known.columns, key=lambda name: name in MEASURES)
+    judged = {name: measures[name] for name in aims_first if name in measures and name in spread.deviation}
+    # A second figure of one thing stands in the tables below; closeness to a target is what a recipe may be for.
+    judged = {name: one for name, one in judged.items() if one.better and (one.judged or name not in MEASURES)}
     if not judged or not spread.draws:
         return Table((), ()), ""
     found = gains(known, spread, judged)
     columns = {name: [found[recipe].get(name) for recipe in known["recipe"]] for name in judged}
-    frame = pl.DataFrame({"recipe": known["recipe"], **columns}).with_columns(pl.col(list(judged)).round(1))
+    frame = pl.DataFrame({"recipe": known["recipe"], **columns}).with_columns(pl.col(list(judged)).round(1) + 0.0)
     chance = spread.chance()
     marks = {
         (row, name): f"{'up' if gain > 0 else 'down'}{1 + int(abs(gain) > 2 * chance) + int(abs(gain) > 4 * chance)}"

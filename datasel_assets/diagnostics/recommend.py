@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from datasel_assets.diagnostics.measures import Measure
-from datasel_assets.diagnostics.outcomes import BETTER
+from datasel_assets.diagnostics.outcomes import BETTER, WORSE
 from datasel_assets.diagnostics.spread import Spread
 
 CHEAPER = 0.5
@@ -89,8 +89,9 @@ def recommend(known: Candidates, spread: Spread, aims: Sequence[Aim], measures: 
     """
     found = []
     for aim in aims:
-        ranked = _ranked(known, aim.measure.name)
-        trained = _trained(known, aim.held_out)
+        trained, lost = _trained(known, aim.held_out, BETTER), _trained(known, aim.held_out, WORSE)
+        refuted = [recipe for recipe, _ in lost]
+        ranked = [one for one in _ranked(known, aim.measure.name) if one[0] not in refuted]
         if trained:
             recipe = trained[0][0]
             said = [_loss(*trained[0], aim.held_out or "")]
@@ -100,7 +101,7 @@ def recommend(known: Candidates, spread: Spread, aims: Sequence[Aim], measures: 
             recipe = ranked[0][0]
             said = [_measured(known, spread, aim.measure, recipe)]
             if aim.held_out:
-                said.append(f"no training has shown it yet: datasel evidence {recipe}")
+                said.append(f"not shown by a training yet: datasel evidence {recipe}")
         elif ranked:
             recipe = known.random
             best, gain = ranked[0]
@@ -112,7 +113,12 @@ def recommend(known: Candidates, spread: Spread, aims: Sequence[Aim], measures: 
         else:
             continue
         said += _cheaper(known, spread, ranked, recipe) if not trained else []
-        found.append(Advice(aim.words, recipe, "; ".join(said), _price(known, spread, recipe, aim, measures)))
+        price = _price(known, spread, recipe, aim, measures)
+        if refuted:
+            price.insert(0, f"a training was worse than random on {aim.held_out} with {', '.join(sorted(refuted))}")
+        if aim.note and recipe != known.random and not trained:
+            price.append(aim.note)
+        found.append(Advice(aim.words, recipe, "; ".join(said), "; ".join(price)))
     return found
 
 
@@ -126,11 +132,11 @@ def _ranked(known: Candidates, name: str) -> list[tuple[str, float]]:
     return sorted(own.items(), key=lambda one: (-one[1], one[0]))
 
 
-def _trained(known: Candidates, held_out: str | None) -> list[tuple[str, dict]]:
-    """Return the recipes on which a model learned the held-out set better than on random rows, best first."""
+def _trained(known: Candidates, held_out: str | None, verdict: str) -> list[tuple[str, dict]]:
+    """Return the recipes with this verdict of a training on the held-out set, the lowest loss first."""
     found = []
     for recipe, frame in known.outcomes.items():
-        of_aim = frame.filter((pl.col("arm") == recipe) & (pl.col("set") == held_out) & (pl.col("verdict") == BETTER))
+        of_aim = frame.filter((pl.col("arm") == recipe) & (pl.col("set") == held_out) & (pl.col("verdict") == verdict))
         found += [(recipe, row) for row in of_aim.iter_rows(named=True)]
     return sorted(found, key=lambda one: (one[1]["difference"], one[0]))
 
@@ -164,17 +170,13 @@ def _cheaper(known: Candidates, spread: Spread, ranked: Sequence[tuple[str, floa
     ]
 
 
-def _price(known: Candidates, spread: Spread, recipe: str, aim: Aim, measures: Mapping[str, Measure]) -> str:
-    worse = {
-        name: gain
-        for name, gain in known.gains.get(recipe, {}).items()
-        if name in measures and measures[name].judged and name != aim.measure.name and gain < -spread.chance()
-    }
-    said = []
-    if worse and recipe != known.random:
-        most = sorted(worse, key=lambda name: (worse[name], name))[:3]
-        said.append(
-            f"gives up {', '.join(f'{measures[name].title} ({worse[name]:+.1f})' for name in most)}"
-            + (f" and {len(worse) - len(most)} more" if len(worse) > len(most) else "")
-        )
-    return "; ".join([*said, *([aim.note] if aim.note and recipe != known.random else [])])
+def _price(known: Candidates, spread: Spread, recipe: str, aim: Aim, measures: Mapping[str, Measure]) -> list[str]:
+    """Return on which measures a recipe is worse than random draws, the three worst by name."""
+    gains = known.gains.get(recipe, {}) if recipe != known.random else {}
+    judged = {name: gain for name, gain in gains.items() if name in measures and measures[name].judged}
+    worse = [name for name, gain in judged.items() if name != aim.measure.name and gain < -spread.chance()]
+    worse.sort(key=lambda name: (gains[name], name))
+    if not worse:
+        return []
+    more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
+    return [f"gives up {', '.join(f'{measures[name].title} ({gains[name]:+.1f})' for name in worse[:3])}{more}"]

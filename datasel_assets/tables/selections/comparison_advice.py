@@ -25,8 +25,8 @@ DRAWS: Key = ("random_draws",)
 ELIGIBLE = ("kept", "budget", "source cap")
 """Stages of a decision about a row that the recipe could have taken."""
 
-SAME_VECTORS = "by the vectors that some recipes select by themselves: only a training proves it"
-OWN_SCORE = "by a score that some recipes select by themselves: only a training proves it"
+SAME_VECTORS = "the measure uses vectors that recipes of this kind select with, so only a training proves it"
+OWN_SCORE = "the measure is a score that some of the recipes select with, so only a training proves it"
 
 
 def further_draws(warehouse: Warehouse, chosen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,6 +18,8 @@ from datasel_assets.settings import FILES_VARIABLE, REPOSITORY, Settings
 LOCATION = "datasel_assets.definitions"
 """Name of the code location, as in ``workspace.yaml``: under it runs of the command line are found in the UI."""
 LOOK_EVERY_S = 1.0
+SELDOM = {"FRESHNESS_DAEMON_INTERVAL_SECONDS": "300", "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "30"}
+"""How often Dagster looks at what may wait: freshness in days, runs whose host was lost. Else every few seconds."""
 
 HELP = "Serve the Dagster UI, with its daemon, on this machine alone (127.0.0.1)."
 
@@ -82,7 +84,8 @@ def _start(command: list[str]) -> "subprocess.Popen[bytes]":
     cut the shutdown of the code server short.
     """
     script = Path(sys.executable).parent / command[0]
-    return subprocess.Popen([str(script), *command[1:]], cwd=REPOSITORY, start_new_session=True)
+    environment = {**SELDOM, **os.environ}
+    return subprocess.Popen([str(script), *command[1:]], cwd=REPOSITORY, env=environment, start_new_session=True)
 
 
 def _server(address: Path) -> dict[str, str]:

@@ -38,7 +38,7 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
     @dg.sensor(
         name="sources_sensor",
         job=main,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for one run of `main` when a source is new, changed or gone, or definitions were reloaded; "
         "records on the page of `registry` which files cannot be used.",

@@ -120,7 +120,9 @@ def _heat(known: pl.DataFrame, measures: Mapping[str, Measure], spread: Spread, 
         return Table((), ()), ""
     found = gains(known, spread, judged)
     columns = {name: [found[recipe].get(name) for recipe in known["recipe"]] for name in judged}
-    frame = pl.DataFrame({"recipe": known["recipe"], **columns}).with_columns(pl.col(list(judged)).round(1) + 0.0)
+    rounded = {name: [gain and round(gain, 1) + 0.0 for gain in values] for name, values in columns.items()}
+    sizes = {name: known[name] for name in ("rows",) if name in known.columns}
+    frame = pl.DataFrame({"recipe": known["recipe"], **sizes, **rounded})
     chance = spread.chance()
     marks = {
         (row, name): f"{'up' if gain > 0 else 'down'}{1 + int(abs(gain) > 2 * chance) + int(abs(gain) > 4 * chance)}"

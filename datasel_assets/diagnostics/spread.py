@@ -67,7 +67,7 @@ class Spread:
         if value is None or measure.better is None or measure.name not in self.deviation or np.isnan(value):
             return None
         sign = 1 if measure.better == "high" else -1
-        return sign * (value - self.mean[measure.name]) / self.deviation[measure.name]
+        return sign * (value - self.mean[measure.name]) / self.deviation[measure.name] + 0.0  # no -0
 
 
 NO_DRAWS = Spread()

@@ -136,13 +136,14 @@ def test_no_script_runs_but_the_one_whose_hash_stands_in_the_policy():
 
 def test_the_page_opens_with_what_to_use_and_then_says_how_far_from_random_everything_is():
     advice = [Advice("Toward code", "deita", "a model trained on it is -0.5 nats", "gives up Vendi")]
-    spread = Spread(
-        10, {"vendi": 100.0, "self_bleu": 0.2, "cluster_js": 0.1}, {"vendi": 1.0, "self_bleu": 0.02, "x": 1}
-    )
+    mean, deviation = {"vendi": 100.0, "self_bleu": 0.2, "cluster_js": 0.1}, {"vendi": 1.0, "self_bleu": 0.02}
+    spread = Spread(10, mean, deviation)
     text = page(advice=advice, spread=spread, pictures=[(b"png", "a picture")])
     shown = "|".join(Page(text).texts)
     assert "Which one should I use?|Toward code|deita|a model trained on it is -0.5 nats|gives up Vendi" in shown
-    assert "recipe|Vendi|self-BLEU|deita|-10|5|random|0|0|mig|20|0|" in shown, "each in spreads, positive is better"
+    assert "recipe|rows|Vendi|self-BLEU|deita|100|-10|5|random|100|0|0|mig|300|20|0|" in shown, (
+        "each in spreads, positive is better"
+    )
     for mark in ("number down3", "number up2", "number up3"):
         assert f'<td class="{mark}">' in text
     order = [

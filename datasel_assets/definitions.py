@@ -14,12 +14,13 @@ from datasel_assets.defs.jobs import asset_jobs, main_job
 from datasel_assets.defs.main_job import NOBODY, Told
 from datasel_assets.defs.registry_page import registry_asset
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.defs.sensors import daily_refresh, sources_sensor
+from datasel_assets.defs.sensors import catalog_sensor, daily_refresh, sources_sensor
 from datasel_assets.registry.load import FILES, FOLDERS, SOURCES
 from datasel_assets.registry.registry import Registry
 from datasel_assets.settings import Settings, load_settings
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.lineage import drawn
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -43,11 +44,15 @@ def assemble(warehouse: Warehouse, told: Told = NOBODY) -> tuple[dg.Definitions,
     assets = all_tables(registry)
     name = executor_name()
     place = {"device": settings.device, "backend": chosen(registry.compute).backend, "executor": name}
+    arrows = drawn(assets)
     main = main_job(assemble, told)
     definitions = dg.Definitions(
-        assets=[registry_asset(registry), *(to_asset(asset, **place) for asset in assets)],
+        assets=[registry_asset(registry), *(to_asset(asset, drawn=arrows[asset.key], **place) for asset in assets)],
         jobs=[*asset_jobs(assets), main],
-        sensors=[sources_sensor(assets, fingerprint_of(registry, assets), main)],
+        sensors=[
+            sources_sensor(assets, fingerprint_of(registry, assets), main),
+            *(catalog_sensor(table) for table in assets if table.comes_last),
+        ],
         schedules=[daily_refresh],
         resources={"warehouse": WarehouseResource(data=str(settings.data), device=settings.device)},
         executor=executor(name),

@@ -1,4 +1,4 @@
-"""Take the pictures of the README: ``python docs/screenshots.py <data folder>`` after ``make run`` over that folder.
+"""Take the pictures of the documentation: ``python docs/screenshots.py <data folder>`` after ``make run`` over it.
 
 Starts the UI over the folder, opens it in headless Chromium and writes ``docs/images/*.png``.
 """
@@ -19,6 +19,8 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from datasel_assets.tables.lineage import shown_group
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IMAGES = REPOSITORY / "docs" / "images"
@@ -56,15 +58,15 @@ def open_page(page: Page, address: str, awaited: str) -> None:
     page.wait_for_timeout(4_000)
 
 
-def save(page: Page, name: str, **clip: int) -> None:
+def save(page: Page, name: str, folder: Path = IMAGES, **clip: int) -> None:
     """Write a palette PNG of the page, or of the part ``x y width height``."""
     shot = Image.open(io.BytesIO(page.screenshot(clip=clip or None)))  # type: ignore[arg-type]
-    path = IMAGES / f"{name}.png"
+    path = folder / f"{name}.png"
     shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}: take fewer colours or a smaller part")
-    print(f"{path.relative_to(REPOSITORY)}  {shot.width} x {shot.height}  {size / 1e3:.0f} kB")
+    print(f"{path}  {shot.width} x {shot.height}  {size / 1e3:.0f} kB")
 
 
 def main(data: Path) -> None:
@@ -74,6 +76,7 @@ def main(data: Path) -> None:
     with user_interface(data) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1500, "height": 900})
+        lineage(page, address)
         graph(page, address)
         materialization(page, address)
         comparison(page, data)
@@ -84,10 +87,17 @@ def main(data: Path) -> None:
         browser.close()
 
 
+def lineage(page: Page, address: str, folder: Path = IMAGES) -> None:
+    """What stands under "Lineage" before anything is clicked."""
+    page.set_viewport_size({"width": 1500, "height": 960})
+    open_page(page, f"{address}/asset-groups", shown_group("comparison"))
+    save(page, "lineage", folder)
+
+
 def graph(page: Page, address: str) -> None:
     """What one selection is made from, but for the search for items of evaluations by their vectors."""
     page.set_viewport_size({"width": 1500, "height": 960})
-    hidden = ("group:evaluation_embeddings", "group:evaluation_neighbours", 'key:"*/rds_plus"')
+    hidden = ('key:"evaluation_*"', 'key:"*/rds_plus"')
     query = " and not ".join([f'+key:"selections/{RECIPE}"', *hidden])
     open_page(page, f"{address}/asset-groups~{urllib.parse.quote(query, safe='')}/", "selections")
     page.get_by_text("Hide navigation").click()

@@ -4,7 +4,7 @@ Belongs here: what is served, and as what. Not: what stands in a report (``diagn
 
 Nothing outside the served folders is reached, by dots or by links; hidden files are neither listed nor served. A text
 is shown as text, so that a row with markup in it is never a page; only the reports at their own places are HTML, which
-may load nothing and run nothing.
+may load nothing, and run nothing but the one script that sorts the tables of a comparison, told by its hash.
 """
 
 import html
@@ -17,17 +17,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 from datasel_assets.cli.loopback import HOST, LoopbackHandler, LoopbackServer, running
 
-PAGES = ("releases/*/*/report.html", "reports/*.html")
+REPORTS = "reports/*.html"
+PAGES = ("releases/*/*/report.html", REPORTS)
 """What is HTML of our own making; everything else is text, or is saved."""
 TEXTS = {".html", ".htm", ".md", ".json", ".jsonl", ".yaml", ".yml", ".txt", ".csv", ""}
 LATEST = "latest"
 MAX_NAME = 64
-PAGE_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    ),
-}
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+PAGE_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY}
 
 
 class Refused(Exception):
@@ -81,7 +78,11 @@ def headers_of(address: str) -> Mapping[str, str]:
     """Return how a file is sent, from its address."""
     path = PurePosixPath(address)
     if any(path.match(page) and len(path.parts) == page.count("/") + 1 for page in PAGES):
-        return PAGE_HEADERS
+        if not path.match(REPORTS):
+            return PAGE_HEADERS
+        from datasel_assets.diagnostics.page import script_source
+
+        return {**PAGE_HEADERS, "Content-Security-Policy": f"{POLICY}; script-src '{script_source('tables.js')}'"}
     if path.suffix.lower() in TEXTS:
         return {"Content-Type": "text/plain; charset=utf-8", "Content-Security-Policy": "sandbox"}
     return {

@@ -6,7 +6,7 @@ import dagster as dg
 
 from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
 from datasel_assets.defs.log_progress import log_progress
-from datasel_assets.defs.main_job import EVIDENCE, NOBODY, Told, run_main
+from datasel_assets.defs.main_job import EVIDENCE, NOBODY, REFRESH_CATALOG, Told, run_main
 from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
@@ -18,9 +18,10 @@ from datasel_assets.tables.warehouse import Warehouse
 
 
 def asset_jobs(assets: Sequence[Table]) -> list:
-    """Return ``refresh_source`` (one partition), ``refresh_pool`` (everything global), and those made on request."""
+    """Return the jobs of one partition, of the whole pool, of what comes last, and of what is made on request."""
     per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source and not a.on_demand]
-    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand]
+    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand and not a.comes_last]
+    last = [dg.AssetKey(list(a.key)) for a in assets if a.comes_last]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
     watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
     evidence = dg.define_asset_job(
@@ -35,6 +36,12 @@ def asset_jobs(assets: Sequence[Table]) -> list:
         description="Trainings of which every presentation of every row is remembered.",
         tags={MAX_RUNTIME_TAG: "43200"},
     )
+    catalog = dg.define_asset_job(
+        REFRESH_CATALOG,
+        selection=dg.AssetSelection.assets(*last),
+        description="The DuckDB file over all tables as they are now.",
+        tags={MAX_RUNTIME_TAG: "7200"},
+    )
     return [
         dg.define_asset_job(
             "refresh_source",
@@ -45,9 +52,10 @@ def asset_jobs(assets: Sequence[Table]) -> list:
         dg.define_asset_job(
             "refresh_pool",
             selection=dg.AssetSelection.assets(*pool),
-            description="Everything that looks at the whole pool: duplicates, bases, clusters, selections, catalog.",
+            description="Everything that looks at the whole pool: duplicates, bases, clusters, selections.",
             tags={MAX_RUNTIME_TAG: "7200"},
         ),
+        *([catalog] if last else []),
         *([evidence] if asked else []),
         *([dynamics] if watched else []),
     ]
@@ -100,7 +108,7 @@ def main_job(
             log.info(f"nothing to do: {outcome.checked} tables are current")
         if outcome.failures:
             raise dg.Failure(
-                description="\n".join(f"{run['source'] or 'pool'}: {run['error']}" for run in outcome.failures),
+                description="\n".join(outcome.causes),
                 allow_retries=False,
             )
 

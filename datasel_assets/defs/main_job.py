@@ -14,6 +14,7 @@ from dagster._core.remote_origin import RemoteRepositoryOrigin
 
 from datasel_assets.defs.dead_runs import end_dead_runs
 from datasel_assets.defs.executors import executor_name
+from datasel_assets.defs.failures import cause, skipped_steps
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
@@ -45,6 +46,9 @@ NOBODY = Told()
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
 
+REFRESH_CATALOG = "refresh_catalog"
+"""The job of what comes last."""
+
 
 @dataclass
 class Outcome:
@@ -65,6 +69,14 @@ class Outcome:
     def failures(self) -> list[dict[str, Any]]:
         """Return the runs that failed."""
         return [run for run in self.runs if not run["success"]]
+
+    @property
+    def causes(self) -> list[str]:
+        """Return what failed and why, each reason once: a line that names the sources, the tables and the cause."""
+        alike: dict[str, list[str]] = {}
+        for run in self.failures:
+            alike.setdefault(run["error"], []).append(run["source"] or "pool")
+        return [f"{', '.join(dict.fromkeys(where))}: {error}" for error, where in alike.items()]
 
 
 def run_main(
@@ -166,7 +178,8 @@ def _launch(
     job_name: str | None = None,
 ) -> dict[str, str]:
     """Run the assets as a recorded Dagster run; return the failures, asset name to message."""
-    job = definitions.resolve_job_def(job_name or ("refresh_source" if source else "refresh_pool"))
+    regular = REFRESH_CATALOG if all(asset.comes_last for asset in assets) else "refresh_pool"
+    job = definitions.resolve_job_def(job_name or ("refresh_source" if source else regular))
     keys = {asset.name: dg.AssetKey(list(asset.key)) for asset in assets}
     succeeded, events = carry_out(
         job,
@@ -185,7 +198,7 @@ def _launch(
 
 
 def failed_steps(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
-    """Return step -> what it raised.
+    """Return step -> what it raised; also of those that were skipped for the same reason.
 
     Raises:
         KeyboardInterrupt: a step was interrupted, which Dagster reports as one more failure.
@@ -193,17 +206,9 @@ def failed_steps(events: Sequence[dg.DagsterEvent]) -> dict[str, str]:
     failures = {}
     for event in events:
         if event.is_step_failure:
-            message = _message(event.step_failure_data.error)
+            message = cause(event.step_failure_data.error)
             # What Ctrl-C raises in a step, and what a run within it made of that.
             if message.split(":")[0].endswith(("DagsterExecutionInterruptedError", "KeyboardInterrupt")):
                 raise KeyboardInterrupt
             failures[str(event.step_key)] = message
-    return failures
-
-
-def _message(error: Any) -> str:
-    """Return what the step itself raised: what it is wrapped into is left out, what caused it is not looked for."""
-    wrappers = ("Dagster", "RetryRequested", "Failure")
-    while error is not None and error.cause is not None and error.cls_name.startswith(wrappers):
-        error = error.cause
-    return error.message.strip() if error is not None else "unknown error"
+    return failures | skipped_steps(events)

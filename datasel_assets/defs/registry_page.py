@@ -14,6 +14,7 @@ from datasel_assets.diagnostics.text import clean, plain
 from datasel_assets.registry.load import FILES, FOLDERS
 from datasel_assets.registry.registry import Registry
 from datasel_assets.storage.fingerprint import digest
+from datasel_assets.tables.lineage import shown_group
 from datasel_assets.tables.shown import Rows
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -30,7 +31,7 @@ def registry_asset(registry: Registry) -> dg.AssetsDefinition:
     @dg.asset(
         key=REGISTRY,
         description=_described(registry),
-        group_name="registry",
+        group_name=shown_group("sources"),
         kinds={"yaml"},
         owners=["team:data-selection"],
         check_specs=[dg.AssetCheckSpec(CHECK, asset=REGISTRY, description="Red where a registry file cannot be used.")],

@@ -1,8 +1,8 @@
-"""What asks for the main job: the sensor over the registry files, and the daily refresh.
+"""What asks for runs: the sensor over the registry files, the daily refresh, and the sensor over the catalog.
 
 The main job alone decides what is to be made and in which order, so no two runs work on the same tables, none asks for
 a table before what it reads is there, and nothing is made twice.
-Belongs here: asking for it. Not: what has changed (``tables.corpus.source_changes``), what is stale
+Belongs here: asking for runs. Not: what has changed (``tables.corpus.source_changes``), what is stale
 (``tables.planning``).
 """
 
@@ -10,7 +10,9 @@ import json
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
+from datasel_assets.defs.main_job import REFRESH_CATALOG
 from datasel_assets.defs.one_at_a_time import MAIN, is_asked_for
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
 from datasel_assets.defs.registry_page import is_shown, registry_events
@@ -36,7 +38,7 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
     @dg.sensor(
         name="sources_sensor",
         job=main,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for one run of `main` when a source is new, changed or gone, or definitions were reloaded; "
         "records on the page of `registry` which files cannot be used.",
@@ -80,6 +82,43 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
             cursor=cursor,
             asset_events=page,
         )
+
+    return look
+
+
+def catalog_sensor(catalog: Table) -> dg.SensorDefinition:
+    """Return the sensor that has the catalog made anew after tables that were made by hand or on request.
+
+    The lineage has no arrow from every table to the catalog, so nobody who makes a single table makes the catalog with
+    it. The main job makes it itself, last of all. The cursor is the run that ended last: where none has ended since,
+    nothing is looked at.
+
+    Args:
+        catalog: the table.
+    """
+
+    @dg.sensor(
+        name="catalog_sensor",
+        job_name=REFRESH_CATALOG,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Has `catalog` made anew when a run ended after which the DuckDB file lacks a table.",
+    )
+    def look(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult | dg.SkipReason:
+        ended = dg.RunsFilter(statuses=list(FINISHED_STATUSES))
+        found = context.instance.get_run_records(ended, limit=1, order_by="update_timestamp")
+        newest = found[0].dagster_run if found else None
+        if newest is None or newest.run_id == context.cursor:
+            return dg.SkipReason("no run has ended since the last look")
+        if is_asked_for(context.instance):
+            return dg.SkipReason(f"a run of {MAIN} is queued or under way, which makes the catalog last")
+        if newest.job_name == REFRESH_CATALOG and not newest.is_success:
+            why = "making the catalog failed: it is tried again after the next run that makes a table"
+            return dg.SensorResult(skip_reason=why, cursor=newest.run_id)
+        if catalog.is_current(warehouse.open(), None):
+            return dg.SensorResult(skip_reason="the catalog is current", cursor=newest.run_id)
+        because = {"datasel/because": f"run {newest.run_id[:8]} of {newest.job_name}"}
+        return dg.SensorResult(run_requests=[dg.RunRequest(newest.run_id, tags=because)], cursor=newest.run_id)
 
     return look
 

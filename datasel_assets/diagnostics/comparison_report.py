@@ -14,6 +14,8 @@ from datasel_assets.diagnostics.churn import Churn
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.diagnostics.overlap import overlap_pairs
 from datasel_assets.diagnostics.page import Table, render, table
+from datasel_assets.diagnostics.recommend import Advice
+from datasel_assets.diagnostics.spread import NO_DRAWS, Spread, gains
 from datasel_assets.diagnostics.verdict import Verdict, against_random
 
 MAX_BYTES = 2_000_000
@@ -36,12 +38,18 @@ def comparison_html(
     examples: Mapping[str, pl.DataFrame] | None = None,
     random: str = "random",
     aims: Mapping[str, Collection[str]] = MappingProxyType({}),
+    advice: Sequence[Advice] = (),
+    spread: Spread = NO_DRAWS,
     footer: str = "",
 ) -> str:
     """Return recipes side by side as one HTML page that needs nothing else, below 2 MB.
 
-    It opens with where recipes do not beat rows drawn at random, in words. Figures that are not better than those of
-    the random arm are orange. Every text may be hostile: it is cut, stripped of characters that act, and escaped.
+    It opens with which recipe to use for each aim; then stands how far each is from random rows on every measure, in
+    units of the spread of random draws; then the pictures; then where recipes do not beat random rows, in words, and
+    all figures. Those that are not better than the random arm's are orange. Tables are sorted and filtered by a script
+    that the page holds; without it the page is whole all the same.
+
+    Every text may be hostile: it is cut, stripped of characters that act, and escaped.
     The page holds no clock, so the same inputs give the same bytes.
 
     Args:
@@ -59,6 +67,8 @@ def comparison_html(
         examples: recipe -> rows that entered or left, with the columns worth showing; the first 12 of 20 recipes.
         random: the recipe all others are held against.
         aims: recipe -> measures that only recipes with that aim are judged by.
+        advice: which recipe to use for what.
+        spread: of random draws; without them nothing is said in their units.
         footer: versions, or where to read more.
 
     Raises:
@@ -71,7 +81,11 @@ def comparison_html(
     said, judged = _against_random(verdicts, measures, random)
     known = figures.select("recipe", *(name for name in figures.columns if name != "recipe" and _has(figures[name])))
     churns, examples = churns or {}, examples or {}
+    heat, heat_says = _heat(known, measures, spread, random)
     values = {
+        "advice": advice,
+        "heat": heat,
+        "heat_says": heat_says,
         "title": title,
         "summary": summary,
         "facts": facts,
@@ -94,6 +108,35 @@ def comparison_html(
     raise ValueError(
         f"the page takes {len(page.encode()):,} bytes where {MAX_BYTES:,} are allowed: give fewer pictures"
     )
+
+
+def _heat(known: pl.DataFrame, measures: Mapping[str, Measure], spread: Spread, random: str) -> tuple[Table, str]:
+    """Return the table of how much better than random each recipe is on each measure, and how to read it."""
+    aims_first = sorted(known.columns, key=lambda name: name in MEASURES)
+    judged = {name: measures[name] for name in aims_first if name in measures and name in spread.deviation}
+    # A second figure of one thing stands in the tables below; closeness to a target is what a recipe may be for.
+    judged = {name: one for name, one in judged.items() if one.better and (one.judged or name not in MEASURES)}
+    if not judged or not spread.draws:
+        return Table((), ()), ""
+    found = gains(known, spread, judged)
+    columns = {name: [found[recipe].get(name) for recipe in known["recipe"]] for name in judged}
+    rounded = {name: [gain and round(gain, 1) + 0.0 for gain in values] for name, values in columns.items()}
+    sizes = {name: known[name] for name in ("rows",) if name in known.columns}
+    frame = pl.DataFrame({"recipe": known["recipe"], **sizes, **rounded})
+    chance = spread.chance()
+    marks = {
+        (row, name): f"{'up' if gain > 0 else 'down'}{1 + int(abs(gain) > 2 * chance) + int(abs(gain) > 4 * chance)}"
+        for name, values in columns.items()
+        for row, gain in enumerate(values)
+        if gain is not None and abs(gain) > chance
+    }
+    titles = {name: measure.title for name, measure in judged.items()}
+    remark = (
+        f"How much better than {spread.draws} random draws, in standard deviations of these draws: positive is better, "
+        f"whichever way the measure runs. Within {chance:.1f} a single random draw could be as far, and has no colour; "
+        "blue is better, orange worse. A recipe with another number of rows than the draws is not comparable."
+    )
+    return table(frame, random, titles=titles, marks=marks), remark
 
 
 def _against_random(

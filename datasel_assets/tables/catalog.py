@@ -82,11 +82,12 @@ def catalog_table(reads: Sequence[Key], kind_of: KindOf) -> Table:
             "`datasel.duckdb`: one view per table of the lake, joined across sources and recipes. Built beside the old "
             "file and swapped whole, so readers never wait and never see half a state."
         ),
-        group="catalog",
+        group="comparison",
         reads=list(reads),
         expect=expect,
         build=build,
         lenient=True,
+        comes_last=True,
         pool="duckdb",
         kinds=frozenset({"duckdb"}),
         version=CATALOG.version,

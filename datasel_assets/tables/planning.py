@@ -31,12 +31,14 @@ def phases(tables: Sequence[Table], given: Collection[Key] = ()) -> list[Phase]:
         given: keys of tables that are read as they are, because they are made only when somebody asks.
 
     A per-source table may need a global one (the whitening basis) that needs per-source tables (the moments), so no
-    single run can hold everything. Each phase takes all tables of its kind whose inputs are ready.
+    single run can hold everything. Each phase takes all tables of its kind whose inputs are ready; those that come last
+    have a phase of their own.
 
     Raises:
         ValueError: some tables read what is not among ``tables``.
     """
-    waiting, done, found, per_source = list(tables), set(given), [], True
+    waiting, last = ([table for table in tables if table.comes_last is comes_last] for comes_last in (False, True))
+    done, found, per_source = set(given), [], True
     while waiting:
         chosen: list[Table] = []
         progressed = True
@@ -53,7 +55,7 @@ def phases(tables: Sequence[Table], given: Collection[Key] = ()) -> list[Phase]:
         elif not any(set(table.reads) <= done for table in waiting):
             raise ValueError(f"tables wait for tables that nobody makes: {', '.join(table.name for table in waiting)}")
         per_source = not per_source
-    return found
+    return [*found, Phase(False, tuple(last))] if last else found
 
 
 def stale(

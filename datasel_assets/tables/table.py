@@ -147,7 +147,7 @@ class Table:
         key: its name; also the name of the stage in the log of costs.
         stored_as: key in the lake (before the source), where it is another.
         description: Markdown.
-        group: where it stands in the lineage.
+        group: where it stands in the lineage: one of ``lineage.GROUPS``.
         reads: keys of the tables it is made from.
         expect: says from the present state what the table must be made from. Cheap: footers only.
         build: makes and publishes the table.
@@ -157,6 +157,8 @@ class Table:
         few_rows: somebody wrote its rows by hand, so that a GPU is not worth waiting for.
         lenient: makes do with those of its inputs that are there: one that could not be made does not stop it.
         on_demand: made only when somebody asks for it.
+        comes_last: made when all others are, in a run of its own: what it reads is not drawn in the lineage, because
+            that is everything.
         pool: name of the limit on how many are made at once.
         refreshed_daily: out of date when it has not been looked at for days.
         kinds: formats and libraries, for icons.
@@ -179,6 +181,7 @@ class Table:
     few_rows: bool = False
     lenient: bool = False
     on_demand: bool = False
+    comes_last: bool = False
     pool: str | None = None
     refreshed_daily: bool = False
     kinds: frozenset[str] = frozenset({"parquet"})

@@ -1,6 +1,7 @@
 """Releases and reports in a browser: what is served, as what, and that nothing else is."""
 
 import http.client
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from datasel_assets.cli.file_server import serve_files
+from datasel_assets.diagnostics.page import script_source
 
 VERSION = "ae97ecc672c4"
 
@@ -63,7 +65,6 @@ def ask(port: int, path: str, method: str = "GET", host: str | None = None) -> t
         (f"/releases/random/{VERSION}/report.html", b"our page"),
         ("/releases/random/latest/report.html", b"our page"),
         ("/releases/linked/latest/report.html", b"linked page"),
-        ("/reports/comparison.html", b"comparison"),
     ],
 )
 def test_our_own_pages_are_html_that_may_load_and_run_nothing(port: int, path: str, content: bytes):
@@ -73,6 +74,16 @@ def test_our_own_pages_are_html_that_may_load_and_run_nothing(port: int, path: s
     assert headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "script-src" not in headers["Content-Security-Policy"]
+
+
+def test_a_comparison_may_load_nothing_and_run_only_the_script_whose_hash_is_named(port: int):
+    status, headers, body = ask(port, "/reports/comparison.html")
+    assert status == 200
+    assert b"comparison" in body
+    assert headers["Content-Type"].startswith("text/html")
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none';")
+    assert re.findall(r"script-src ([^;]*)", policy) == [f"'{script_source('tables.js')}'"]
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "README.md", "configs/report.html"])

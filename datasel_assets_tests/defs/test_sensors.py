@@ -16,10 +16,15 @@ from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, coarse_pictures
 
 
-def look(project: Project, cursor: str | None = None, definitions: dg.Definitions | None = None) -> dg.SensorResult:
+def look(
+    project: Project,
+    cursor: str | None = None,
+    definitions: dg.Definitions | None = None,
+    name: str = "sources_sensor",
+) -> dg.SensorResult:
     """Evaluate the sensor once, as the daemon does every minute."""
     definitions = definitions or build_defs(project.settings)
-    sensor = definitions.resolve_sensor_def("sources_sensor")
+    sensor = definitions.resolve_sensor_def(name)
     context = dg.build_sensor_context(
         instance=project.instance,
         cursor=cursor,
@@ -234,3 +239,45 @@ def test_the_main_job_runs_from_the_launch_button(project: Project):
     assert result.success
     assert project.warehouse.lake.info(("comparison",))
     assert len(project.instance.get_runs()) > 5
+
+
+def test_a_table_that_somebody_makes_by_hand_is_in_the_catalog_a_minute_later(settled: Project):
+    definitions = build_defs(settled.settings)
+    recipe = {"select": {"sampler": "random"}, "budget": {"rows": 7}, "paper": "baseline"}
+    write_yaml(settled.data / "recipes" / "random.yaml", recipe)
+    assert "no run has ended" in look(settled, None, definitions, "catalog_sensor").skip_reason.skip_message
+    by_hand = build_defs(settled.settings).resolve_job_def("refresh_pool")
+    with coarse_pictures():
+        carry_out(by_hand, settled.instance, code_location(), keys=[dg.AssetKey(["selections", "random"])])
+    tick = look(settled, None, definitions, "catalog_sensor")
+    (request,) = tick.run_requests
+    assert request.tags["datasel/because"].endswith("of refresh_pool")
+    assert not look(settled, tick.cursor, definitions, "catalog_sensor").run_requests, "asked for once"
+    succeeded, _ = carry_out(definitions.resolve_job_def("refresh_catalog"), settled.instance, code_location())
+    assert succeeded
+    after = look(settled, tick.cursor, definitions, "catalog_sensor")
+    assert "is current" in after.skip_reason.skip_message
+    assert not look(settled, after.cursor, definitions, "catalog_sensor").run_requests
+
+
+def test_a_catalog_that_cannot_be_made_is_not_asked_for_for_ever(settled: Project):
+    definitions = build_defs(settled.settings)
+    (settled.settings.warehouse / "datasel.duckdb").unlink()
+    job = definitions.resolve_job_def("refresh_catalog")
+    run = settled.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    settled.instance.report_run_failed(run)
+    tick = look(settled, None, definitions, "catalog_sensor")
+    assert not tick.run_requests
+    assert "failed" in tick.skip_reason.skip_message
+
+
+def test_the_catalog_waits_for_a_main_job_which_makes_it_itself(settled: Project):
+    definitions = build_defs(settled.settings)
+    (settled.settings.warehouse / "datasel.duckdb").unlink()
+    for name, status in (("refresh_pool", dg.DagsterRunStatus.SUCCESS), ("main", dg.DagsterRunStatus.STARTED)):
+        settled.instance.create_run_for_job(
+            definitions.resolve_job_def(name), status=status, tags={PROCESS_TAG: this_process()}
+        )
+    tick = look(settled, "before", definitions, "catalog_sensor")
+    assert not tick.run_requests
+    assert tick.cursor in (None, "before"), "it is looked at again when that is over"

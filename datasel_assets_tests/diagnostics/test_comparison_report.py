@@ -1,6 +1,10 @@
 """The comparison page, the verdict against random rows, churn, fronts and growth."""
 
+import base64
+import hashlib
+import html
 import math
+import re
 
 import numpy as np
 import polars as pl
@@ -15,6 +19,8 @@ from datasel_assets.diagnostics.growth import fit_growth
 from datasel_assets.diagnostics.measures import MEASURES, Measure
 from datasel_assets.diagnostics.overlap import jaccard, overlap_pairs
 from datasel_assets.diagnostics.pareto import pareto_front
+from datasel_assets.diagnostics.recommend import Advice
+from datasel_assets.diagnostics.spread import Spread
 from datasel_assets.diagnostics.verdict import against_random
 from datasel_assets_tests.diagnostics.test_report import ALLOWED, Page
 from datasel_assets_tests.diagnostics.test_text import HOSTILE
@@ -110,12 +116,45 @@ def test_both_versions_of_a_recipe_stand_below_what_changed():
 def test_the_page_needs_nothing_else_and_is_the_same_for_the_same_inputs():
     text = page(pictures=[(b"png", "a picture")], churns={"deita": churn(["a"], ["b"])})
     made = Page(text)
-    assert set(made.tags) <= ALLOWED
+    assert set(made.tags) <= {*ALLOWED, "script"}
+    assert made.tags.count("script") == 1
     assert made.open == []
     assert not any(name.startswith("on") or name == "href" for name, _ in made.attributes)
     assert "url(" not in text
     assert "default-src &#x27;none&#x27;" in text
     assert page() == page()
+
+
+def test_no_script_runs_but_the_one_whose_hash_stands_in_the_policy():
+    text = page()
+    (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = html.unescape(re.findall('Content-Security-Policy" content="([^"]*)"', text)[0])
+    assert policy.startswith("default-src 'none';")
+    assert re.findall("script-src ([^;]*)", policy) == [f"'sha256-{digest}'"]
+
+
+def test_the_page_opens_with_what_to_use_and_then_says_how_far_from_random_everything_is():
+    advice = [Advice("Toward code", "deita", "a model trained on it is -0.5 nats", "gives up Vendi")]
+    mean, deviation = {"vendi": 100.0, "self_bleu": 0.2, "cluster_js": 0.1}, {"vendi": 1.0, "self_bleu": 0.02}
+    spread = Spread(10, mean, deviation)
+    text = page(advice=advice, spread=spread, pictures=[(b"png", "a picture")])
+    shown = "|".join(Page(text).texts)
+    assert "Which one should I use?|Toward code|deita|a model trained on it is -0.5 nats|gives up Vendi" in shown
+    assert "recipe|rows|Vendi|self-BLEU|deita|100|-10|5|random|100|0|0|mig|300|20|0|" in shown, (
+        "each in spreads, positive is better"
+    )
+    for mark in ("number down3", "number up2", "number up3"):
+        assert f'<td class="{mark}">' in text
+    order = [
+        "Which one should I use?",
+        "How far from random rows",
+        "Pictures",
+        "Against random rows",
+        "What the figures",
+    ]
+    assert [shown.index(title) for title in order] == sorted(shown.index(title) for title in order)
+    assert "Nothing can be said: there are no random draws" in page()
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -134,6 +173,8 @@ def test_hostile_text_in_any_place_adds_no_tag_and_no_attribute(hostile):
                 churns={text: churn(["a"], ["b"])},
                 versions=pl.DataFrame({f"v{text[:9]}": [text]}),
                 examples={text: pl.DataFrame({f"p{text[:9]}": [text]})},
+                advice=[Advice(text, text, text, text)],
+                spread=Spread(10, {"vendi": 90.0}, {"vendi": 1.0}),
                 footer=text,
             )
         )

@@ -68,7 +68,7 @@ def settle(product: Product, known: set[str], done) -> list[dict[str, Any]]:
     """Wait until ``done`` and then for longer than the sensor rests with no run under way; return the new runs."""
     product.wait_for("the change to arrive", done, seconds=300)
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < 45:
+    while time.monotonic() - quiet_since < 75:
         if any(run["runStatus"] not in {"SUCCESS", "FAILURE", "CANCELED"} for run in runs(product)):
             quiet_since = time.monotonic()
         time.sleep(2)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from datasel_assets.tables.lineage import shown_group
 from datasel_assets_tests.e2e.conftest import serve
 from datasel_assets_tests.pools import add_source, rows
 
@@ -35,8 +36,8 @@ def test_the_main_job_launched_in_the_ui_fills_the_graph_and_the_pages(ui, page)
     base = f"http://127.0.0.1:{ui.port}"
 
     page.goto(f"{base}/asset-groups")
-    for group in ("sources", "embeddings", "representations", "selections"):
-        page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
+    for group in ("sources", "embeddings", "compressed", "selections"):
+        page.get_by_text(shown_group(group), exact=True).first.wait_for(timeout=60_000)
 
     page.goto(f"{base}/assets/selections/toward_adding")
     page.get_by_text("rows_total").first.wait_for(timeout=60_000)

@@ -48,7 +48,7 @@ def answer_table(name: str, registry: Registry) -> Table:
             f"{own.spec.doc}\n\nAnswers of `{model}` about rows. {own.ask.doc} Source: "
             f"{own.ask.paper or 'not stated'}. Asked on request only: `datasel ask {name}`."
         ),
-        group="answers",
+        group="scores",
         reads=own.reads(),
         expect=partial(_expect, own),
         build=partial(_build, own),

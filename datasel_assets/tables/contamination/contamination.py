@@ -66,7 +66,7 @@ def contamination_table(evaluations: Mapping[str, EvaluationSpec]) -> Table:
             "its words in shared n-grams; embedding: its vector lies near, for review), the overlap or cosine, and the "
             "passage. One line per row and item."
         ),
-        group="evaluations",
+        group="duplicates",
         reads=[
             (CORPUS.name,),
             *items,

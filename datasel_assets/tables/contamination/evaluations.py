@@ -42,7 +42,7 @@ def evaluation_table(name: str, spec: EvaluationSpec) -> Table:
         kind=EVALUATIONS,
         key=(EVALUATIONS.name, name),
         description=f"The items of the evaluation `{name}`, which no released row may repeat. {spec.doc}",
-        group="evaluations",
+        group="aims",
         expect=partial(_expect, name, spec),
         build=partial(_build, name, spec),
         kinds=frozenset({"parquet"}),

@@ -36,7 +36,7 @@ def item_neighbours_table(name: str, tier: EmbeddingTier, spec: RepresentationSp
             f"The nearest item of `{name}` for every row by its `{tier.representation}` vector. Only new rows are "
             "compared with every item; the others with items that are new."
         ),
-        group="evaluation_neighbours",
+        group="duplicates",
         reads=[
             (REPRESENTATIONS.name, tier.representation),
             (BASIS.name, tier.representation),

@@ -39,7 +39,7 @@ def review_table(evaluations: Mapping[str, EvaluationSpec]) -> Table:
             "Every hit with the texts side by side, those that keep no row out first and the nearest of them at the "
             "top. Labels of a person give precision and recall of each tier."
         ),
-        group="evaluations",
+        group="duplicates",
         reads=[(CORPUS.name,), ("contamination",)],
         expect=partial(_expect, fingerprint, evaluations),
         build=partial(_build, evaluations),

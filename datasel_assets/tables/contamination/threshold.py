@@ -26,7 +26,7 @@ def threshold_table(name: str, tier: EmbeddingTier, spec: RepresentationSpec) ->
         kind=EVALUATION_THRESHOLD,
         key=(EVALUATION_THRESHOLD.name, name),
         description=f"From which cosine on a row is listed as a possible rewording of an item of `{name}`.",
-        group="evaluation_neighbours",
+        group="duplicates",
         reads=[(EVALUATION_NEIGHBOURS.name, name), embeddings_key(name, spec), (EVALUATIONS.name, name)],
         expect=partial(_expect, name, tier, spec),
         build=partial(_build, name, tier, spec),

@@ -25,7 +25,7 @@ def target_table(name: str) -> Table:
         kind=TARGETS,
         key=(TARGETS.name, name),
         description=f"The query set `{name}`: what a training set selected for it should be good at.",
-        group="targets",
+        group="aims",
         expect=partial(_expect, name),
         build=partial(_build, name),
         kinds=frozenset({"parquet", "polars"}),

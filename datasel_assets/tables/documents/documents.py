@@ -40,7 +40,7 @@ def documents_table(name: str, spec: DocumentsSpec) -> Table:
         kind=DOCUMENTS,
         key=(DOCUMENTS.name, name),
         description=f"{spec.doc}\n\nThe documents `{name}`, each once, whatever files they stand in.",
-        group="documents",
+        group="sources",
         expect=partial(_expect, name, spec),
         build=partial(_build, name, spec),
         on_demand=True,

@@ -73,7 +73,7 @@ def extraction_table(name: str, spec: ExtractionSpec, graph: Graph) -> Table:
             f"clusters whose rows are like `{spec.target}`. A file of `sources/` that says `uri: extraction:{name}` "
             f"makes them part of the pool. Source: {spec.paper}"
         ),
-        group="documents",
+        group="selections",
         reads=reads,
         expect=expect,
         build=partial(_build, spec),

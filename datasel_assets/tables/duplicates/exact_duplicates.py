@@ -23,7 +23,7 @@ def duplicates_table() -> Table:
             "Rows whose conversation another row of the pool has (equal up to white space and Unicode form), each with "
             "the row that stands for it: the first by source and id."
         ),
-        group="pool",
+        group="sources",
         reads=[(CORPUS.name,)],
         expect=_expect,
         build=_build,

@@ -104,7 +104,7 @@ def _records(own: _Watching, read: bool) -> Table:
             f"{what}, and what it said of each row every time that the row passed. A training over all rows: it is "
             f"made again when a row, the model or the file changes.{again} {spec.doc}"
         ),
-        group="dynamics",
+        group="models",
         reads=own.reads(),
         expect=own.expect,
         build=partial(_build, own, read),

@@ -48,7 +48,7 @@ def answers_table(name: str, spec: LabelsSpec) -> Table:
             f"Every line of the files of answers to: {spec.question} Lines without a `problem` count. A row is known "
             "by its content, so that answers outlive its id; who answered is known by a hash of the name."
         ),
-        group="labels",
+        group="scores",
         reads=[(CORPUS.name,)],
         expect=partial(_expect, name, spec, code),
         build=partial(_build, name, spec),

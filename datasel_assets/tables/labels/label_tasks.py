@@ -50,7 +50,7 @@ def tasks_table(name: str, spec: LabelsSpec) -> Table:
             f"The rows that people are asked about, in the order in which it helps most: {spec.question} "
             f"`datasel label {name}` asks; `datasel label {name} --export tasks.csv` hands them out."
         ),
-        group="labels",
+        group="scores",
         reads=[("corpus",), ("duplicates",), truth, *score_deps(scores)],
         expect=partial(_expect, name, spec, scores, code),
         build=partial(_build, name, spec, scores),

@@ -73,7 +73,7 @@ def truth_table(name: str, spec: LabelsSpec) -> Table:
             f"What people say of rows, by {spec.truth}: {spec.question} {spec.doc}\n\nAnswers of workers who are "
             f"hardly better than guessing on golden rows do not count. `{WORKERS}/{name}` has a line per worker."
         ),
-        group="labels",
+        group="scores",
         reads=[("corpus",), (LABEL_ANSWERS.name, name)],
         expect=partial(_expect, name, spec, code),
         build=partial(_build, name, spec),

@@ -80,7 +80,7 @@ def proxy_table(name: str, spec: LanguageModelSpec, *, moments: bool = False, ch
             "A small Llama-style model and its tokenizer, trained on the pool itself, for scores where no larger model "
             f"is at hand. Trained again when the pool's tokens have moved by {retrain.drift:g} bits (Jensen-Shannon)."
         ),
-        group="language_models",
+        group="models",
         reads=[("corpus",)],
         expect=expect,
         build=build,

@@ -54,7 +54,7 @@ def token_statistics(name: str, spec: LanguageModelSpec) -> Table:
             "log-probability, entropy, confidence, margin, EL2N and hits over the response tokens of each turn. A "
             "context that is added reads the pool by itself; the others stay."
         ),
-        group="language_models",
+        group="models",
         reads=[("corpus",), *model_tables(name, spec)],
         checks={"covers_corpus": "one line of statistics for every conversation"},
         runs_model=True,

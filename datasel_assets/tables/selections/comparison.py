@@ -19,6 +19,7 @@ from datasel_assets.diagnostics.measured import Measured
 from datasel_assets.diagnostics.measures import MEASURES
 from datasel_assets.diagnostics.overlap import jaccard_matrix
 from datasel_assets.diagnostics.pictures import Captioned, comparison_pictures
+from datasel_assets.diagnostics.spread import Spread
 from datasel_assets.diagnostics.verdict import against_random
 from datasel_assets.diagnostics.versions import VersionPairs
 from datasel_assets.registry.aims import targets_of
@@ -28,6 +29,7 @@ from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.score_names import score_deps, score_inputs
+from datasel_assets.tables.selections.comparison_advice import DRAWS, advice, further_draws, trained_keys
 from datasel_assets.tables.selections.comparison_figures import (
     aim_measures,
     comparison_pool,
@@ -42,7 +44,10 @@ from datasel_assets.tables.table import Built, Check, Graph, Kind, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.warehouse import Warehouse
 
-COMPARISON = Kind("comparison", version="3", companions=("versions",))
+COMPARISON = Kind("comparison", version="4", companions=("versions", "random_draws"))
+
+FIGURES_VERSION = "3"
+"""Of the figures of a set of rows, which are kept where the page alone changes."""
 
 SHOWN = {
     "recipe": "recipe",
@@ -105,6 +110,7 @@ def comparison_table(registry: Registry, graph: Graph) -> Table:
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         inputs = {f"selections/{name}": warehouse.lake.version(("selections", name)) for name in made(warehouse)}
         inputs |= {f"before/{name}": old.version for name, (old, _) in versions_before(warehouse).items()}
+        inputs |= {"/".join(key): warehouse.lake.version(key) for key in trained_keys(warehouse, made(warehouse))}
         fingerprint = digest([COMPARISON.version, registry.clustered, registry.quality, registry.tagged])
         there = "yes" if report_path(warehouse).is_file() else "no"
         return Expected((COMPARISON.name,), fingerprint, {**inputs, **pool_inputs(warehouse), "report": there})
@@ -117,18 +123,21 @@ def comparison_table(registry: Registry, graph: Graph) -> Table:
         for reason in unread.values():
             step.log.warning(f"left out of the versions: {reason}")
         pairs = VersionPairs(versions, pool)
-        arms, inputs = chosen | pairs.chosen, pool_inputs(warehouse)
-        basis = {name: digest([COMPARISON.version, sorted(ids.tolist()), inputs]) for name, ids in arms.items()}
+        draws = further_draws(warehouse, chosen)
+        arms, inputs = chosen | pairs.chosen | draws, pool_inputs(warehouse)
+        basis = {name: digest([FIGURES_VERSION, sorted(ids.tolist()), inputs]) for name, ids in arms.items()}
         found = measure(warehouse, pool, arms, basis, step.progress)
         # Seconds differ from run to run and belong to the run log, not to a table made of content.
         table = compare(pool, chosen).drop("seconds").join(found.table, on="recipe", how="left", maintain_order="left")
         sides = pairs.table(pool, found.table)
         figures = table.drop("basis").join(_costs(warehouse, chosen), on="recipe", how="left", maintain_order="left")
+        drawn = found.table.filter(pl.col("recipe").is_in(list(draws))).rename({"recipe": "draw"})
         pictures = _pictures(warehouse, pool, chosen, figures)
         report_path(warehouse).parent.mkdir(parents=True, exist_ok=True)
-        write_text(report_path(warehouse), _page(warehouse, pool, chosen, figures, pictures, pairs, sides))
+        write_text(report_path(warehouse), _page(warehouse, pool, chosen, figures, drawn, pictures, pairs, sides))
         made_from = Expected(step.expected.key, step.expected.fingerprint, {**step.expected.inputs, "report": "yes"})
         warehouse.lake.write(replace(made_from, key=("versions",)), sides)
+        warehouse.lake.write(replace(made_from, key=DRAWS), drawn)
         info = warehouse.lake.write(made_from, table)
         control_arms = Check({"random", "longest"} <= set(chosen), {"recipes": ", ".join(chosen)})
         return Built(
@@ -147,7 +156,7 @@ def comparison_table(registry: Registry, graph: Graph) -> Table:
             "cost. Judge a recipe against `random` and `longest`, which cost nothing. The page linked below holds "
             "everything in one file."
         ),
-        group="selections",
+        group="comparison",
         reads=[*(("selections", name) for name in recipes), *shared, *scored],
         expect=expect,
         build=build,
@@ -156,7 +165,7 @@ def comparison_table(registry: Registry, graph: Graph) -> Table:
         kinds=frozenset({"parquet", "polars"}),
         version=COMPARISON.version,
         columns={m.name: m.doc for m in (*MEASURES.values(), QUALITY, *map(target_measure, registry.aims))}
-        | {"basis": "what the figures are made from"},
+        | {"basis": "what the figures are made from", "draw": "a further draw of random rows, and its seed"},
     )
 
 
@@ -252,6 +261,7 @@ def _page(
     pool: pl.DataFrame,
     chosen: Mapping[str, np.ndarray],
     figures: pl.DataFrame,
+    drawn: pl.DataFrame,
     pictures: Sequence[Captioned],
     pairs: VersionPairs,
     sides: pl.DataFrame,
@@ -269,6 +279,8 @@ def _page(
         possible_leaks=pl.col("recipe").replace_strict(hits, return_dtype=pl.Int64),
         top_source=pl.col("top_sources").str.split(", ").list.first(),
     ).select(*PAGE, *MEASURES, *(aim.name for aim in extra))
+    measures = MEASURES | {aim.name: aim for aim in extra}
+    spread = Spread.of(drawn, list(measures))
     return comparison_html(
         title="Recipes side by side",
         summary=(
@@ -288,5 +300,7 @@ def _page(
             if changed is not None and not changed.is_empty()
         },
         aims=_aims(registry, chosen),
+        advice=advice(warehouse, figures, spread, measures),
+        spread=spread,
         footer="Every row of the pool has a decision of every recipe: query the view 'why' of datasel.duckdb.",
     )

@@ -105,9 +105,9 @@ def contaminated_rows(warehouse: Warehouse) -> np.ndarray:
 
 
 def _stored(warehouse: Warehouse, columns: Sequence[str]) -> dict[str, Figures]:
-    """Return the stored figures by their basis, of recipes and of their versions before."""
+    """Return the stored figures by their basis, of recipes, of their versions before and of random draws."""
     found = {}
-    for key in (("comparison",), ("versions",)):
+    for key in (("comparison",), ("versions",), ("random_draws",)):
         table = warehouse.lake.scan(key).collect() if warehouse.lake.info(key) else pl.DataFrame()
         if {"basis", *columns} <= set(table.columns):
             found |= {row["basis"]: {name: row[name] for name in columns} for row in table.iter_rows(named=True)}

@@ -71,7 +71,7 @@ def proxy_eval_table(
             f"and on the whole pool, {spec.seeds} times each, and its loss on rows and targets that no arm has seen. "
             "Made on request only: `make evidence`, or the button on this page."
         ),
-        group="evidence",
+        group="comparison",
         reads=[("corpus",), ("selections", recipe), proxy_key(model), *(("targets", name) for name in targets)],
         expect=expect,
         build=build,

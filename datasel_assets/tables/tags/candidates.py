@@ -52,7 +52,7 @@ def candidate_table(name: str, spec: TagsSpec) -> Table:
         kind=TAG_CANDIDATES,
         key=(TAG_CANDIDATES.name, name),
         description=f"What each row may be tagged with: {said(spec)}. {again}",
-        group="tags",
+        group="clusters_tags",
         reads=[("corpus",)],
         checks={"covers_corpus": "one line for every conversation"},
         runs_model=spec.model is not None,

@@ -58,7 +58,7 @@ def label_graph_table(name: str, spec: GraphSpec) -> Table:
             f"Labels whose vectors by `{spec.encoder.model}` have a cosine of at least {spec.threshold:g}: along these "
             "edges information travels in MIG. Only labels that are new are encoded."
         ),
-        group="tags",
+        group="clusters_tags",
         reads=[(TAG_VOCABULARY.name, name)],
         expect=expect,
         build=build,

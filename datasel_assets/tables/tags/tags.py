@@ -54,7 +54,7 @@ def _tags(name: str, spec: TagsSpec) -> Table:
         kind=TAGS,
         key=(TAGS.name, name),
         description=f"The labels of each row: {said(spec)}, reduced to the labels in use.",
-        group="tags",
+        group="clusters_tags",
         reads=[(TAG_CANDIDATES.name, name), (TAG_VOCABULARY.name, name)],
         checks={"covers_corpus": "one line for every conversation", "known_labels": "every tag is a label in use"},
         kinds=frozenset({"parquet", "polars"}),

@@ -69,7 +69,7 @@ def vocabulary_table(name: str, spec: TagsSpec) -> Table:
             f"{spec.min_rows} rows. They stay until the labels of the pool have moved by {spec.drift:g} bits "
             "(Jensen-Shannon), so that an increment tags new rows only."
         ),
-        group="tags",
+        group="clusters_tags",
         reads=[(TAG_CANDIDATES.name, name)],
         expect=expect,
         build=build,

@@ -72,7 +72,7 @@ def _model(name: str, spec: CategoriesSpec, representation: RepresentationSpec) 
             f"A ridge classifier of the categories of `{spec.target}` by the vectors of `{spec.representation}`, with "
             f"what it says of each seed that it was not fitted on. {spec.doc}"
         ),
-        group="category_models",
+        group="clusters_tags",
         reads=[("targets", spec.target), seeds, basis],
         expect=expect,
         build=build,
@@ -138,7 +138,7 @@ def _categories(name: str, spec: CategoriesSpec) -> Table:
         kind=CATEGORIES,
         key=(CATEGORIES.name, name),
         description=f"The category of each row, by the classifier `{name}`, and how clear it is. {spec.doc}",
-        group="categories",
+        group="clusters_tags",
         reads=[("representations", spec.representation), (CATEGORY_MODELS.name, name)],
         checks={"covers_corpus": "one category for every vector"},
         kinds=frozenset({"parquet", "numpy"}),

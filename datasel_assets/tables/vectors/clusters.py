@@ -102,7 +102,7 @@ def _model(name: str, spec: RepresentationSpec) -> Table:
             f"Spherical k-means (faiss, seeded) over the vectors of `{name}`, fitted on a hash sample of the whole "
             "pool; each cluster has a title from its most telling words."
         ),
-        group="cluster_models",
+        group="clusters_tags",
         reads=[("representations", name), ("duplicates",)],
         expect=expect,
         build=build,
@@ -125,7 +125,7 @@ def _assignment(name: str, spec: RepresentationSpec) -> Table:
         kind=CLUSTERS,
         key=(CLUSTERS.name, name),
         description=f"Cluster and cosine distance to its centroid for every row, by the vectors of `{name}`.",
-        group="clusters",
+        group="clusters_tags",
         reads=[("representations", name), (CLUSTER_MODELS.name, name)],
         checks={"covers_corpus": "one assignment for every vector"},
         kinds=frozenset({"parquet", "faiss"}),

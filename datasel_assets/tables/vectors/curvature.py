@@ -179,7 +179,7 @@ def curvature_table(own: Differentiated) -> Table:
             f"(EK-FAC), from {own.spec.curvature.rows} rows of the pool by the hash of their id. Estimated once for "
             "each training of the model: rows that come later do not change it."
         ),
-        group="gradients",
+        group="models",
         reads=[("corpus",), *own.reads()],
         expect=lambda warehouse, source: Expected(
             own.curvature_key, fingerprint, {"model": own.version(warehouse), "corpus": pool_is_there(warehouse)}

@@ -101,7 +101,7 @@ def _table(kind: Kind, key: Key, rows_of: Key, spec: VectorSource) -> Table:
         kind=kind,
         key=key,
         description=f"Vectors of `{spec.table}` by the {spec.match} of each row of `{'/'.join(rows_of)}`.",
-        group="embeddings",
+        group="aims" if kind is GIVEN_TARGET_VECTORS else "embeddings",
         reads=[rows_of],
         checks={"some_rows_have_a_vector": "at least one row of the source has a vector in the table"},
         version=digest([GIVEN_VECTORS.version, spec.model_dump(mode="json")]),

@@ -72,7 +72,7 @@ def gradient_fidelity_table(own: Differentiated, gradients: Key) -> Table:
             f"What the numbers that `gradients/{own.name}` keeps of each gradient tell of the whole gradients, on "
             f"{ROWS} rows of the pool by the hash of their id, and in which layers gradients are long."
         ),
-        group="fidelity",
+        group="compressed",
         reads=[("corpus",), gradients, *own.reads()],
         expect=expect,
         build=partial(_build, own, gradients),

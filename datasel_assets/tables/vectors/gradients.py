@@ -131,7 +131,7 @@ def _table(own: Differentiated, kind: Kind, key: Key, rows_of: Key) -> Table:
             f"linear layers of `{spec.model}`: {spec.dims:,} numbers at most (`{spec.projection}`) of length 1, and "
             f"the length of the whole gradient. {spec.doc}"
         ),
-        group="gradients",
+        group="aims" if kind is TARGET_GRADIENTS else "embeddings",
         reads=[rows_of, own.curvature_key, *own.reads()],
         checks={"covers_rows": "one gradient for every conversation of the upstream table"},
         runs_model=True,

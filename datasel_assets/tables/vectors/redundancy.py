@@ -82,7 +82,7 @@ def redundancy_table(name: str, spec: RepresentationSpec) -> Table:
             f"How many directions the vectors of `{name}` use of those that they have, and how alike two random rows "
             f"are: each stored layer, and the compressed vector (a hash sample of {ROWS:,} rows)."
         ),
-        group="redundancy",
+        group="compressed",
         reads=[("representations", name)],
         expect=expect,
         build=build,
@@ -125,7 +125,7 @@ def redundancy_comparison(names: Sequence[str]) -> Table:
         kind=REDUNDANCY_COMPARISON,
         key=(REDUNDANCY_COMPARISON.name,),
         description="How many directions the vectors of each representation use, side by side.",
-        group="redundancy",
+        group="compressed",
         reads=list(keys.values()),
         expect=expect,
         build=build,

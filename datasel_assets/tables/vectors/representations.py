@@ -143,7 +143,7 @@ def _moments(name: str, spec: RepresentationSpec) -> Table:
             "Count, mean and scatter matrix of the layer vectors of one source in fp64 (Chan's exact merge), so that "
             "a new source adds only its own pass."
         ),
-        group="representation_moments",
+        group="compressed",
         reads=[("corpus",), layers.key],
         expect=expect,
         build=build,
@@ -185,7 +185,7 @@ def _basis(name: str, spec: RepresentationSpec) -> Table:
         kind=BASIS,
         key=(BASIS.name, name),
         description=f"The projection of `{name}`: {spec.doc}",
-        group="representation_basis",
+        group="compressed",
         reads=[("representation_moments", name)] if fitted else _made_beside(spec),
         expect=expect,
         build=build,
@@ -224,7 +224,7 @@ def _vectors(name: str, spec: RepresentationSpec) -> Table:
         kind=REPRESENTATIONS,
         key=(REPRESENTATIONS.name, name),
         description=f"Compressed unit vectors of `{name}`. {spec.doc}",
-        group="representations",
+        group="compressed",
         reads=[layers_of(spec).key, (BASIS.name, name)],
         checks={
             "covers_corpus": "one vector for every embedded conversation",
@@ -344,7 +344,7 @@ def _fidelity(name: str, spec: RepresentationSpec) -> Table:
         description=(
             f"What `{name}` does to neighbourhoods and to a selection, against the uncompressed layers (a hash sample)."
         ),
-        group="fidelity",
+        group="compressed",
         reads=[("representations", name)],
         expect=expect,
         build=build,

@@ -20,6 +20,7 @@ DUPLICATES_FILE = "duplicates.yaml"
 _FOLDER = {
     "example": "targets",
     "gradients": "gradients",
+    "runs": "runs",
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",

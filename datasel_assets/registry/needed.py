@@ -74,6 +74,11 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
             if watched.model
             else f"representations/{watched.representation}.yaml"
         )
+    if folder == "runs" and (runs := registry.runs.get(name)):
+        yield f"language_models/{runs.model}.yaml"
+        yield from (f"targets/{target}.yaml" for target in runs.outcomes.targets or ())
+        yield from [f"categories/{runs.categories}.yaml"] if runs.categories else []
+        yield from _meant("clusters", registry.clustered, settled) if runs.units == "cluster" else ()
     if folder == "gradients" and (gradients := registry.gradients.get(name)):
         yield f"language_models/{gradients.model}.yaml"
     if folder == "loops" and (loop := registry.loops.get(name)):
@@ -105,8 +110,8 @@ def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]
         yield f"targets/{need.name}.yaml"
     elif need.what == "category":
         yield f"categories/{need.name}.yaml"
-    elif need.what == "gradients":
-        yield f"gradients/{need.name}.yaml"
+    elif need.what in ("gradients", "runs"):
+        yield f"{need.what}/{need.name}.yaml"
     elif need.what in ("vector", "cluster", "distance"):
         if need.name is None:
             yield from _meant("clusters", registry.clustered, settled)

@@ -32,7 +32,7 @@ PROXY_EVAL_FILE = "proxy_eval.yaml"
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    *("dynamics", "loops", "documents", "extractions", "answers", "labels", "recipes"),
+    *("dynamics", "runs", "loops", "documents", "extractions", "answers", "labels", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -67,6 +67,20 @@ def _share_a_table(encoders: Mapping[str, EncoderSpec], key: str) -> dict[str, s
                 f"{key}: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
                 "name; copy one of them to a folder of another name, or give it a revision"
             )
+    return found
+
+
+def runs_read_what_is_there(registry: Registry) -> Problems:
+    """The model, the targets and what the units are of are there."""
+    found = {}
+    for name, spec in registry.runs.items():
+        named = [("model", spec.model, "language_models"), ("categories", spec.categories, "categories")]
+        named += [("outcomes.targets", target, "targets") for target in spec.outcomes.targets or ()]
+        for key, other, folder in named:
+            if other is not None and other not in (there := getattr(registry, folder)):
+                found[f"runs/{name}.yaml"] = no_such_file(key, other, folder, there)
+        if spec.units == "cluster" and not registry.clustered:
+            found[f"runs/{name}.yaml"] = f"its units are clusters{why_no_clusters(registry)}"
     return found
 
 
@@ -293,6 +307,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     evaluations_are_encoded,
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,
+    runs_read_what_is_there,
     scores_can_be_made,
     loops_read_what_is_there,
     extractions_read_what_is_there,

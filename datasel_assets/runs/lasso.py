@@ -65,7 +65,7 @@ def _sparse(
     features: np.ndarray, scale: np.ndarray, outcomes: np.ndarray, seed: int, centre: np.ndarray | None, resamples: int
 ) -> Effects:
     """Return coefficients times ``scale``; less their mean weighted by ``centre``, where that is given."""
-    s, k = features.shape
+    s = len(features)
     if s < LEAST:
         raise RunsError(f"a regression with cross-validation needs {LEAST} subsets, there are {s}: give more")
     # What is punished are sizes of coefficients, which go by the units of outcomes: these have a spread of 1 here.
@@ -75,8 +75,8 @@ def _sparse(
     punished = _by_cross_validation(features, targets, seed)
     found = [_fit(features, targets, punished)]
     draw = np.random.default_rng([seed, 5])
-    for some in draw.integers(0, s, (resamples, s)):
-        found.append(_fit(features[some], targets[some], punished, tolerance=1e-4))
+    samples = draw.integers(0, s, (resamples, s))
+    found += [_fit(features[some], targets[some], punished, tolerance=1e-4) for some in samples]
     settled = np.stack(found) * scale[:, None] * spread
     if centre is not None:
         settled = settled - np.einsum("rkq,k->rq", settled, centre)[:, None, :]

@@ -59,6 +59,9 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         ),
         "cost_bars": lambda: plots.cost_bars(dict(zip(names, 10.0 ** np.arange(m), strict=True)), names[-1]),
         "growth": lambda: plots.growth({name: ([1e4, 1e5], [k + 1, 9]) for k, name in enumerate(names)}),
+        "run_effects": lambda: plots.run_effects(
+            names, shares - 0.2, shares - 0.3, shares - 0.1, 0.05 * (m > 1), names[-1]
+        ),
         "score_grid": lambda: plots.score_grid(dict.fromkeys(names, np.where(lengths > 50, lengths, np.nan)), names[0]),
         "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),

@@ -14,6 +14,7 @@ from datasel_assets.diagnostics.plots.outcomes import outcomes
 from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
 from datasel_assets.diagnostics.plots.recipe_scatter import recipe_scatter
 from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
+from datasel_assets.diagnostics.plots.run_effects import run_effects
 from datasel_assets.diagnostics.plots.score_grid import score_grid
 from datasel_assets.diagnostics.plots.scores import score_curve
 from datasel_assets.diagnostics.plots.source_mix import source_mix
@@ -40,6 +41,7 @@ __all__ = [
     "outcomes",
     "overlap_heatmap",
     "recipe_scatter",
+    "run_effects",
     "score_curve",
     "score_grid",
     "source_mix",

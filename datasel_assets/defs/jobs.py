@@ -12,6 +12,8 @@ from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.dynamics.watched import DYNAMICS
+from datasel_assets.tables.runs.effects import RUN_EFFECTS
+from datasel_assets.tables.runs.series import RUNS
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -23,6 +25,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
     pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
     watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
+    series = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS)]
     evidence = dg.define_asset_job(
         EVIDENCE,
         selection=dg.AssetSelection.assets(*asked),
@@ -33,6 +36,12 @@ def asset_jobs(assets: Sequence[Table]) -> list:
         DYNAMICS.name,
         selection=dg.AssetSelection.assets(*watched),
         description="Trainings of which every presentation of every row is remembered.",
+        tags={MAX_RUNTIME_TAG: "43200"},
+    )
+    runs = dg.define_asset_job(
+        RUNS.name,
+        selection=dg.AssetSelection.assets(*series),
+        description="Trainings on many parts of the pool, and what each part does to the outcomes.",
         tags={MAX_RUNTIME_TAG: "43200"},
     )
     return [
@@ -50,6 +59,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
         ),
         *([evidence] if asked else []),
         *([dynamics] if watched else []),
+        *([runs] if series else []),
     ]
 
 

@@ -16,26 +16,19 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.registry.registry import Registry
 from datasel_assets.runs.estimators import ESTIMATORS, MEANINGS, Estimator
 from datasel_assets.runs.memorisation import influence, memorisation
+from datasel_assets.runs.names import EFFECTS, INFLUENCE, MEMORISATION, OVERALL, OWN_ROWS, TARGET, UNIT
 from datasel_assets.runs.observed import Effects, Observed, RunsError
 from datasel_assets.runs.prediction import foretold
 from datasel_assets.runs.verdict import Verdict, largest_by_chance, verdict
 from datasel_assets.specs.runs import RunsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables.runs.parts import TARGET, UNIT
 from datasel_assets.tables.runs.series import key_of, outcome_sets, read_observed, shown_units
 from datasel_assets.tables.shown import picture, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-RUN_EFFECTS = Kind("run_effects")
-OVERALL = "all"
-"""The mean of the targets, or of the held-out sets where no target is an outcome."""
-
-MEMORISATION, INFLUENCE = "memorisation", "influence"
-OWN_ROWS = "own rows"
-"""The outcome of a unit that memorisation is of."""
-
+RUN_EFFECTS = Kind(EFFECTS)
 SCHEMA = {
     "unit": pl.Int32,
     "set": pl.String,

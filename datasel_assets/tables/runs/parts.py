@@ -14,14 +14,12 @@ from datasel_assets.models.contexts import Conversation
 from datasel_assets.models.proxy_rows import Pool, draw_rows, split_rows
 from datasel_assets.models.try_out import held_out_sets
 from datasel_assets.registry.registry import Registry
+from datasel_assets.runs.names import TARGET, UNIT
 from datasel_assets.specs.proxy import ProxySpec
 from datasel_assets.specs.runs import RunsSpec
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.warehouse import Warehouse
-
-TARGET, UNIT = "target: ", "unit: "
-"""Beginnings of the names of outcomes that are of a target, and of a unit's own rows."""
 
 
 @dataclass(frozen=True, eq=False)

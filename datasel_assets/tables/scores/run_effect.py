@@ -12,19 +12,16 @@ import polars as pl
 from datasel_assets.diagnostics import plots
 from datasel_assets.indicators.run_effect import KIND, run_effect
 from datasel_assets.registry.registry import Registry
+from datasel_assets.runs.names import EFFECTS, MEMORISATION, OVERALL, OWN_ROWS, SOURCE, TARGET
 from datasel_assets.schema import suggestion
 from datasel_assets.specs.score import RunEffectSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
-from datasel_assets.tables.runs.effects import MEMORISATION, OVERALL, OWN_ROWS, RUN_EFFECTS
-from datasel_assets.tables.runs.parts import TARGET
 from datasel_assets.tables.scores.extremes import extreme_rows
 from datasel_assets.tables.scores.pool_score import POOL_SCORES
 from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Check, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
-
-OF_SOURCE = "source: "
 
 
 def run_effect_tables(name: str, registry: Registry) -> list[Table]:
@@ -32,7 +29,7 @@ def run_effect_tables(name: str, registry: Registry) -> list[Table]:
     spec = registry.scores[name]
     assert isinstance(spec, RunEffectSpec)
     kind, key = POOL_SCORES[KIND.name], (KIND.name, name)
-    effects = (RUN_EFFECTS.name, spec.runs)
+    effects = (EFFECTS, spec.runs)
     said = spec.model_dump(mode="json", exclude={"doc", "paper"})
     fingerprint = digest([kind.version, run_effect.version, said])
 
@@ -75,7 +72,7 @@ def _build(name: str, spec: RunEffectSpec, step: Step) -> Built:
     table = placed.select("row_id", "source").with_columns(score=pl.Series(values).cast(pl.Float32))
     info = lake.write(step.expected, table)
     shown = {
-        "effects": table_link(RUN_EFFECTS.name, spec.runs),
+        "effects": table_link(EFFECTS, spec.runs),
         "outcome": str(found["set"][0]),
         "estimator": str(found["estimator"][0]),
         "units_believed": int(found["believed"].sum()),
@@ -95,7 +92,7 @@ def _chosen(name: str, spec: RunEffectSpec, warehouse: Warehouse) -> pl.DataFram
     Raises:
         ValueError: there is no such outcome or estimator.
     """
-    info = warehouse.lake.require((RUN_EFFECTS.name, spec.runs))
+    info = warehouse.lake.require((EFFECTS, spec.runs))
     effects = warehouse.lake.scan(info.key).collect()
     estimator = spec.estimator or next(iter(info.meta["estimators"]), MEMORISATION)
     by = effects.filter(pl.col("estimator") == estimator)
@@ -107,7 +104,7 @@ def _chosen(name: str, spec: RunEffectSpec, warehouse: Warehouse) -> pl.DataFram
         )
     sets = by["set"].unique(maintain_order=True).to_list()
     wanted = OWN_ROWS if estimator == MEMORISATION else spec.toward or OVERALL
-    found = next((each for each in (wanted, TARGET + wanted, OF_SOURCE + wanted) if each in sets), None)
+    found = next((each for each in (wanted, TARGET + wanted, SOURCE + wanted) if each in sets), None)
     if found is None:
         raise ValueError(
             f"scores/{name}.yaml: toward: {wanted!r} is no outcome of runs/{spec.runs}{suggestion(wanted, sets)} "

@@ -1,9 +1,9 @@
 """Do trainings on parts of a pool find a part that harms and one that helps, and what do scores say of the outcomes?
 
-The pool: rows of four development datasets (``DATASEL_SHARED``) in 38 clusters by the bundled encoder, of 25 to 50 rows,
-and beside them a ``copied`` cluster (50 rows of gsm8k, which is the target) and a ``poisoned`` one (50 other questions
-of gsm8k with the answers of rows of other datasets). The outcome is the loss on the answers of 100 further rows of
-gsm8k after a training from a small model of the pool.
+The pool: rows of four development datasets (``DATASEL_SHARED``) in 38 clusters by the bundled encoder, of 25 to 50
+rows, and beside them a ``copied`` cluster (50 rows of gsm8k, which is the target) and a ``poisoned`` one (50 other
+questions of gsm8k with the answers of rows of other datasets). The outcome is the loss on the answers of 100 further
+rows of gsm8k after a training from a small model of the pool.
 
 One series for each design, of about as many trainings each: a line for each design and estimator. ``objective``:
 Spearman of outcomes foretold by effects (five folds over subsets); ``rank_copied`` and ``rank_poisoned`` of 40 (1 is
@@ -113,7 +113,9 @@ def embedded(rows: list[list[dict[str, str]]]) -> np.ndarray:
     from datasel_assets.models.encoder import Encoder
     from datasel_assets.specs.encoder import EncoderSpec
 
-    with Encoder(EncoderSpec(layers="last", template="plain", max_tokens=64), "cpu") as encoder:
+    with Encoder(
+        EncoderSpec.model_validate({"layers": "last", "template": "plain", "max_tokens": 64}), "cpu"
+    ) as encoder:
         (vectors,) = encoder.encode(rows).layers.values()
     found = np.asarray(vectors, np.float32)
     return found / np.linalg.norm(found, axis=1, keepdims=True)

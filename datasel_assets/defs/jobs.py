@@ -12,6 +12,7 @@ from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.dynamics.watched import DYNAMICS
+from datasel_assets.tables.ratio.ratio import RATIO
 from datasel_assets.tables.runs.effects import RUN_EFFECTS
 from datasel_assets.tables.runs.series import RUNS
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL
@@ -25,7 +26,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
     pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
     watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
-    series = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS)]
+    series = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS, RATIO)]
     evidence = dg.define_asset_job(
         EVIDENCE,
         selection=dg.AssetSelection.assets(*asked),
@@ -41,7 +42,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
     runs = dg.define_asset_job(
         RUNS.name,
         selection=dg.AssetSelection.assets(*series),
-        description="Trainings on many parts of the pool, and what each part does to the outcomes.",
+        description="Trainings on parts of the pool: what each part does to the outcomes, and how much is enough.",
         tags={MAX_RUNTIME_TAG: "43200"},
     )
     return [

@@ -28,6 +28,7 @@ from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.ratio import RatioSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.specs.runs import RunsSpec
@@ -55,6 +56,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "labels": LabelsSpec,
     "answers": AnswersSpec,
     "recipes": RecipeSpec,
+    "ratio": RatioSpec,
 }
 """Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""
 

@@ -64,6 +64,9 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
     if folder == "categories" and (categories := registry.categories.get(name)):
         yield f"representations/{categories.representation}.yaml"
         yield f"targets/{categories.target}.yaml"
+    if folder == "ratio" and (ratio := registry.ratio.get(name)):
+        yield f"language_models/{ratio.model}.yaml"
+        yield from (f"targets/{target}.yaml" for target in ratio.targets or ())
     if folder == "recipes" and (recipe := registry.recipes.get(name)):
         yield from _of_recipe(recipe, registry, settled)
     if folder == "representations" and (vectors := registry.representations.get(name)) and vectors.gradients:

@@ -26,6 +26,7 @@ from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import LoopSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.ratio import RatioSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
 from datasel_assets.specs.runs import RunsSpec
@@ -82,6 +83,7 @@ class Registry:
     scores: Mapping[str, ScoreSpec] = field(default_factory=dict)
     loops: Mapping[str, LoopSpec] = field(default_factory=dict)
     recipes: Mapping[str, RecipeSpec] = field(default_factory=dict)
+    ratio: Mapping[str, RatioSpec] = field(default_factory=dict)
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     tags: Mapping[str, TagsSpec] = field(default_factory=dict)
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)

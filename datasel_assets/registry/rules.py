@@ -285,6 +285,33 @@ def defaults_are_settled(registry: Registry) -> Problems:
     return {DEFAULTS_FILE: problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)}
 
 
+def ratios_are_of_recipes_that_are_there(registry: Registry) -> Problems:
+    """A file in ``ratio/`` is named like a recipe, and its model and targets are there."""
+    found = {}
+    for name, spec in registry.ratio.items():
+        named = [("model", spec.model, "language_models")]
+        named += [("targets", target, "targets") for target in spec.targets or ()]
+        for key, other, folder in named:
+            if other not in (there := getattr(registry, folder)):
+                found[f"ratio/{name}.yaml"] = no_such_file(key, other, folder, there)
+        if name not in registry.recipes:
+            there = ", ".join(sorted(registry.recipes))
+            found[f"ratio/{name}.yaml"] = (
+                f"recipes/ has no usable file {name}.yaml, and a file in ratio/ is named like "
+            )
+            found[f"ratio/{name}.yaml"] += f"the recipe that it is about; there are: {there}"
+    return found
+
+
+def recipes_find_their_fraction(registry: Registry) -> Problems:
+    """A recipe that takes its fraction from trainings has a file that says how they are carried out."""
+    return {
+        f"recipes/{name}.yaml": f"budget.fraction: from_ratio needs ratio/{name}.yaml, which says how it is found"
+        for name, spec in registry.recipes.items()
+        if spec.budget.from_ratio and name not in registry.ratio
+    }
+
+
 def recipes_read_what_is_there(registry: Registry) -> Problems:
     """What a recipe reads is there."""
     known = registry.score_keep()
@@ -317,4 +344,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     recipes_read_what_is_there,
     questions_are_about_rows_that_are_there,
     recipes_read_what_is_there,
+    ratios_are_of_recipes_that_are_there,
+    recipes_find_their_fraction,
+    ratios_are_of_recipes_that_are_there,
 )

@@ -32,7 +32,7 @@ def fill(members: Sequence[np.ndarray], lengths: np.ndarray, shares: np.ndarray,
         if not shares[unit] or not len(own):
             continue
         order = own[np.random.default_rng([seed, 4, int(unit)]).permutation(len(own))]
-        wanted = owed + shares[unit] * tokens
+        wanted = owed + float(shares[unit]) * tokens
         ends = np.cumsum(lengths[order])
         rounds, rest = divmod(max(wanted, 0.0), float(ends[-1]))
         # The number of rows whose sum is nearest to what is left.

@@ -47,6 +47,7 @@ from datasel_assets.tables.language_models.token_statistics import TOKEN_STATIST
 from datasel_assets.tables.loops.loops import loop_tables
 from datasel_assets.tables.loops.outcome import LOOPS
 from datasel_assets.tables.planning import with_all_they_read
+from datasel_assets.tables.ratio.ratio import RATIO, ratio_table
 from datasel_assets.tables.runs.effects import RUN_EFFECTS, run_effects_table
 from datasel_assets.tables.runs.series import RUNS, runs_table
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
@@ -230,6 +231,10 @@ def _selections(registry: Registry) -> list[Table]:
     return selection_tables(registry, GRAPH)
 
 
+def _ratios(registry: Registry) -> list[Table]:
+    return [ratio_table(name, registry, GRAPH) for name in sorted(registry.ratio)]
+
+
 def _comparison(registry: Registry) -> list[Table]:
     return [_while_settled(registry, COMPARED_BY, comparison_table(registry, GRAPH))]
 
@@ -276,6 +281,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (label_tables, (LABEL_ANSWERS, LABEL_TRUTH, LABEL_TASKS, SCORES)),
+    (_ratios, (RATIO,)),
     (_selections, (SELECTIONS,)),
     (_comparison, (COMPARISON,)),
     (_proxy_evals, (PROXY_EVAL,)),

@@ -12,6 +12,7 @@ from datasel_assets.diagnostics.plots.neighbourhoods import label_neighbourhoods
 from datasel_assets.diagnostics.plots.occupancy import cluster_occupancy
 from datasel_assets.diagnostics.plots.outcomes import outcomes
 from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
+from datasel_assets.diagnostics.plots.ratio import ratio_curves
 from datasel_assets.diagnostics.plots.recipe_scatter import recipe_scatter
 from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
 from datasel_assets.diagnostics.plots.run_effects import run_effects
@@ -40,6 +41,7 @@ __all__ = [
     "loss_curve",
     "outcomes",
     "overlap_heatmap",
+    "ratio_curves",
     "recipe_scatter",
     "run_effects",
     "score_curve",

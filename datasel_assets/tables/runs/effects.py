@@ -176,8 +176,8 @@ def _page(
         shown["verdict"] = first.verdicts[0].text
         title = f"Effects on the mean outcome of runs/{name}, by {MEANINGS[first.estimator]}"
         low, high = first.effects.interval()
-        columns = [first.effects.values[:, 0], low[:, 0], high[:, 0]]
-        shown["plot: effects"] = picture(plots.run_effects(titles, *columns, limit, title), title)
+        png = plots.run_effects(titles, first.effects.values[:, 0], low[:, 0], high[:, 0], limit, title)
+        shown["plot: effects"] = picture(png, title)
         shown["verdicts"] = sample_table(_verdicts(found, sets), ["set", "estimator", "verdict"], rows=60)
         shown["how well effects foretell subsets left out"] = sample_table(
             _foretold(found, sets), ["set", "estimator", "correlation"], rows=60

@@ -3,7 +3,7 @@
 Belongs here: from a file in ``runs/`` to rows. Does not: designs (``runs.designs``), trainings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,9 +51,9 @@ def unit_tables(spec: RunsSpec, registry: Registry) -> list[Key]:
     return [("categories", str(spec.categories))] if spec.units == "category" else []
 
 
-def measured_targets(spec: RunsSpec, registry: Registry) -> list[str]:
-    """Return the targets that are an outcome."""
-    return sorted(registry.aims if spec.outcomes.targets is None else spec.outcomes.targets)
+def measured_targets(named: Sequence[str] | None, registry: Registry) -> list[str]:
+    """Return the targets that are an outcome: those that a file names, or those by which recipes are compared."""
+    return sorted(registry.aims if named is None else named)
 
 
 def read_parts(name: str, spec: RunsSpec, warehouse: Warehouse, pool: Pool) -> Parts:
@@ -72,7 +72,8 @@ def read_parts(name: str, spec: RunsSpec, warehouse: Warehouse, pool: Pool) -> P
         ValueError: fewer than two units have rows.
     """
     model = warehouse.registry.language_models[spec.model]
-    training, held_out = split_rows(draw_rows(pool.names, model.proxy or ProxySpec()), model.proxy or ProxySpec())
+    proxy = model.proxy or ProxySpec.model_validate({})
+    training, held_out = split_rows(draw_rows(pool.names, proxy), proxy)
     rows = pool.names[training["place"].to_numpy()].with_columns(place=training["place"])
     rows = rows[hash_sample(rows["row_id"].to_numpy(), spec.rows, spec.seed)]
     rows = _with_units(rows, spec, warehouse).drop_nulls("unit").sort("unit", "row_id")
@@ -85,7 +86,8 @@ def read_parts(name: str, spec: RunsSpec, warehouse: Warehouse, pool: Pool) -> P
     numbers = {unit: number for number, unit in enumerate(names)}
     rows = rows.with_columns(unit=pl.col("unit").replace_strict(numbers, return_dtype=pl.Int32))
     conversations = pool.read(rows["place"].to_numpy()).to_list()
-    measured, sets = _measured(spec, warehouse, pool, held_out["place"].to_numpy())
+    targets = measured_targets(spec.outcomes.targets, warehouse.registry)
+    measured, sets = read_measured(targets, spec.outcomes.held_out, warehouse, pool, held_out["place"].to_numpy())
     if spec.outcomes.own:
         for number, unit in enumerate(names):
             own = np.flatnonzero(rows["unit"].to_numpy() == number)
@@ -95,16 +97,25 @@ def read_parts(name: str, spec: RunsSpec, warehouse: Warehouse, pool: Pool) -> P
     return Parts(rows.select("row_id", "unit"), conversations, names, _titles(names, spec, warehouse), measured, sets)
 
 
-def _measured(
-    spec: RunsSpec, warehouse: Warehouse, pool: Pool, unseen: np.ndarray
+def read_measured(
+    targets: Iterable[str], held_out: int, warehouse: Warehouse, pool: Pool, unseen: np.ndarray
 ) -> tuple[list[Conversation], dict[str, np.ndarray]]:
+    """Return the conversations that outcomes are measured on, and outcome -> numbers of its conversations.
+
+    Args:
+        targets: names of targets.
+        held_out: rows of each source; 0: none.
+        warehouse: where the tables are.
+        pool: the conversations.
+        unseen: numbers of rows of the pool that no training sees.
+    """
     measured: list[Conversation] = []
     sets: dict[str, np.ndarray] = {}
     found: dict[str, list[Conversation]] = {}
-    for target in measured_targets(spec, warehouse.registry):
+    for target in targets:
         found[TARGET + target] = warehouse.lake.scan(("targets", target)).collect()["messages"].to_list()
-    if spec.outcomes.held_out:
-        places = held_out_sets(pool.names, unseen, spec.outcomes.held_out)
+    if held_out:
+        places = held_out_sets(pool.names, unseen, held_out)
         found |= {name: pool.read(places[name]).to_list() for name in sorted(places)}
     for name, rows in found.items():
         sets[name] = len(measured) + np.arange(len(rows))
@@ -120,8 +131,8 @@ def _with_units(rows: pl.DataFrame, spec: RunsSpec, warehouse: Warehouse) -> pl.
     tables = [warehouse.lake.scan((*key, source)).select("row_id", column) for source in warehouse.active_sources()]
     found = pl.concat(tables).collect().with_columns(unit=pl.col(column).cast(pl.String)).select("row_id", "unit")
     if spec.units == "cluster":  # so that their names sort as numbers do
-        width = found["unit"].str.len_chars().max() or 1
-        found = found.with_columns(pl.col("unit").str.zfill(width))
+        widest = pl.col("unit").str.len_chars().max()
+        found = found.with_columns(pl.col("unit").str.zfill(widest))
     return rows.join(found, on="row_id", how="left", maintain_order="left")
 
 

@@ -48,7 +48,7 @@ def runs_table(name: str, registry: Registry, graph: Graph, *, read: bool) -> Ta
     spec = registry.runs[name]
     model = registry.language_models[spec.model]
     divided = unit_tables(spec, registry)
-    targets = [("targets", target) for target in measured_targets(spec, registry)]
+    targets = [("targets", target) for target in measured_targets(spec.outcomes.targets, registry)]
     said = spec.model_dump(mode="json", exclude=set(RESULTS))
     fingerprint = digest([RUNS.version, said, [key[1] for key in targets], model.causal.model_dump(), divided])
 

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 FLOORS = {
     "leaf modules": ("schema", "progress", "settings", "compiled", "raw_rows"),
     "ground floor": ("arrays", "words", "formats", "crowd", "batching"),
-    "pure folders that files name": ("bandits", "clusters", "documents", "samplers"),
+    "pure folders that files name": ("bandits", "clusters", "documents", "runs", "samplers"),
     "specs": ("specs",),
     "pure folders": ("representations", "indicators", "answers", "corpus", "diagnostics", "demos"),
     "shell": ("compute", "storage", "models", "recipes", "registry"),

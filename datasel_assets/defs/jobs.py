@@ -12,6 +12,9 @@ from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.dynamics.watched import DYNAMICS
+from datasel_assets.tables.ratio.ratio import RATIO
+from datasel_assets.tables.runs.effects import RUN_EFFECTS
+from datasel_assets.tables.runs.series import RUNS
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -24,6 +27,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
     last = [dg.AssetKey(list(a.key)) for a in assets if a.comes_last]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
     watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
+    series = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS, RATIO)]
     evidence = dg.define_asset_job(
         EVIDENCE,
         selection=dg.AssetSelection.assets(*asked),
@@ -42,6 +46,12 @@ def asset_jobs(assets: Sequence[Table]) -> list:
         description="The DuckDB file over all tables as they are now.",
         tags={MAX_RUNTIME_TAG: "7200"},
     )
+    runs = dg.define_asset_job(
+        RUNS.name,
+        selection=dg.AssetSelection.assets(*series),
+        description="Trainings on parts of the pool: what each part does to the outcomes, and how much is enough.",
+        tags={MAX_RUNTIME_TAG: "43200"},
+    )
     return [
         dg.define_asset_job(
             "refresh_source",
@@ -58,6 +68,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
         *([catalog] if last else []),
         *([evidence] if asked else []),
         *([dynamics] if watched else []),
+        *([runs] if series else []),
     ]
 
 

@@ -24,15 +24,25 @@ class Need:
     Attributes:
         what: the ``example`` conversations of a target, in a representation where one is needed beside it; a file of
             ``gradients``, or its stored ``gradient_table``, and that of the target where one is needed beside it; of a
-            representation each row's ``vector``, its ``cluster``, or that and its ``distance`` to
-            the centre; each row's ``category`` of a file; its ``source``; a file of ``outcomes`` of the user.
+            representation each row's ``vector``, its ``cluster``, or that and its ``distance`` to the centre; each
+            row's ``category`` of a file; its ``source``; a file of ``outcomes`` of the user; the trainings of a file in
+            ``runs``.
         key: how the file in ``scores/`` asks for it, for messages.
         name: of the target, representation or file; None for what has no name, and for the clusters by which recipes
             are balanced.
     """
 
     what: Literal[
-        "example", "gradients", "gradient_table", "vector", "cluster", "distance", "category", "source", "outcomes"
+        "example",
+        "gradients",
+        "gradient_table",
+        "vector",
+        "cluster",
+        "distance",
+        "category",
+        "source",
+        "outcomes",
+        "runs",
     ]
     key: str
     name: str | None = None

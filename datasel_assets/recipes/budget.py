@@ -73,7 +73,7 @@ def resolve(budget: BudgetSpec, pool_rows: int, sources: tuple[str, ...], eligib
         ValueError: the bounds cannot be met; the message has the numbers.
     """
     by_rows = budget.kind in ("rows", "fraction")
-    asked = int(budget.amount) if budget.fraction is None else max(1, math.floor(budget.fraction * pool_rows + 0.5))
+    asked = int(budget.amount) if budget.fraction is None else max(1, math.floor(budget.amount * pool_rows + 0.5))
     total = min(asked, int(eligible.sum())) if by_rows else asked
 
     minimum = np.zeros(len(sources), dtype=np.int64)

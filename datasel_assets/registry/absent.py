@@ -21,6 +21,7 @@ _FOLDER = {
     "example": "targets",
     "gradients": "gradients",
     "gradient_table": "gradients",
+    "runs": "runs",
     "vector": "representations",
     "cluster": "representations",
     "distance": "representations",

@@ -28,8 +28,10 @@ from datasel_assets.specs.gradients import GradientsSpec
 from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.ratio import RatioSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
+from datasel_assets.specs.runs import RunsSpec
 from datasel_assets.specs.source import SourceSpec
 from datasel_assets.specs.tags import TagsSpec
 from datasel_assets.specs.target import TargetSpec
@@ -44,6 +46,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "language_models": LanguageModelSpec,
     "gradients": GradientsSpec,
     "dynamics": DynamicsSpec,
+    "runs": RunsSpec,
     "scores": spec_model,
     "loops": loop_model,
     "tags": TagsSpec,
@@ -53,6 +56,7 @@ FOLDERS: Mapping[str, type[StrictModel] | Callable[[dict[str, Any]], type[Strict
     "labels": LabelsSpec,
     "answers": AnswersSpec,
     "recipes": RecipeSpec,
+    "ratio": RatioSpec,
 }
 """Folder -> what each of its files says, or what tells it from the file. ``Registry`` has a field for each."""
 

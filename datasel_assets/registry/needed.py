@@ -64,6 +64,9 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
     if folder == "categories" and (categories := registry.categories.get(name)):
         yield f"representations/{categories.representation}.yaml"
         yield f"targets/{categories.target}.yaml"
+    if folder == "ratio" and (ratio := registry.ratio.get(name)):
+        yield f"language_models/{ratio.model}.yaml"
+        yield from (f"targets/{target}.yaml" for target in ratio.targets or ())
     if folder == "recipes" and (recipe := registry.recipes.get(name)):
         yield from _of_recipe(recipe, registry, settled)
     if folder == "representations" and (vectors := registry.representations.get(name)) and vectors.gradients:
@@ -74,6 +77,11 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
             if watched.model
             else f"representations/{watched.representation}.yaml"
         )
+    if folder == "runs" and (runs := registry.runs.get(name)):
+        yield f"language_models/{runs.model}.yaml"
+        yield from (f"targets/{target}.yaml" for target in runs.outcomes.targets or ())
+        yield from [f"categories/{runs.categories}.yaml"] if runs.categories else []
+        yield from _meant("clusters", registry.clustered, settled) if runs.units == "cluster" else ()
     if folder == "gradients" and (gradients := registry.gradients.get(name)):
         yield f"language_models/{gradients.model}.yaml"
     if folder == "loops" and (loop := registry.loops.get(name)):
@@ -107,6 +115,8 @@ def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]
         yield f"categories/{need.name}.yaml"
     elif need.what in ("gradients", "gradient_table"):
         yield f"gradients/{need.name}.yaml"
+    elif need.what == "runs":
+        yield f"runs/{need.name}.yaml"
     elif need.what in ("vector", "cluster", "distance"):
         if need.name is None:
             yield from _meant("clusters", registry.clustered, settled)

@@ -26,8 +26,10 @@ from datasel_assets.specs.labels import LabelsSpec
 from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import LoopSpec
 from datasel_assets.specs.proxy_eval import ProxyEvalSpec
+from datasel_assets.specs.ratio import RatioSpec
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.specs.representation import RepresentationSpec
+from datasel_assets.specs.runs import RunsSpec
 from datasel_assets.specs.score import ScoreSpec
 from datasel_assets.specs.source import SourceSpec
 from datasel_assets.specs.tags import TagsSpec
@@ -77,9 +79,11 @@ class Registry:
     language_models: Mapping[str, LanguageModelSpec] = field(default_factory=dict)
     gradients: Mapping[str, GradientsSpec] = field(default_factory=dict)
     dynamics: Mapping[str, DynamicsSpec] = field(default_factory=dict)
+    runs: Mapping[str, RunsSpec] = field(default_factory=dict)
     scores: Mapping[str, ScoreSpec] = field(default_factory=dict)
     loops: Mapping[str, LoopSpec] = field(default_factory=dict)
     recipes: Mapping[str, RecipeSpec] = field(default_factory=dict)
+    ratio: Mapping[str, RatioSpec] = field(default_factory=dict)
     evaluations: Mapping[str, EvaluationSpec] = field(default_factory=dict)
     tags: Mapping[str, TagsSpec] = field(default_factory=dict)
     categories: Mapping[str, CategoriesSpec] = field(default_factory=dict)

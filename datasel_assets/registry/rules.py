@@ -33,7 +33,7 @@ PROXY_EVAL_FILE = "proxy_eval.yaml"
 
 NAMES_OF_TABLES = (
     *("targets", "representations", "evaluations", "language_models", "gradients", "tags", "categories", "scores"),
-    *("dynamics", "loops", "documents", "extractions", "answers", "labels", "recipes"),
+    *("dynamics", "runs", "loops", "documents", "extractions", "answers", "labels", "recipes"),
 )
 """Folders whose file names become names of tables; those of sources become partitions, which may differ in anything."""
 
@@ -68,6 +68,20 @@ def _share_a_table(encoders: Mapping[str, EncoderSpec], key: str) -> dict[str, s
                 f"{key}: {encoder.model!r} would share its table {encoder.slug!r} with another model of that base "
                 "name; copy one of them to a folder of another name, or give it a revision"
             )
+    return found
+
+
+def runs_read_what_is_there(registry: Registry) -> Problems:
+    """The model, the targets and what the units are of are there."""
+    found = {}
+    for name, spec in registry.runs.items():
+        named = [("model", spec.model, "language_models"), ("categories", spec.categories, "categories")]
+        named += [("outcomes.targets", target, "targets") for target in spec.outcomes.targets or ()]
+        for key, other, folder in named:
+            if other is not None and other not in (there := getattr(registry, folder)):
+                found[f"runs/{name}.yaml"] = no_such_file(key, other, folder, there)
+        if spec.units == "cluster" and not registry.clustered:
+            found[f"runs/{name}.yaml"] = f"its units are clusters{why_no_clusters(registry)}"
     return found
 
 
@@ -287,6 +301,33 @@ def defaults_are_settled(registry: Registry) -> Problems:
     return {DEFAULTS_FILE: problems[0] if len(problems) == 1 else "".join(f"\n  - {problem}" for problem in problems)}
 
 
+def ratios_are_of_recipes_that_are_there(registry: Registry) -> Problems:
+    """A file in ``ratio/`` is named like a recipe, and its model and targets are there."""
+    found = {}
+    for name, spec in registry.ratio.items():
+        named = [("model", spec.model, "language_models")]
+        named += [("targets", target, "targets") for target in spec.targets or ()]
+        for key, other, folder in named:
+            if other not in (there := getattr(registry, folder)):
+                found[f"ratio/{name}.yaml"] = no_such_file(key, other, folder, there)
+        if name not in registry.recipes:
+            there = ", ".join(sorted(registry.recipes))
+            found[f"ratio/{name}.yaml"] = (
+                f"recipes/ has no usable file {name}.yaml, and a file in ratio/ is named like "
+            )
+            found[f"ratio/{name}.yaml"] += f"the recipe that it is about; there are: {there}"
+    return found
+
+
+def recipes_find_their_fraction(registry: Registry) -> Problems:
+    """A recipe that takes its fraction from trainings has a file that says how they are carried out."""
+    return {
+        f"recipes/{name}.yaml": f"budget.fraction: from_ratio needs ratio/{name}.yaml, which says how it is found"
+        for name, spec in registry.recipes.items()
+        if spec.budget.from_ratio and name not in registry.ratio
+    }
+
+
 def recipes_read_what_is_there(registry: Registry) -> Problems:
     """What a recipe reads is there."""
     known = registry.score_keep()
@@ -310,6 +351,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     evaluations_are_encoded,
     proxy_evaluation_starts_from_a_proxy,
     categories_read_what_is_there,
+    runs_read_what_is_there,
     scores_can_be_made,
     loops_read_what_is_there,
     extractions_read_what_is_there,
@@ -319,4 +361,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     recipes_read_what_is_there,
     questions_are_about_rows_that_are_there,
     recipes_read_what_is_there,
+    ratios_are_of_recipes_that_are_there,
+    recipes_find_their_fraction,
+    ratios_are_of_recipes_that_are_there,
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datasel_assets.runs.estimators import Estimator
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.blend import BlendSpec
 from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec, Pooling, Precision
@@ -381,6 +382,35 @@ class GradientNormSpec(StrictModel, frozen=True):
     paper: str = "Deep Learning on a Data Diet (GraNd, arXiv 2107.07075)"
 
 
+class RunEffectSpec(StrictModel, frozen=True):
+    """What the unit of a row does to the outcome of trainings, in ``scores/<name>.yaml``.
+
+    Attributes:
+        how: ``run_effect``.
+        runs: a file of ``runs/``. Its trainings are carried out where a recipe reads the score.
+        toward: an outcome of them: a target, a source, or a name as the page has it; null: the mean of the targets, or
+            of the held-out sets where no target is an outcome.
+        estimator: one that the file asks for; null: its first.
+        only_believed: units whose effect is not told from noise get 0, so that rows are ranked by what is known.
+        doc: what it is for.
+        paper: where it comes from.
+    """
+
+    how: Literal["run_effect"]
+    runs: Slug
+    toward: str | None = None
+    estimator: Estimator | Literal["memorisation"] | None = None
+    only_believed: bool = False
+    doc: str = ""
+    paper: str = "Datamodels: Predicting Predictions from Training Data (arXiv 2202.00622)"
+
+    @model_validator(mode="after")
+    def _own_rows(self) -> Self:
+        if self.estimator == "memorisation" and self.toward is not None:
+            raise ValueError("'toward' does not go with memorisation, which is a unit's effect on its own rows")
+        return self
+
+
 class CleanProbabilitySpec(StrictModel, frozen=True):
     """How likely a row is clean by its wrong predictions in a training, in ``scores/<name>.yaml``.
 
@@ -414,6 +444,7 @@ ScoreSpec = (
     | InfluenceSpec
     | PairSimilaritySpec
     | PredictabilitySpec
+    | RunEffectSpec
     | SensitivitySpec
     | SimilaritySpec
     | TurnsSpec

@@ -47,6 +47,9 @@ from datasel_assets.tables.language_models.token_statistics import TOKEN_STATIST
 from datasel_assets.tables.loops.loops import loop_tables
 from datasel_assets.tables.loops.outcome import LOOPS
 from datasel_assets.tables.planning import with_all_they_read
+from datasel_assets.tables.ratio.ratio import RATIO, ratio_table
+from datasel_assets.tables.runs.effects import RUN_EFFECTS, run_effects_table
+from datasel_assets.tables.runs.series import RUNS, runs_table
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
 from datasel_assets.tables.scores.frequency import frequency_tables
@@ -186,6 +189,15 @@ def _dynamics(registry: Registry) -> Iterable[Table]:
         yield from dynamics_tables(name, registry, read=name in read)
 
 
+def _runs(registry: Registry) -> Iterable[Table]:
+    """Yield the trainings, which are made on request only, unless a score that is made reads their effects."""
+    made = [registry.scores[name] for name in scores_in_use(registry.scores, registry.recipes, registry.duplicates)]
+    read = {need.name for spec in made for need in score_kind(spec).needs(spec) if need.what == "runs"}
+    for name in sorted(registry.runs):
+        yield runs_table(name, registry, GRAPH, read=name in read)
+        yield run_effects_table(name, registry, read=name in read)
+
+
 def _answers(registry: Registry) -> Iterable[Table]:
     """Yield the answers, which are asked for on request only, and their scores, made by default where they are read."""
     read = families_read(scores_read(registry.scores, registry.recipes, registry.duplicates), registry.answers)
@@ -205,6 +217,10 @@ def _categories(registry: Registry) -> Iterable[Table]:
 
 def _selections(registry: Registry) -> list[Table]:
     return selection_tables(registry, GRAPH)
+
+
+def _ratios(registry: Registry) -> list[Table]:
+    return [ratio_table(name, registry, GRAPH) for name in sorted(registry.ratio)]
 
 
 def _comparison(registry: Registry) -> list[Table]:
@@ -248,10 +264,12 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_loops, (LOOPS, INFLUENCE_TARGETS)),
     (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_dynamics, (DYNAMICS, SCORES)),
+    (_runs, (RUNS, RUN_EFFECTS)),
     (_answers, (ANSWERS, ANSWER_SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),
     (label_tables, (LABEL_ANSWERS, LABEL_TRUTH, LABEL_TASKS, SCORES)),
+    (_ratios, (RATIO,)),
     (_selections, (SELECTIONS,)),
     (_comparison, (COMPARISON,)),
     (_proxy_evals, (PROXY_EVAL,)),

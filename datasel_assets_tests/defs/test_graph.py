@@ -47,19 +47,18 @@ def test_the_definitions_load_and_every_asset_is_described(settings: Settings):
     assert {job.name for job in definitions.resolve_all_job_defs()} >= {"main", "refresh_source", "refresh_pool"}
 
 
-def test_trainings_that_are_watched_have_a_job_of_their_own_and_no_other_runs_them(settings: Settings):
+def test_trainings_have_jobs_of_their_own_and_no_other_runs_them(settings: Settings):
     spec = {"causal": {"model": "local:proxy_lm"}, "contexts": ["unconditioned_bare"]}
     write_yaml(settings.data / "language_models" / "tiny.yaml", spec)
     write_yaml(settings.data / "proxy_eval.yaml", {"seeds": 2})
     write_yaml(settings.data / "dynamics" / "watched.yaml", {"model": "tiny"})
+    write_yaml(settings.data / "runs" / "sources.yaml", {"model": "tiny", "units": "source"})
     definitions = build_defs(settings)
     dg.Definitions.validate_loadable(definitions)
-    watched = dg.AssetKey(["dynamics", "watched"])
-    jobs = {
-        name: definitions.resolve_job_def(name) for name in ("refresh_source", "refresh_pool", "evidence", "dynamics")
-    }
-    runs = {name: watched in job.asset_layer.executable_asset_keys for name, job in jobs.items()}
-    assert runs == {"refresh_source": False, "refresh_pool": False, "evidence": False, "dynamics": True}
+    names = ("refresh_source", "refresh_pool", "evidence", "dynamics", "runs")
+    jobs = {name: definitions.resolve_job_def(name).asset_layer.executable_asset_keys for name in names}
+    for key, own in (("dynamics/watched", "dynamics"), ("runs/sources", "runs"), ("run_effects/sources", "runs")):
+        assert [name for name, keys in jobs.items() if dg.AssetKey(key.split("/")) in keys] == [own]
 
 
 def test_a_bad_file_names_itself_and_leaves_the_other_assets(settings: Settings):

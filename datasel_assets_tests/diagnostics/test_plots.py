@@ -12,6 +12,7 @@ from PIL import Image
 
 from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.plots import canvas
+from datasel_assets.runs.knee import Curve
 from datasel_assets_tests.diagnostics.test_text import HOSTILE
 
 NAMES = ["math", "code", "a source with a long name that goes on and on and on", "数学 問題", "смесь", "x$y$z^2 \\frac"]
@@ -59,6 +60,16 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         ),
         "cost_bars": lambda: plots.cost_bars(dict(zip(names, 10.0 ** np.arange(m), strict=True)), names[-1]),
         "growth": lambda: plots.growth({name: ([1e4, 1e5], [k + 1, 9]) for k, name in enumerate(names)}),
+        "ratio_curves": lambda: plots.ratio_curves(
+            Curve.of(np.array([0.01, 0.1, 1.0]), 3 + X[:3, :2]),
+            Curve.of(np.array([0.01, 0.1, 1.0]), 3 + X[3:6, :2]),
+            0.01,
+            names[-1],
+            names[-1],
+        ),
+        "run_effects": lambda: plots.run_effects(
+            names, shares - 0.2, shares - 0.3, shares - 0.1, 0.05 * (m > 1), names[-1]
+        ),
         "score_grid": lambda: plots.score_grid(dict.fromkeys(names, np.where(lengths > 50, lengths, np.nan)), names[0]),
         "score_curve": lambda: plots.score_curve(np.sort(lengths)[::-1], 800, names[-1]),
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),

@@ -27,6 +27,7 @@ EXAMPLES = {
     "gradient_norm": {"how": "gradient_norm", "gradients": "proxy"},
     "influence": {"how": "influence", "gradients": "proxy", "target": "sums"},
     "predictability": {"how": "predictability", "representation": "plain", "splits": 4},
+    "run_effect": {"how": "run_effect", "runs": "clusters"},
     "sensitivity": {"how": "sensitivity", "representation": "plain", "loss": "proxy_lm.nll"},
     "similarity": {"how": "similarity", "representation": "plain", "target": "sums"},
     "turns": {"how": "turns", "inputs": ["given.hard", "given.good"]},

@@ -12,8 +12,10 @@ from datasel_assets.diagnostics.plots.neighbourhoods import label_neighbourhoods
 from datasel_assets.diagnostics.plots.occupancy import cluster_occupancy
 from datasel_assets.diagnostics.plots.outcomes import outcomes
 from datasel_assets.diagnostics.plots.overlap import overlap_heatmap
+from datasel_assets.diagnostics.plots.ratio import ratio_curves
 from datasel_assets.diagnostics.plots.recipe_scatter import recipe_scatter
 from datasel_assets.diagnostics.plots.representations import fidelity, layer_energy
+from datasel_assets.diagnostics.plots.run_effects import run_effects
 from datasel_assets.diagnostics.plots.score_grid import score_grid
 from datasel_assets.diagnostics.plots.scores import score_curve
 from datasel_assets.diagnostics.plots.source_mix import source_mix
@@ -39,7 +41,9 @@ __all__ = [
     "loss_curve",
     "outcomes",
     "overlap_heatmap",
+    "ratio_curves",
     "recipe_scatter",
+    "run_effects",
     "score_curve",
     "score_grid",
     "source_mix",

@@ -1,6 +1,6 @@
 """How much a recipe selects, and how much of it from each source. Not here: keeping to it (``recipes.budget``)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,8 @@ from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.recipe.values import Count, PositiveShare, Share
 
 BUDGET_KINDS = ("rows", "fraction", "tokens", "response_tokens")
+
+FromRatio = Literal["from_ratio"]
 
 _Limit = Annotated[int, Field(ge=0, strict=True)]
 
@@ -50,14 +52,15 @@ class BudgetSpec(StrictModel, frozen=True):
     Attributes:
         rows: number of rows.
         fraction: share of the rows of the whole pool, before drop rules, so that recipes with different rules stay
-            comparable; rounded to the nearest row (half up), at least 1.
+            comparable; rounded to the nearest row (half up), at least 1. ``from_ratio``: the one that the trainings of
+            ``ratio/<recipe>.yaml`` have found; they must have been carried out.
         tokens: total tokens. The selection is the longest prefix of the sampler's order that fits.
         response_tokens: the same, counting tokens of assistant messages.
         per_source: source -> bounds; ``default`` for the sources not named.
     """
 
     rows: Count | None = None
-    fraction: PositiveShare | None = None
+    fraction: PositiveShare | FromRatio | None = None
     tokens: Count | None = None
     response_tokens: Count | None = None
     per_source: dict[Slug, SourceLimits] = Field(default_factory=dict)
@@ -81,6 +84,17 @@ class BudgetSpec(StrictModel, frozen=True):
         return next(name for name in BUDGET_KINDS if getattr(self, name) is not None)
 
     @property
+    def from_ratio(self) -> bool:
+        """Whether the fraction is one that trainings have to find."""
+        return self.fraction == "from_ratio"
+
+    @property
     def amount(self) -> float:
-        """The number that is set."""
+        """The number that is set.
+
+        Raises:
+            ValueError: it is one that trainings have to find.
+        """
+        if self.from_ratio:
+            raise ValueError("budget.fraction is from_ratio: put the fraction that was found in its place first")
         return getattr(self, self.kind)

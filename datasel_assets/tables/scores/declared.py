@@ -3,6 +3,7 @@
 Belongs here: which tables a file means. Does not belong here: the kinds (``indicators.declared``), the tables.
 """
 
+from datasel_assets.indicators.run_effect import KIND as RUN_EFFECT
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.registry import Registry
 from datasel_assets.tables.scores.constraints_kept import CONSTRAINTS_KEPT, constraints_kept_tables
@@ -19,6 +20,7 @@ from datasel_assets.tables.scores.influence_probes import (
 from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.scores.pair_similarity import PAIR_SIMILARITY, pair_similarity_tables
 from datasel_assets.tables.scores.pool_score import POOL_SCORES, pool_score_tables
+from datasel_assets.tables.scores.run_effect import run_effect_tables
 from datasel_assets.tables.table import Table
 
 DECLARED = (
@@ -46,6 +48,7 @@ OF_THEIR_OWN = {
     PAIR_SIMILARITY.name: pair_similarity_tables,
     INFLUENCE.name: influence_score_tables,
     GRADIENT_NORM.name: gradient_norm_tables,
+    RUN_EFFECT.name: run_effect_tables,
 }
 """Kinds whose scores are not computed over the whole pool at once."""
 

@@ -26,6 +26,7 @@ from datasel_assets.storage.release import PART_OF_CONVERSATION, Release, write_
 from datasel_assets.tables.corpus.raw_corpus import licences
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.score_names import score_deps, score_inputs
+from datasel_assets.tables.selections.from_ratio import ratio_key, settled
 from datasel_assets.tables.selections.recipe_inputs import (
     PoolInputs,
     candidate_pool,
@@ -59,11 +60,12 @@ def selection_tables(registry: Registry, graph: Graph) -> list[Table]:
 def _selection(name: str, spec: RecipeSpec, registry: Registry, graph: Graph) -> Table:
     """Return the selection of one recipe; it is made from just the tables that the recipe reads."""
     scores = spec.requires().scores
-    reads = recipe_reads(spec, registry)
+    reads = [*recipe_reads(spec, registry), *([ratio_key(name)] if spec.budget.from_ratio else [])]
     fingerprint = _fingerprint(spec, registry)
     scored = score_deps(scores)
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        settled(name, spec, warehouse)  # refuses before anything is computed
         inputs = score_inputs(warehouse, scores)
         inputs |= {f"licence/{source}": licence for source, licence in licences(warehouse).items()}
         inputs |= input_versions(warehouse, [key for key in reads if key not in scored], graph)
@@ -73,7 +75,9 @@ def _selection(name: str, spec: RecipeSpec, registry: Registry, graph: Graph) ->
         warehouse = step.warehouse
         pool = candidate_pool(warehouse, spec, graph)
         held = previous_rows(warehouse, name, spec)
-        selection = run_recipe(spec, pool, PoolInputs(warehouse, pool), registry.score_keep(), held)
+        selection = run_recipe(
+            settled(name, spec, warehouse), pool, PoolInputs(warehouse, pool), registry.score_keep(), held
+        )
         verify.refuse_flawed(selection, pool)
         pictures = _pictures(warehouse, spec, pool, selection)
         release = _release(step, name, spec, selection, pictures)

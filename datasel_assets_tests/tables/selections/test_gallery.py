@@ -43,7 +43,7 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
-    for folder in ("answers", "dynamics", "gradients", "representations", "scores"):  # what the recipes read
+    for folder in ("answers", "dynamics", "gradients", "representations", "runs", "scores"):  # what the recipes read
         (project.data / folder).mkdir(exist_ok=True)
         for file in (project.data / "gallery" / folder).glob("*.yaml"):
             if "smollm2" not in file.stem:  # of a large model
@@ -60,6 +60,9 @@ def gallery(project: Project) -> Iterator[Project]:
     watched = project.data / "dynamics" / "learned.yaml"
     spec = yaml.safe_load(watched.read_text("utf-8"))
     write_yaml(watched, spec | {"rows": 200, "epochs": 2, "planted": None})
+    for file in (project.data / "runs").glob("*.yaml"):
+        few = {"design": {"kind": "random", "subsets": 12}, "tokens": 2000, "seeds": 1, "estimators": ["lasso"]}
+        write_yaml(file, yaml.safe_load(file.read_text("utf-8")) | few)
     with judge(any_judge) as there:
         for file in (project.data / "answers").glob("*.yaml"):
             asked = yaml.safe_load(file.read_text("utf-8"))

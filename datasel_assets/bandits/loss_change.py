@@ -4,8 +4,8 @@ Belongs here: the ways to tell it, over plain numbers (LEAD, arXiv 2505.07437, a
 gradients of a model (``models.train.step_watch``), what is done with the change (``utilities``).
 
 - ``none``: no change.
-- ``own``: the inner product of the step's own gradient with the step that the optimiser took. First order, and right for
-  Adam too, whose steps are not along the gradient.
+- ``own``: the inner product of the step's own gradient with the step that the optimiser took. First order, and right
+  for Adam too, whose steps are not along the gradient.
 - ``minnorm``: as published, ``-rate |b g_k + (1 - b) g_p|^2`` with the gradient ``g_k`` of the first round of the arm,
   ``g_p`` of the round before, and the ``b`` that makes it smallest. It is the change of plain gradient descent.
 - ``secant``: the line through the mean losses of the last two rounds of the arm, continued by one step.

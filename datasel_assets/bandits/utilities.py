@@ -13,8 +13,8 @@ import numpy as np
 class Utilities:
     """The utilities of n rows (IDU of LEAD, arXiv 2505.07437).
 
-    ``U <- (1 - h) (L + c) + h U`` where L is the loss of a row before a step that it is part of, c the change of the loss
-    that the step is expected to make, and h the weight of what was thought before.
+    ``U <- (1 - h) (L + c) + h U`` where L is the loss of a row before a step that it is part of, c the change of the
+    loss that the step is expected to make, and h the weight of what was thought before.
 
     A row that is read again and whose loss has not fallen cannot be learned: its utility becomes 0. Without this rows
     with a wrong response keep the highest loss of all, and are chosen for it again and again.

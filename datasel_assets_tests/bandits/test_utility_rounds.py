@@ -55,14 +55,14 @@ def test_of_each_task_of_the_group_those_of_the_highest_utility_come_and_a_small
     assert proposed is not None
     assert sorted(TASKS[proposed.rows]) == [0, 1, 2]  # rounded down, the share of 50 rows would be none
     for row in proposed.rows:
-        own = (GROUPS == proposed.arm) & (TASKS == TASKS[row])
+        own = (proposed.arm == GROUPS) & (TASKS[row] == TASKS)
         assert START[row] == START[own].max()
 
 
 def test_rows_near_the_median_or_any_rows_can_come_first_in_the_place_of_the_highest():
     middle = rounds(order="middle").propose()
     assert middle is not None
-    own = START[GROUPS == middle.arm]
+    own = START[middle.arm == GROUPS]
     near = np.abs(START[middle.rows] - np.median(own)).max()
     assert near < 0.1
     any_rows = [rounds(order="random", seed=seed).propose() for seed in (0, 0, 1)]

@@ -27,12 +27,12 @@ class Proposal:
 
     Attributes:
         arm: the group.
-        probability: with which it was drawn.
+        chances: with which each group could have been drawn.
         rows: (m,) int64 places of the rows, first come those that were wanted most.
     """
 
     arm: int
-    probability: float
+    chances: tuple[float, ...]
     rows: np.ndarray
 
 
@@ -43,7 +43,7 @@ class Round:
     Attributes:
         number: from 1.
         arm: the group.
-        probability: with which it was drawn.
+        chances: with which each group could have been drawn.
         rows: how many were trained on.
         new: how many of them for the first time.
         removed: mean utility that was removed from them.
@@ -53,12 +53,17 @@ class Round:
 
     number: int
     arm: int
-    probability: float
+    chances: tuple[float, ...]
     rows: int
     new: int
     removed: float
     reward: float
     loss: float
+
+    @property
+    def probability(self) -> float:
+        """The chance with which the group was drawn."""
+        return self.chances[self.arm]
 
 
 class UtilityRounds:
@@ -93,7 +98,7 @@ class UtilityRounds:
         self.utilities, self.bandit = utilities, bandit
         self._arms = np.where(np.isnan(utilities.values), -1, arms)
         self._tasks = np.asarray(tasks)
-        self._budget, self._rate, self._most, self._order, self._seed = budget, rate, most_uses, order, seed
+        self.budget, self._rate, self._most, self._order, self._seed = budget, rate, most_uses, order, seed
         self._scale = RewardScale()
         self._open: Proposal | None = None
         self.rounds: list[Round] = []
@@ -108,7 +113,7 @@ class UtilityRounds:
 
     def propose(self) -> Proposal | None:
         """Return what the next round trains on; None where the budget or the rows are used up."""
-        left = self._budget - len(self.chosen)
+        left = self.budget - len(self.chosen)
         if left <= 0:
             return None
         free = (self._arms >= 0) & (self.utilities.uses < self._most) & ~self.utilities.lost
@@ -126,7 +131,7 @@ class UtilityRounds:
         rows = rows[np.argsort(-wanted[rows], kind="stable")]
         new = self.utilities.uses[rows] == 0
         rows = rows[~new | (np.cumsum(new) <= left)]
-        self._open = Proposal(arm, float(chances[arm]), rows)
+        self._open = Proposal(arm, tuple(chances.tolist()), rows)
         return self._open
 
     def settle(self, losses: np.ndarray, change: np.ndarray) -> Round:
@@ -149,7 +154,7 @@ class UtilityRounds:
         reward = self._scale.scaled(removed)
         self.bandit.learn(reward)
         loss = float(np.nanmean(losses)) if np.isfinite(losses).any() else float("nan")
-        found = Round(number, open_.arm, open_.probability, len(open_.rows), len(new), removed, reward, loss)
+        found = Round(number, open_.arm, open_.chances, len(open_.rows), len(new), removed, reward, loss)
         self.rounds.append(found)
         self._open = None
         return found
@@ -169,7 +174,7 @@ class UtilityRounds:
         self.bandit.restore(state["bandit"])
         self.utilities.restore(state["utilities"])
         self._scale = RewardScale(None if state["scale"] is None else tuple(state["scale"]))
-        self.rounds = [Round(**each) for each in state["rounds"]]
+        self.rounds = [Round(**{**each, "chances": tuple(each["chances"])}) for each in state["rounds"]]
         self.chosen = {int(row): (int(number), float(value)) for row, number, value in state["chosen"]}
 
     def _sizes(self, arm: int) -> dict[int, int]:

@@ -6,11 +6,15 @@ Belongs here: the list of kinds. Does not: any kind (one file each beside this o
 from collections.abc import Callable, Mapping
 
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.loop import LoopSpec, QuadSpec
+from datasel_assets.specs.loop import LeadSpec, LoopSpec, QuadSpec
+from datasel_assets.tables.loops.lead import lead_tables
 from datasel_assets.tables.loops.quad import quad_tables
 from datasel_assets.tables.table import Graph, Table
 
-TABLES: Mapping[type[LoopSpec], Callable[[str, Registry, Graph], list[Table]]] = {QuadSpec: quad_tables}
+TABLES: Mapping[type[LoopSpec], Callable[[str, Registry, Graph], list[Table]]] = {
+    QuadSpec: quad_tables,
+    LeadSpec: lead_tables,
+}
 
 
 def loop_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from datasel_assets.models.train.round_training import RoundTraining
 from datasel_assets.models.train.step_watch import DIMS, StepWatch
@@ -38,6 +37,8 @@ def test_the_change_of_a_step_is_that_of_its_loss_under_the_real_optimiser_clipp
 
 
 def test_inner_products_of_gradients_can_be_taken_of_what_is_kept_of_them(tiny_model):
+    import torch
+
     model = opened(tiny_model("llama")).model
     watch = StepWatch(model)
     whole, kept = [], []

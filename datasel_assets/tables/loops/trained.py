@@ -1,0 +1,187 @@
+"""A loop that trains a model as it goes: which model, which rows, what it costs, going on after a kill.
+
+Belongs here: what all such loops share. Does not: which rows come next (one file per kind beside this one), the
+training itself (``models.train.round_training``).
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.specs.loop.trained import TrainedLoopSpec
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.tables.forecast import TRIAL_ROWS, Forecast, announced, timed
+from datasel_assets.tables.language_models.conversations import pool_conversations
+from datasel_assets.tables.peak_memory import peak_mb
+from datasel_assets.tables.table import Step
+from datasel_assets.tables.trained_models import causal_spec
+
+if TYPE_CHECKING:
+    from datasel_assets.models.train.round_training import Presented
+
+HELD_OUT = 3
+"""Added to the seed, so that held-out rows have nothing to do with other draws."""
+
+CURVE = 10
+"""How often the loss of held-out rows is measured after the beginning, about."""
+
+BACKWARD = 3
+"""A step costs about as much as so many forward passes over its rows."""
+
+BYTES_PER_ROW = 60
+
+
+def held_out_rows(pool: pl.DataFrame, rows: int, seed: int) -> np.ndarray:
+    """Return (n,) bool: which rows of a pool are held out; copies of others are not.
+
+    Args:
+        pool: ``row_id`` and ``duplicate_of``.
+        rows: how many.
+        seed: of the draw.
+    """
+    usable = np.flatnonzero(pool["duplicate_of"].is_null().to_numpy())
+    found = np.zeros(pool.height, bool)
+    found[usable[hash_sample(pool["row_id"].to_numpy()[usable], rows, seed + HELD_OUT)]] = True
+    return found
+
+
+class LoopTraining:
+    """The training of one loop, over rows of the pool by their place in it.
+
+    Attributes:
+        passes: rows that were read so far to train or choose, those before the training included.
+        curve: (rows read, loss of held-out rows) of each measurement.
+        seconds: of each round.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        spec: TrainedLoopSpec,
+        model: LanguageModelSpec,
+        pool: pl.DataFrame,
+        held_out: np.ndarray,
+        *,
+        offline: int,
+        change: bool = False,
+        gradients: bool = False,
+    ) -> None:
+        """Load the model; nothing is trained yet.
+
+        Args:
+            step: that makes the table.
+            spec: what the file says.
+            model: what the file of the model says.
+            pool: n rows, of which ``row_id`` counts.
+            held_out: (n,) bool.
+            offline: rows that were read before the training.
+            change: see ``RoundTraining``.
+            gradients: see ``RoundTraining``.
+        """
+        from datasel_assets.models.train.round_training import RoundTraining
+        from datasel_assets.models.train.row_model import RowModel
+
+        warehouse = step.warehouse
+        self._step, self._spec = step, spec
+        self._conversations = pool_conversations(warehouse)
+        names = self._conversations.names.select("row_id", place=pl.int_range(pl.len()))
+        self._places = pool.select("row_id").join(names, on="row_id", how="left", maintain_order="left")["place"]
+        causal, settings = causal_spec(warehouse, spec.model, model), warehouse.settings
+        self.model = RowModel(causal, spec.training, settings.device, base=settings.data)
+        self._training = RoundTraining(self.model, change=change, gradients=gradients)
+        self._held_out = self.model.texts(self.conversations(np.flatnonzero(held_out)))
+        self._identity = digest([step.expected.fingerprint, dict(step.expected.inputs)])
+        self.passes = self.offline = offline
+        self.curve: list[tuple[int, float]] = []
+        self.seconds: list[float] = []
+
+    @property
+    def steps(self) -> int:
+        """Steps that were taken."""
+        return self._training.steps
+
+    def conversations(self, rows: np.ndarray) -> list[Any]:
+        """Return the conversations of rows of the pool, in their order."""
+        return self._conversations.read(self._places.to_numpy()[rows]).to_list()
+
+    def announce(self, rows: int, some: np.ndarray) -> dict[str, Any]:
+        """Say what the loop will cost; return what its page shows.
+
+        Args:
+            rows: that it trains on at most, repetitions counted.
+            some: rows of the pool to measure a pass on.
+
+        Raises:
+            ValueError: it would take longer than it may.
+        """
+        texts = self.model.texts(self.conversations(some[:TRIAL_ROWS]))
+        own = [text for found in texts.of_row for text in found]
+        if not own:
+            return {}
+        self.model.losses(own[:1])
+        seconds = BACKWARD * timed(lambda: self.model.losses(own)) / len(texts.of_row) * rows
+        seconds += CURVE * len(self._held_out.of_row) / max(1, rows) * seconds / BACKWARD
+        basis = f"a pass over {len(texts.of_row)} rows was measured"
+        if seconds > self._spec.hours * 3600:
+            raise ValueError(
+                f"{self._step.stage} would take about {seconds / 3600:,.1f} hours for {rows:,} rows ({basis}), and its "
+                f"file allows {self._spec.hours:g}: raise hours, or lower the budget or the rounds"
+            )
+        size = BYTES_PER_ROW * len(self._places)
+        return announced(self._step, Forecast(rows, seconds, peak_mb() / 1024, size, basis))
+
+    def measure(self, done: int, total: int) -> None:
+        """Measure the loss of held-out rows where it is time to.
+
+        Args:
+            done: rounds so far.
+            total: rounds at most.
+        """
+        if len(self._held_out.of_row) and (done % max(1, -(-total // CURVE)) == 0 or done == total):
+            self.curve.append((self.passes, self._training.held_out_loss(self._held_out)))
+
+    def train(self, rows: np.ndarray, done: float) -> "Presented":
+        """Train once on each of some rows of the pool; ``done``: share of the loop that lies behind."""
+        found = self._training.train(self.conversations(rows), done)
+        self.passes += len(rows)
+        self.seconds.append(found.seconds)
+        return found
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write where the loop stands.
+
+        Raises:
+            TimeoutError: it has taken longer than it may; what was written is gone on from when it may take longer.
+        """
+        own = {"passes": self.passes, "curve": self.curve, "seconds": self.seconds}
+        self._training.save(self._folder, self._identity, {"loop": dict(state), **own})
+        if sum(self.seconds) > self._spec.hours * 3600:
+            raise TimeoutError(
+                f"{self._step.stage} has trained for {sum(self.seconds) / 3600:,.2f} hours, and its file allows "
+                f"{self._spec.hours:g}. What it has done is kept: raise hours and make the table again to go on"
+            )
+
+    def resume(self) -> Mapping[str, Any] | None:
+        """Go on from what :meth:`save` has written, and return its state; None: there is nothing."""
+        found = self._training.resume(self._folder, self._identity)
+        if found is None:
+            return None
+        self.passes, self.seconds = found["passes"], found["seconds"]
+        self.curve = [(passes, loss) for passes, loss in found["curve"]]
+        return found["loop"]
+
+    def clear(self) -> None:
+        """Remove what was written to go on from."""
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        # The limit may be raised for a loop that has reached it: it is no part of what the loop is made from.
+        return self._step.warehouse.settings.warehouse / "_loops" / self._step.expected.key[-1]

@@ -99,9 +99,10 @@ class RoundTraining:
         return Presented(losses, change, gradient, rate, time.perf_counter() - started)
 
     def held_out_loss(self, texts: Texts) -> float:
-        """Return the mean over rows of the mean loss of a token, in evaluation mode; NaN without a row."""
+        """Return the mean loss of a token that is learned, in evaluation mode; NaN without one."""
         losses = evaluate(self._model, texts).values["loss"][0]
-        return float(np.nanmean(losses)) if np.isfinite(losses).any() else float("nan")
+        known = np.isfinite(losses)
+        return float(np.average(losses[known], weights=texts.tokens[known])) if known.any() else float("nan")
 
     def save(self, checkpoints: Path, identity: str, state: Mapping[str, Any]) -> None:
         """Write where the training stands, with ``state`` of whoever chooses the rows."""

@@ -7,7 +7,7 @@ The release gives rows without a valid IFD the value 0 and makes them a cluster 
 """
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -32,6 +32,9 @@ from datasel_assets.tables.shown import counts_table, picture, table_link
 from datasel_assets.tables.table import Built, Check, Graph, Step, Table
 from datasel_assets.tables.trained_models import model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from datasel_assets.models.train.round_training import Presented
 
 
 def lead_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
@@ -90,7 +93,7 @@ def _build(spec: LeadSpec, model: LanguageModelSpec, step: Step) -> Built:
         )
     groups[inside] = split_line(pool[spec.by].to_numpy()[inside], spec.groups.k)
     names = _group_names(pool, groups, spec)
-    rounds = _begin(spec, pool, groups, len(names))
+    rounds = begin(spec, pool, groups, len(names))
     offline = pool.height * len(set().union(*(_passes(score, step.warehouse.registry) for score in spec.scores)))
     change = {"change": spec.utility.delta == "own", "gradients": spec.utility.delta == "minnorm"}
     training = LoopTraining(step, spec, model, pool, held_out, offline=offline, **change)
@@ -132,7 +135,15 @@ def _left_out(pool: pl.DataFrame, held_out: np.ndarray, spec: LeadSpec) -> list[
     )
 
 
-def _begin(spec: LeadSpec, pool: pl.DataFrame, groups: np.ndarray, arms: int) -> UtilityRounds:
+def begin(spec: LeadSpec, pool: pl.DataFrame, groups: np.ndarray, arms: int) -> UtilityRounds:
+    """Return the rounds before the first one.
+
+    Args:
+        spec: what the file says.
+        pool: n rows with ``source`` and the scores that are read.
+        groups: (n,) int64 group of each row; -1: it is left out.
+        arms: how many groups there are.
+    """
     pick, bandit, how = spec.pick, spec.bandit, spec.utility
     sources = pool["source"].to_numpy()
     tasks = np.unique(sources, return_inverse=True)[1] if pick.per == "source" else np.zeros(pool.height, np.int64)
@@ -168,14 +179,28 @@ def _carry_out(
     while len(rounds.rounds) < spec.rounds and (proposed := rounds.propose()) is not None:
         # Whichever end is nearer is where the learning rate has fallen to its lowest.
         done = max(len(rounds.rounds) / spec.rounds, len(rounds.chosen) / budget)
-        _round(rounds, change, training, proposed, done)
+        take_round(rounds, change, training, proposed, done)
         training.measure(len(rounds.rounds), spec.rounds)
         training.save({"rounds": rounds.state(), "change": change.state()})
         step.progress(len(rounds.chosen), budget)
     return shown
 
 
-def _round(rounds: UtilityRounds, change: LossChange, training: LoopTraining, proposed: Proposal, done: float) -> None:
+class Trains(Protocol):
+    """What trains on rows of the pool: a ``LoopTraining``."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that were taken."""
+        ...
+
+    def train(self, rows: np.ndarray, done: float) -> "Presented":
+        """Train once on each of some rows."""
+        ...
+
+
+def take_round(rounds: UtilityRounds, change: LossChange, training: Trains, proposed: Proposal, done: float) -> None:
+    """Train on what was proposed, and let bandit and utilities learn from it; ``done``: share that lies behind."""
     read = training.train(proposed.rows, done)
     expected = (
         read.change if change.delta == "own" else np.full(len(proposed.rows), change.expected(proposed.arm, read.rate))

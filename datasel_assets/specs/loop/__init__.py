@@ -3,7 +3,7 @@
 Belongs here: what such a file may say, one file of this folder for each kind, and the list of kinds. Does not: carrying
 a loop out (``tables.loops``), the bandits (``bandits``).
 
-Another kind is a ``LoopSpec`` in a file of its own, a line in ``LOOPS``, and a module in ``tables/loops/`` with a line
+Another kind is a ``LoopBase`` in a file of its own, its name in ``LoopSpec`` and ``LOOPS``, and a module in ``tables/loops/`` with a line
 in ``tables/loops/loops.py``. What recipes read of any of them is the score ``loops.<name of the file>``, and the words
 beside it.
 """
@@ -11,12 +11,14 @@ beside it.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from datasel_assets.specs.loop.base import LoopSpec
 from datasel_assets.specs.loop.lead import LeadSpec
 from datasel_assets.specs.loop.quad import QuadSpec
 
 FAMILY = "loops"
 """The first part of the name of the score of a loop."""
+
+LoopSpec = QuadSpec | LeadSpec
+"""What a file in ``loops/`` may hold."""
 
 LOOPS: Mapping[str, type[LoopSpec]] = MappingProxyType({"quad": QuadSpec, "lead": LeadSpec})
 """``kind`` in YAML -> what the file says."""

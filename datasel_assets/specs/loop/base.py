@@ -5,7 +5,7 @@ from typing import ClassVar
 from datasel_assets.schema import StrictModel
 
 
-class LoopSpec(StrictModel, frozen=True):
+class LoopBase(StrictModel, frozen=True):
     """What a file in ``loops/`` may hold; its name makes the score ``loops.<name>``.
 
     Attributes:

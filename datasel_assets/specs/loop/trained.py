@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from datasel_assets.schema import Slug, StrictModel
-from datasel_assets.specs.loop.base import LoopSpec
+from datasel_assets.specs.loop.base import LoopBase
 from datasel_assets.specs.training import TrainingSpec
 
 
@@ -31,7 +31,7 @@ class LoopBudget(StrictModel, frozen=True):
         return self.rows if self.rows is not None else max(1, int((self.fraction or 0.0) * pool_rows + 0.5))
 
 
-class TrainedLoopSpec(LoopSpec, frozen=True):
+class TrainedLoopSpec(LoopBase, frozen=True):
     """A loop that trains a model on what it chooses.
 
     Attributes:

@@ -1,7 +1,7 @@
 """LEAD beside random rows and static rankings: the loss that each leaves on held-out rows after as many training rows.
 
-Rows of five development datasets (``DATASEL_SHARED``). A small model is trained on some of them; 2,000 others are the
-pool, 400 more are held out. ``clean``: the pool as it is; ``shuffled``: a fifth of its rows have the response of
+Rows of five development datasets (``DATASEL_SHARED``). A small model is trained on some of them; 1,200 others are the
+pool, 200 more are held out. ``clean``: the pool as it is; ``shuffled``: a fifth of its rows have the response of
 another. Every arm goes on from the same model and trains on as many rows, in rounds of about as many.
 
 ``random``: distinct rows. ``highest loss`` and ``IFD below 1``: static rankings by the first model. ``highest loss,
@@ -29,8 +29,9 @@ from benchmarks.gradients import labelled_mixture
 from benchmarks.harness import Row, isolated, measured, report
 
 OPERATION = "lead"
-TRAINED, POOL, HELD_OUT = 3600, 2000, 400
-ROUNDS, PRESENTED, RATE = 40, 480, 0.04
+TRAINED, POOL, HELD_OUT = 2600, 1200, 200
+TOKENS, HIDDEN, LAYERS = 128, 64, 2
+ROUNDS, PRESENTED, RATE = 30, 300, 0.05
 STEP = 3
 PUBLISHED = {
     "pick": {"rate": RATE, "most_uses": 4, "order": "highest"},
@@ -54,7 +55,7 @@ def start(folder: str, budget: int) -> dict[str, Any]:
     from datasel_assets.specs.proxy import ProxySpec
 
     rows = [row for _, row in labelled_mixture(TRAINED + POOL + HELD_OUT)[POOL + HELD_OUT :]]
-    train_proxy_lm(rows, ProxySpec(hidden=128, layers=3, max_tokens=256, token_budget=budget), Path(folder))
+    train_proxy_lm(rows, ProxySpec(hidden=HIDDEN, layers=LAYERS, max_tokens=TOKENS, token_budget=budget), Path(folder))
     return {}
 
 
@@ -75,7 +76,7 @@ class Pool:
         self.wrong = np.zeros(POOL, bool)
         if shuffled:
             self.rows, self.wrong = plant(ids, self.rows, 0.2, seed)
-        self.causal, self.seed = CausalSpec(model=folder, max_tokens=256, template="chat"), seed
+        self.causal, self.seed = CausalSpec(model=folder, max_tokens=TOKENS, template="chat"), seed
         with CausalLM(self.causal, device="cpu") as lm:
             nll = [-s.sum_logp / s.count for s in (lm.token_stats(r) for r in self._contexts(lm))]
         self.frame = pl.DataFrame({"row_id": ids, "source": self.sources, "m.nll": nll[0]})
@@ -191,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pools", nargs="+", default=["clean", "shuffled"], choices=["clean", "shuffled"])
     parser.add_argument("--arms", nargs="+", default=[*STATIC, *LEAD], choices=[*STATIC, *LEAD])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--token-budget", type=int, default=400_000, help="of the first model's training")
+    parser.add_argument("--token-budget", type=int, default=300_000, help="of the first model's training")
     parser.add_argument("--model", type=Path, help="the first model, trained where it is not there; None: each time")
     parser.add_argument("--lines", type=Path, help="a file that every run is written to as it ends")
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")

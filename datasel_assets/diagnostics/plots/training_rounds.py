@@ -46,11 +46,12 @@ def training_rounds(
     some = np.arange(0, len(arms), -(-len(arms) // MARKS))
     for k, name in enumerate(names):
         colour = canvas.CYCLE[k % len(canvas.CYCLE)]
-        left.plot(some + 1, chances[some, k], color=colour, linewidth=1.3, label=canvas.label(name, 24))
+        left.plot(some + 1, chances[some, k], color=colour, linewidth=1.3, label=canvas.label(name, 20))
         own = some[arms[some] == k]
         right.scatter(own + 1, rewards[own], color=colour, s=9)
-    left.set_ylim(bottom=0)
-    canvas.legend(left, loc="upper left", ncols=2 if len(names) > 4 else 1)
+    # Room for the names above the lines.
+    left.set_ylim(0, float(chances.max()) * 1.6)
+    canvas.legend(left, loc="upper left", ncols=2)
     right.axhline(0, color=canvas.GRID, linewidth=0.8)
     canvas.caption_axis(left, "round", "chance of a group")
     canvas.caption_axis(right, "round", "reward")

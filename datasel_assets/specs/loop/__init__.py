@@ -3,9 +3,9 @@
 Belongs here: what such a file may say, one file of this folder for each kind, and the list of kinds. Does not: carrying
 a loop out (``tables.loops``), the bandits (``bandits``).
 
-Another kind is a ``LoopBase`` in a file of its own, its name in ``LoopSpec`` and ``LOOPS``, and a module in ``tables/loops/`` with a line
-in ``tables/loops/loops.py``. What recipes read of any of them is the score ``loops.<name of the file>``, and the words
-beside it.
+Another kind is a ``LoopBase`` in a file of its own, its name in ``LoopSpec`` and ``LOOPS``, and a module in
+``tables/loops/`` with a line in ``tables/loops/loops.py``. What recipes read of any of them is the score
+``loops.<name of the file>``, and the words beside it.
 """
 
 from collections.abc import Mapping

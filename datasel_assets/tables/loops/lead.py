@@ -276,7 +276,7 @@ def _shown(rounds: UtilityRounds, training: LoopTraining, names: list[str]) -> d
         np.array([found.chances for found in each]).reshape(len(each), len(names)),
         np.array([found.arm for found in each], np.int64),
         np.array([found.reward for found in each]),
-        names,
+        [name.partition(" ")[2] for name in names],
         passes,
         losses,
         training.offline,

@@ -43,7 +43,12 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
-    for folder in ("answers", "dynamics", "loops", "scores"):  # what the recipes read; others are of a model that is large
+    for folder in (
+        "answers",
+        "dynamics",
+        "loops",
+        "scores",
+    ):  # what the recipes read; others are of a model that is large
         (project.data / folder).mkdir(exist_ok=True)
         for file in (project.data / "gallery" / folder).glob("*.yaml"):
             file.rename(project.data / folder / file.name)

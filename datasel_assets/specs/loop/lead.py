@@ -8,7 +8,7 @@ from datasel_assets.bandits.loss_change import Delta
 from datasel_assets.bandits.utility_rounds import Order
 from datasel_assets.schema import StrictModel
 from datasel_assets.specs.loop.bandit import Exp3Spec
-from datasel_assets.specs.loop.trained import TrainedLoopSpec
+from datasel_assets.specs.loop.trained import LoopBudget, TrainedLoopSpec
 from datasel_assets.specs.recipe.values import ScoreName
 
 
@@ -69,6 +69,7 @@ class LeadSpec(TrainedLoopSpec, frozen=True):
         kind: ``lead``.
         groups: between which the bandit chooses.
         rounds: how many there are at most; fewer where the budget is reached before.
+        budget: how many distinct rows are chosen.
         bandit: how groups are chosen.
         pick: which rows of a group are trained on.
         utility: what a row is worth.
@@ -77,6 +78,7 @@ class LeadSpec(TrainedLoopSpec, frozen=True):
     kind: Literal["lead"]
     groups: GroupsSpec = GroupsSpec()
     rounds: Annotated[int, Field(ge=1)] = 60
+    budget: LoopBudget = LoopBudget(fraction=0.035)
     bandit: Exp3Spec = Exp3Spec()
     pick: PickSpec = PickSpec()
     utility: UtilitySpec = UtilitySpec()

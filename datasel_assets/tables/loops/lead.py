@@ -19,19 +19,12 @@ from datasel_assets.bandits.utility_rounds import Proposal, UtilityRounds
 from datasel_assets.clusters.line import split_line
 from datasel_assets.diagnostics import plots
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.language_model import LanguageModelSpec
 from datasel_assets.specs.loop import LeadSpec
-from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected, Key
-from datasel_assets.tables.inputs import input_versions
-from datasel_assets.tables.loops.outcome import LOOPS, publish
-from datasel_assets.tables.loops.trained import LoopTraining, held_out_rows
+from datasel_assets.tables.loops.outcome import publish
+from datasel_assets.tables.loops.trained import LoopTraining, held_out_rows, trained_loop_table
 from datasel_assets.tables.pool import read_pool
-from datasel_assets.tables.score_names import score_deps, score_inputs
-from datasel_assets.tables.shown import counts_table, picture, table_link
+from datasel_assets.tables.shown import counts_table, picture
 from datasel_assets.tables.table import Built, Check, Graph, Step, Table
-from datasel_assets.tables.trained_models import model_tables, model_version
-from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from datasel_assets.models.train.round_training import Presented
@@ -41,33 +34,17 @@ def lead_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
     """Return the table of the file ``loops/<name>.yaml``."""
     spec = registry.loops[name]
     assert isinstance(spec, LeadSpec)
-    model = registry.language_models[spec.model]
-    own: list[Key] = [("corpus",), ("duplicates",)]
-    said = spec.model_dump(mode="json", exclude={"doc", "paper", "hours"})
-    fingerprint = digest([LOOPS.version, said, model.causal.model_dump()])
-
-    def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        inputs = score_inputs(warehouse, spec.scores) | input_versions(warehouse, own, graph)
-        inputs["model"] = model_version(warehouse, spec.model, model)
-        return Expected((LOOPS.name, name), fingerprint, inputs)
-
-    loop = Table(
-        kind=LOOPS,
-        key=(LOOPS.name, name),
-        description=(
-            f"{spec.doc}\n\n`{spec.model}` trained in at most {spec.rounds} rounds. A bandit chooses one of "
-            f"{spec.groups.k} groups by `{spec.by}`, by what training on it has removed; of each task of it a share of "
-            f"{spec.pick.rate:g} is trained on ({spec.pick.order} utility first), and the losses read on the way are "
-            f"the new utilities. Source: {spec.paper}"
+    loop = trained_loop_table(
+        name,
+        spec,
+        registry,
+        graph,
+        about=(
+            f"`{spec.model}` trained in at most {spec.rounds} rounds. A bandit chooses one of {spec.groups.k} groups "
+            f"by `{spec.by}`, by what training on it has removed; of each task of it a share of {spec.pick.rate:g} is "
+            f"trained on ({spec.pick.order} utility first), and the losses read on the way are the new utilities."
         ),
-        group="selections",
-        reads=[*own, *score_deps(spec.scores), *model_tables(spec.model, model)],
-        expect=expect,
-        build=partial(_build, spec, model),
-        checks={"some_rows_were_chosen": "at least one row was trained on"},
-        runs_model=True,
-        kinds=frozenset({"parquet", "pytorch"}),
-        version=fingerprint,
+        build=partial(_build, spec),
         columns={
             "score": "How early the row was chosen: 1 for the first, less for later ones; null: it was not.",
             "told": "The round, group and utility by which the row was chosen, or why it was not, in words.",
@@ -81,7 +58,7 @@ def lead_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
 
 
 # ------------------------------------------------------------------------------------------------------------- rounds
-def _build(spec: LeadSpec, model: LanguageModelSpec, step: Step) -> Built:
+def _build(spec: LeadSpec, step: Step) -> Built:
     pool = read_pool(step.warehouse, scores=spec.scores)
     held_out = held_out_rows(pool, spec.held_out, spec.seed)
     why = _left_out(pool, held_out, spec)
@@ -96,16 +73,14 @@ def _build(spec: LeadSpec, model: LanguageModelSpec, step: Step) -> Built:
     rounds = begin(spec, pool, groups, len(names))
     offline = pool.height * len(set().union(*(_passes(score, step.warehouse.registry) for score in spec.scores)))
     change = {"change": spec.utility.delta == "own", "gradients": spec.utility.delta == "minnorm"}
-    training = LoopTraining(step, spec, model, pool, held_out, offline=offline, **change)
+    training = LoopTraining(step, spec, pool, held_out, offline=offline, **change)
     shown = _carry_out(step, spec, rounds, training, inside)
     path = _rounds_frame(rounds, training, names)
     rows = _rows(pool, groups, rounds, why, names)
     info = publish(step, rows, path, meta={"rows_read": training.passes, "held_out_before": _first(training)})
-    training.clear()
+    training.finish()
     chosen = len(rounds.chosen)
     shown |= _shown(rounds, training, names) | {"left out": _counts(why)}
-    if trained := model_tables(spec.model, model):
-        shown["model"] = table_link(*trained[0])
     checks = {"some_rows_were_chosen": Check(chosen > 0, {"rows": chosen})}
     return Built(info, training.passes - training.offline, metadata=shown, checks=checks, rows_total=pool.height)
 
@@ -282,18 +257,11 @@ def _shown(rounds: UtilityRounds, training: LoopTraining, names: list[str]) -> d
         training.offline,
         what,
     )
-    held_out = (
-        {"held_out_loss_before": training.curve[0][1], "held_out_loss": training.curve[-1][1]} if training.curve else {}
-    )
     return {
         "rounds": len(each),
         "rows_chosen": len(rounds.chosen),
-        "rows_read_in_training": training.passes - training.offline,
-        "rows_read_before": training.offline,
         "rows_given_up": int(rounds.utilities.lost.sum()),
-        "steps": training.steps,
-        "seconds": round(sum(training.seconds), 1),
-        **held_out,
+        **training.shown(),
         "plot: rounds": picture(png, "chances and rewards of the groups, and the loss by rows read"),
         "groups": counts_table(told, "group", "rounds"),
     }

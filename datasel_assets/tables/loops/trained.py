@@ -5,7 +5,7 @@ training itself (``models.train.round_training``).
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,26 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
-from datasel_assets.specs.language_model import LanguageModelSpec
+from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.loop.trained import TrainedLoopSpec
 from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.forecast import TRIAL_ROWS, Forecast, announced, timed
+from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.language_models.conversations import pool_conversations
+from datasel_assets.tables.loops.outcome import LOOPS
 from datasel_assets.tables.peak_memory import peak_mb
-from datasel_assets.tables.table import Step
-from datasel_assets.tables.trained_models import causal_spec
+from datasel_assets.tables.score_names import score_deps, score_inputs
+from datasel_assets.tables.shown import table_link
+from datasel_assets.tables.table import Built, Graph, Step, Table
+from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
+from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from datasel_assets.models.train.round_training import Presented
+
+UNTOLD = ("doc", "paper", "hours")
+"""Keys of a file that change nothing of what its loop finds: the limit may be raised for a loop that has reached it."""
 
 HELD_OUT = 3
 """Added to the seed, so that held-out rows have nothing to do with other draws."""
@@ -35,6 +44,55 @@ BACKWARD = 3
 """A step costs about as much as so many forward passes over its rows."""
 
 BYTES_PER_ROW = 60
+
+
+def trained_loop_table(
+    name: str,
+    spec: TrainedLoopSpec,
+    registry: Registry,
+    graph: Graph,
+    *,
+    reads: Sequence[Key] = (),
+    about: str,
+    build: Callable[[Step], Built],
+    columns: Mapping[str, str],
+) -> Table:
+    """Return the table of a loop that trains a model.
+
+    Args:
+        name: of the file.
+        spec: what it says.
+        registry: where it stands.
+        graph: the other tables.
+        reads: tables that it is made from beside the corpus, its duplicates, the scores and the model.
+        about: what the loop does, Markdown.
+        build: makes the table.
+        columns: what its own columns mean.
+    """
+    model = registry.language_models[spec.model]
+    own: list[Key] = [("corpus",), ("duplicates",), *reads]
+    said = spec.model_dump(mode="json", exclude={*UNTOLD})
+    fingerprint = digest([LOOPS.version, said, model.causal.model_dump()])
+
+    def expect(warehouse: Warehouse, source: str | None) -> Expected:
+        inputs = score_inputs(warehouse, spec.scores) | input_versions(warehouse, own, graph)
+        inputs["model"] = model_version(warehouse, spec.model, model)
+        return Expected((LOOPS.name, name), fingerprint, inputs)
+
+    return Table(
+        kind=LOOPS,
+        key=(LOOPS.name, name),
+        description=f"{spec.doc}\n\n{about} Source: {spec.paper}",
+        group="selections",
+        reads=[*own, *score_deps(spec.scores), *model_tables(spec.model, model)],
+        expect=expect,
+        build=build,
+        checks={"some_rows_were_chosen": "at least one row has a score"},
+        runs_model=True,
+        kinds=frozenset({"parquet", "pytorch"}),
+        version=fingerprint,
+        columns=columns,
+    )
 
 
 def held_out_rows(pool: pl.DataFrame, rows: int, seed: int) -> np.ndarray:
@@ -64,7 +122,6 @@ class LoopTraining:
         self,
         step: Step,
         spec: TrainedLoopSpec,
-        model: LanguageModelSpec,
         pool: pl.DataFrame,
         held_out: np.ndarray,
         *,
@@ -77,7 +134,6 @@ class LoopTraining:
         Args:
             step: that makes the table.
             spec: what the file says.
-            model: what the file of the model says.
             pool: n rows, of which ``row_id`` counts.
             held_out: (n,) bool.
             offline: rows that were read before the training.
@@ -92,7 +148,8 @@ class LoopTraining:
         self._conversations = pool_conversations(warehouse)
         names = self._conversations.names.select("row_id", place=pl.int_range(pl.len()))
         self._places = pool.select("row_id").join(names, on="row_id", how="left", maintain_order="left")["place"]
-        causal, settings = causal_spec(warehouse, spec.model, model), warehouse.settings
+        settings, self._named = warehouse.settings, warehouse.registry.language_models[spec.model]
+        causal = causal_spec(warehouse, spec.model, self._named)
         self.model = RowModel(causal, spec.training, settings.device, base=settings.data)
         self._training = RoundTraining(self.model, change=change, gradients=gradients)
         self._held_out = self.model.texts(self.conversations(np.flatnonzero(held_out)))
@@ -176,12 +233,27 @@ class LoopTraining:
         self.curve = [(passes, loss) for passes, loss in found["curve"]]
         return found["loop"]
 
-    def clear(self) -> None:
-        """Remove what was written to go on from."""
+    def shown(self) -> dict[str, Any]:
+        """Return what a page shows of any such training."""
+        found: dict[str, Any] = {
+            "rows_read_in_training": self.passes - self.offline,
+            "rows_read_before": self.offline,
+            "steps": self.steps,
+            "seconds": round(sum(self.seconds), 1),
+        }
+        if self.curve:
+            found |= {"held_out_loss_before": self.curve[0][1], "held_out_loss": self.curve[-1][1]}
+        if trained := model_tables(self._spec.model, self._named):
+            found["model"] = table_link(*trained[0])
+        return found
+
+    def finish(self) -> None:
+        """Keep the model where the file says so, and remove what was written to go on from."""
+        if self._spec.keep_model:
+            self.model.publish(self._step.warehouse.settings.warehouse / "loop_models" / self._step.expected.key[-1])
         if self._folder.exists():
             shutil.rmtree(self._folder)
 
     @property
     def _folder(self) -> Path:
-        # The limit may be raised for a loop that has reached it: it is no part of what the loop is made from.
         return self._step.warehouse.settings.warehouse / "_loops" / self._step.expected.key[-1]

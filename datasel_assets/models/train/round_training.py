@@ -55,19 +55,34 @@ class RoundTraining:
         steps: that were taken.
     """
 
-    def __init__(self, model: RowModel, *, change: bool = False, gradients: bool = False) -> None:
+    def __init__(
+        self, model: RowModel, *, change: bool = False, gradients: bool = False, restarts: bool = False
+    ) -> None:
         """Prepare a training; nothing is trained yet.
 
         Args:
             model: whose weights are trained; its ``training`` says how.
             change: also tell how far each step went along its gradient.
             gradients: also tell the mean gradient of a round.
+            restarts: remember the first weights for :meth:`restart`.
         """
         self._model, self._spec = model, model.training
         self._stepper = Stepper(model.model, self._spec.weight_decay, self._spec.clip)
         self._watch = StepWatch(model.model, self._spec.seed) if change or gradients else None
         self._gradients = gradients
+        self._first = {name: p.clone() for name, p in model.trained_state().items()} if restarts else None
         self.steps = 0
+
+    def restart(self) -> None:
+        """Go back to the first weights and forget the moments of the optimiser; steps go on being counted.
+
+        Raises:
+            ValueError: they were not remembered.
+        """
+        if self._first is None:
+            raise ValueError("the first weights were not remembered: say restarts=True")
+        self._model.load_trained(self._first)
+        self._stepper = Stepper(self._model.model, self._spec.weight_decay, self._spec.clip)
 
     def rate(self, done: float) -> float:
         """Return the learning rate when a share ``done`` of the training lies behind."""
@@ -97,6 +112,29 @@ class RoundTraining:
                 sketches += [self._watch.sketch()] if self._gradients else []
         gradient = np.mean(sketches, axis=0) if sketches else None
         return Presented(losses, change, gradient, rate, time.perf_counter() - started)
+
+    def worth(self, probes: Sequence[Conversation], reference: Texts, rate: float) -> np.ndarray:
+        """Return (m,) how far a step on each of some rows alone lowers the loss of other rows; NaN without a response.
+
+        The step is that of the optimiser as it stands; weights and moments are put back after each.
+
+        Args:
+            probes: m rows.
+            reference: the rows whose mean loss of a token counts.
+            rate: learning rate of the step.
+        """
+        weights = {name: p.clone() for name, p in self._model.trained_state().items()}
+        moments = {name: p.clone() for name, p in self._stepper.moments().items()}
+        before, steps = self.held_out_loss(reference), self.steps
+        found = np.full(len(probes), np.nan)
+        texts = self._model.texts(probes)
+        for row in np.flatnonzero(texts.tokens > 0):
+            self._step(texts, np.array([row]), rate)
+            found[row] = before - self.held_out_loss(reference)
+            self._model.load_trained(weights)
+            self._stepper.restore({name: p.clone() for name, p in moments.items()})
+            self.steps = steps
+        return found
 
     def held_out_loss(self, texts: Texts) -> float:
         """Return the mean loss of a token that is learned, in evaluation mode; NaN without one."""

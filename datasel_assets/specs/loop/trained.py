@@ -37,8 +37,8 @@ class TrainedLoopSpec(LoopBase, frozen=True):
     Attributes:
         model: a file of ``language_models/``; a copy of it is trained.
         training: how the model is trained. The learning rate goes by the share of the loop that is done.
-        held_out: rows of the pool, by the hash of their id, that are never chosen, and on which the loss is measured as
-            the loop goes on; 0: none.
+        held_out: rows of the pool, by the hash of their id and at most a fifth of it, that are never chosen, and on
+            which the loss is measured as the loop goes on; 0: none.
         hours: longest time that the loop may take. One that promises to take longer does not begin; one that does
             take longer stops with what it has written, and goes on from there when there is more time.
         keep_model: leave the trained model in ``loop_models/<name>`` of the warehouse, where a file of

@@ -213,24 +213,14 @@ def _rows(
 def _rounds_frame(rounds: UtilityRounds, training: LoopTraining, names: list[str]) -> pl.DataFrame:
     """Return a line for each round."""
     each = rounds.rounds
-    curve = dict(training.curve)
-    passes = training.offline + np.cumsum([found.rows for found in each], dtype=np.int64)
-    return pl.DataFrame(
-        {
-            "round": pl.Series([found.number for found in each], dtype=pl.Int32),
-            "arm": pl.Series([found.arm for found in each], dtype=pl.Int32),
-            "title": pl.Series([names[found.arm] for found in each], dtype=pl.String),
-            "probability": pl.Series([found.probability for found in each], dtype=pl.Float64),
-            "reward": pl.Series([found.reward for found in each], dtype=pl.Float64),
-            "removed": pl.Series([found.removed for found in each], dtype=pl.Float64),
-            "rows": pl.Series([found.rows for found in each], dtype=pl.Int32),
-            "new": pl.Series([found.new for found in each], dtype=pl.Int32),
-            "loss": pl.Series([found.loss for found in each], dtype=pl.Float64).fill_nan(None),
-            "held_out_loss": pl.Series([curve.get(int(p)) for p in passes], dtype=pl.Float64).fill_nan(None),
-            "forward_passes": pl.Series(passes, dtype=pl.Int64),
-            "seconds": pl.Series(training.seconds, dtype=pl.Float64),
-            "probabilities": pl.Series([list(found.chances) for found in each], dtype=pl.List(pl.Float64)),
-        }
+    return training.rounds_frame().with_columns(
+        arm=pl.Series([found.arm for found in each], dtype=pl.Int32),
+        title=pl.Series([names[found.arm] for found in each], dtype=pl.String),
+        probability=pl.Series([found.probability for found in each], dtype=pl.Float64),
+        reward=pl.Series([found.reward for found in each], dtype=pl.Float64),
+        removed=pl.Series([found.removed for found in each], dtype=pl.Float64),
+        new=pl.Series([found.new for found in each], dtype=pl.Int64),
+        probabilities=pl.Series([list(found.chances) for found in each], dtype=pl.List(pl.Float64)),
     )
 
 

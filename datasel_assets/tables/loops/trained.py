@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.diagnostics import plots
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.loop.trained import TrainedLoopSpec
 from datasel_assets.storage.fingerprint import digest
@@ -23,13 +24,14 @@ from datasel_assets.tables.language_models.conversations import pool_conversatio
 from datasel_assets.tables.loops.outcome import LOOPS
 from datasel_assets.tables.peak_memory import peak_mb
 from datasel_assets.tables.score_names import score_deps, score_inputs
-from datasel_assets.tables.shown import table_link
+from datasel_assets.tables.shown import picture, table_link
 from datasel_assets.tables.table import Built, Graph, Step, Table
 from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from datasel_assets.models.train.round_training import Presented
+    from datasel_assets.models.train.texts import Texts
 
 UNTOLD = ("doc", "paper", "hours")
 """Keys of a file that change nothing of what its loop finds: the limit may be raised for a loop that has reached it."""
@@ -44,6 +46,26 @@ BACKWARD = 3
 """A step costs about as much as so many forward passes over its rows."""
 
 BYTES_PER_ROW = 60
+
+PIECE = 256
+"""Rows of an epoch between which the learning rate changes, and that are trained on before anything is written."""
+
+AT_ONCE = 4096
+"""Rows whose texts are held at a time."""
+
+
+def whole_training(rows: np.ndarray, epochs: int, seed: int) -> list[tuple[np.ndarray, float]]:
+    """Return the pieces of a training over rows, each with the share of it that lies behind.
+
+    Args:
+        rows: (n,) to be seen once in each epoch, in an order of its own.
+        epochs: how often.
+        seed: of the orders.
+    """
+    pieces = -(-len(rows) // PIECE)
+    orders = [np.random.default_rng([seed, epoch]).permutation(rows) for epoch in range(epochs)]
+    found = [part for order in orders for part in np.array_split(order, pieces)]
+    return [(part, k / len(found)) for k, part in enumerate(found)]
 
 
 def trained_loop_table(
@@ -96,7 +118,7 @@ def trained_loop_table(
 
 
 def held_out_rows(pool: pl.DataFrame, rows: int, seed: int) -> np.ndarray:
-    """Return (n,) bool: which rows of a pool are held out; copies of others are not.
+    """Return (n,) bool: which rows of a pool are held out: at most a fifth of it, and no copies of others.
 
     Args:
         pool: ``row_id`` and ``duplicate_of``.
@@ -105,7 +127,7 @@ def held_out_rows(pool: pl.DataFrame, rows: int, seed: int) -> np.ndarray:
     """
     usable = np.flatnonzero(pool["duplicate_of"].is_null().to_numpy())
     found = np.zeros(pool.height, bool)
-    found[usable[hash_sample(pool["row_id"].to_numpy()[usable], rows, seed + HELD_OUT)]] = True
+    found[usable[hash_sample(pool["row_id"].to_numpy()[usable], min(rows, len(usable) // 5), seed + HELD_OUT)]] = True
     return found
 
 
@@ -115,7 +137,7 @@ class LoopTraining:
     Attributes:
         passes: rows that were read so far to train or choose, those before the training included.
         curve: (rows read, loss of held-out rows) of each measurement.
-        seconds: of each round.
+        seconds: that the rounds so far have taken.
     """
 
     def __init__(
@@ -128,6 +150,7 @@ class LoopTraining:
         offline: int,
         change: bool = False,
         gradients: bool = False,
+        restarts: bool = False,
     ) -> None:
         """Load the model; nothing is trained yet.
 
@@ -139,6 +162,7 @@ class LoopTraining:
             offline: rows that were read before the training.
             change: see ``RoundTraining``.
             gradients: see ``RoundTraining``.
+            restarts: see ``RoundTraining``.
         """
         from datasel_assets.models.train.round_training import RoundTraining
         from datasel_assets.models.train.row_model import RowModel
@@ -151,17 +175,22 @@ class LoopTraining:
         settings, self._named = warehouse.settings, warehouse.registry.language_models[spec.model]
         causal = causal_spec(warehouse, spec.model, self._named)
         self.model = RowModel(causal, spec.training, settings.device, base=settings.data)
-        self._training = RoundTraining(self.model, change=change, gradients=gradients)
+        self._training = RoundTraining(self.model, change=change, gradients=gradients, restarts=restarts)
         self._held_out = self.model.texts(self.conversations(np.flatnonzero(held_out)))
         self._identity = digest([step.expected.fingerprint, dict(step.expected.inputs)])
         self.passes = self.offline = offline
         self.curve: list[tuple[int, float]] = []
-        self.seconds: list[float] = []
+        self._rounds: list[dict[str, Any]] = []
 
     @property
     def steps(self) -> int:
         """Steps that were taken."""
         return self._training.steps
+
+    @property
+    def seconds(self) -> float:
+        """What the rounds so far have taken."""
+        return sum(each["seconds"] for each in self._rounds)
 
     def conversations(self, rows: np.ndarray) -> list[Any]:
         """Return the conversations of rows of the pool, in their order."""
@@ -207,8 +236,57 @@ class LoopTraining:
         """Train once on each of some rows of the pool; ``done``: share of the loop that lies behind."""
         found = self._training.train(self.conversations(rows), done)
         self.passes += len(rows)
-        self.seconds.append(found.seconds)
+        known = found.losses[np.isfinite(found.losses)]
+        self.note(len(rows), float(known.mean()) if len(known) else None, found.seconds)
         return found
+
+    def train_whole(self, rows: np.ndarray, epochs: int, *, fresh: bool) -> None:
+        """Train on rows of the pool for some epochs, as one round with a schedule of its own.
+
+        Args:
+            rows: places in the pool.
+            epochs: how often each is seen.
+            fresh: begin with the first model.
+        """
+        if fresh:
+            self._training.restart()
+        losses, seconds = [], 0.0
+        for part, done in whole_training(rows, epochs, self._spec.seed):
+            found = self._training.train(self.conversations(part), done)
+            losses += found.losses[np.isfinite(found.losses)].tolist()
+            seconds += found.seconds
+            self.passes += len(part)
+        self.note(len(rows) * epochs, float(np.mean(losses)) if losses else None, seconds)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Return (k, hidden) float32 the mean last states of rows of the pool under the model as it is now."""
+        parts = np.array_split(rows, max(1, -(-len(rows) // AT_ONCE)))
+        self.passes += len(rows)
+        return np.concatenate([self.model.vectors(self.model.texts(self.conversations(part))) for part in parts])
+
+    def worth(self, probes: np.ndarray, reference: "Texts", done: float) -> np.ndarray:
+        """Return (m,) how far a step on each of some rows of the pool alone lowers the loss of ``reference``."""
+        self.passes += len(probes) * (1 + len(reference.of_row))
+        return self._training.worth(self.conversations(probes), reference, self._training.rate(done))
+
+    def note(self, rows: int, loss: float | None, seconds: float) -> None:
+        """Remember a round: rows that were trained on, their mean loss before their steps, wall time."""
+        self._rounds.append({"rows": rows, "loss": loss, "forward_passes": self.passes, "seconds": seconds})
+
+    def rounds_frame(self) -> pl.DataFrame:
+        """Return a line for each round: ``round``, ``rows``, losses, ``forward_passes`` so far, ``seconds``."""
+        curve = dict(self.curve)
+        schema = {"rows": pl.Int64, "loss": pl.Float64, "forward_passes": pl.Int64, "seconds": pl.Float64}
+        found = pl.DataFrame(self._rounds, schema=schema)
+        held_out = pl.Series([curve.get(passes) for passes in found["forward_passes"]], dtype=pl.Float64)
+        return found.select(
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("round"),
+            "rows",
+            "loss",
+            held_out.fill_nan(None).alias("held_out_loss"),
+            "forward_passes",
+            "seconds",
+        )
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write where the loop stands.
@@ -216,11 +294,11 @@ class LoopTraining:
         Raises:
             TimeoutError: it has taken longer than it may; what was written is gone on from when it may take longer.
         """
-        own = {"passes": self.passes, "curve": self.curve, "seconds": self.seconds}
+        own = {"passes": self.passes, "curve": self.curve, "rounds": self._rounds}
         self._training.save(self._folder, self._identity, {"loop": dict(state), **own})
-        if sum(self.seconds) > self._spec.hours * 3600:
+        if self.seconds > self._spec.hours * 3600:
             raise TimeoutError(
-                f"{self._step.stage} has trained for {sum(self.seconds) / 3600:,.2f} hours, and its file allows "
+                f"{self._step.stage} has trained for {self.seconds / 3600:,.2f} hours, and its file allows "
                 f"{self._spec.hours:g}. What it has done is kept: raise hours and make the table again to go on"
             )
 
@@ -229,7 +307,7 @@ class LoopTraining:
         found = self._training.resume(self._folder, self._identity)
         if found is None:
             return None
-        self.passes, self.seconds = found["passes"], found["seconds"]
+        self.passes, self._rounds = found["passes"], found["rounds"]
         self.curve = [(passes, loss) for passes, loss in found["curve"]]
         return found["loop"]
 
@@ -239,13 +317,26 @@ class LoopTraining:
             "rows_read_in_training": self.passes - self.offline,
             "rows_read_before": self.offline,
             "steps": self.steps,
-            "seconds": round(sum(self.seconds), 1),
+            "seconds": round(self.seconds, 1),
         }
         if self.curve:
             found |= {"held_out_loss_before": self.curve[0][1], "held_out_loss": self.curve[-1][1]}
         if trained := model_tables(self._spec.model, self._named):
             found["model"] = table_link(*trained[0])
         return found
+
+    def loss_shown(self) -> dict[str, Any]:
+        """Return the picture of the losses by rows read."""
+        made = self.rounds_frame().drop_nulls("loss")
+        passes, losses = np.array(self.curve).T if self.curve else np.zeros((2, 0))
+        png = plots.loss_curve(
+            made["forward_passes"].to_numpy(),
+            made["loss"].to_numpy(),
+            passes,
+            losses,
+            "rows read, to choose or to train",
+        )
+        return {"plot: loss": picture(png, "losses by the rows that were read")}
 
     def finish(self) -> None:
         """Keep the model where the file says so, and remove what was written to go on from."""

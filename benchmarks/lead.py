@@ -55,7 +55,9 @@ def start(folder: str, budget: int) -> dict[str, Any]:
     from datasel_assets.specs.proxy import ProxySpec
 
     rows = [row for _, row in labelled_mixture(TRAINED + POOL + HELD_OUT)[POOL + HELD_OUT :]]
-    train_proxy_lm(rows, ProxySpec(hidden=HIDDEN, layers=LAYERS, max_tokens=TOKENS, token_budget=budget), Path(folder))
+    size = {"hidden": HIDDEN, "layers": LAYERS, "max_tokens": TOKENS, "token_budget": budget}
+    spec = ProxySpec.model_validate(size)
+    train_proxy_lm(rows, spec, Path(folder))
     return {}
 
 

@@ -7,11 +7,12 @@ Belongs here: scores, what scores and recipes need, why there are no clusters. D
 from collections.abc import Iterable, Iterator, Mapping
 
 from datasel_assets.indicators.score_kind import Need
-from datasel_assets.indicators.score_kinds import kind_of
+from datasel_assets.indicators.score_kinds import kind_of, score_name
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.registry import Registry
 from datasel_assets.registry.score import BY_TURN, has_turns
 from datasel_assets.schema import suggestion
+from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import OWN_GROUPS, RecipeSpec
 from datasel_assets.specs.score import ScoreSpec
 
@@ -52,6 +53,16 @@ def unknown_score(names: Iterable[str], registry: Registry, known: Mapping[str, 
                 families = sorted({other.split(".")[0] for other in known})
                 hint = f": there is no family {family!r}; there are {', '.join(families)}"
             return f"there is no score {name!r}{hint}"
+    return None
+
+
+def made_for_recipes_alone(names: Iterable[str], registry: Registry) -> str | None:
+    """Return what to say about the first score that is only made where a recipe reads it, or None."""
+    costly = {score_name(name, spec) for name, spec in registry.scores.items() if kind_of(spec).made_when_read}
+    asked = {*registry.dynamics, *registry.answers, *registry.labels, LOOPS}
+    for name in sorted(names):
+        if name in costly or name.partition(".")[0] in asked:
+            return f"it reads {name}, which is made only where a recipe reads it; name a score that is always there"
     return None
 
 

@@ -86,6 +86,7 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
         yield f"language_models/{gradients.model}.yaml"
     if folder == "loops" and (loop := registry.loops.get(name)):
         yield from (f"{named}/{other}.yaml" for _, named, other in loop.files)
+        yield from _of_scores(loop.scores, registry, settled)
         yield from _meant("clusters", registry.clustered, settled) if loop.CLUSTERED else ()
     if folder == "answers" and (answers := registry.answers.get(name)):
         yield from _of_answers(answers, registry, settled)

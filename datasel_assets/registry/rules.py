@@ -15,7 +15,14 @@ from graphlib import CycleError
 from datasel_assets.answers.asks import UnknownAskError, ask_of
 from datasel_assets.answers.prompts import PromptError, check_template
 from datasel_assets.indicators.score_kinds import kind_of
-from datasel_assets.registry.absent import DUPLICATES_FILE, dangling, lacks, unknown_score, why_no_clusters
+from datasel_assets.registry.absent import (
+    DUPLICATES_FILE,
+    dangling,
+    lacks,
+    made_for_recipes_alone,
+    unknown_score,
+    why_no_clusters,
+)
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.gradients import contradicts, not_kept
 from datasel_assets.registry.needed import files_of_answers
@@ -249,9 +256,12 @@ def scores_can_be_made(registry: Registry) -> Problems:
 
 
 def loops_read_what_is_there(registry: Registry) -> Problems:
-    """The files that a loop is made with are there, and the clusters."""
+    """The files and scores that a loop is made with are there, and the clusters."""
     found = {}
+    known = registry.score_keep()
     for name, spec in registry.loops.items():
+        if problem := unknown_score(spec.scores, registry, known) or made_for_recipes_alone(spec.scores, registry):
+            found[f"loops/{name}.yaml"] = problem
         for key, folder, named in spec.files:
             there = getattr(registry, folder)
             if key == "influence":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
+from datasel_assets.indicators.score_kinds import kind_of as score_kind
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.registry.families import families_read
 from datasel_assets.registry.gradients import gradients_in_use, kept_of_trainings

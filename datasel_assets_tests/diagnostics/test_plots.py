@@ -75,6 +75,16 @@ def draw_all(names: list[str]) -> dict[str, Callable[[], bytes]]:
         "layer_energy": lambda: plots.layer_energy(shares, names, np.ones(m) / m),
         "gradient_energy": lambda: plots.gradient_energy(names, names[:2], overlap[:2] / overlap[:2].sum()),
         "fidelity": lambda: plots.fidelity({name: {f"recall {names[-1]}": 0.5, "overlap": 0.7} for name in names}),
+        "training_rounds": lambda: plots.training_rounds(
+            generator.dirichlet(np.ones(m), 50),
+            labels[:50],
+            generator.uniform(-1, 1, 50),
+            names,
+            np.arange(0, 600, 50) + 800,
+            np.where(np.arange(12) == 3, np.nan, 9 - np.arange(12) / 4),
+            800,
+            names[-1],
+        ),
         "spectra": lambda: plots.spectra(dict.fromkeys(names, np.sort(shares)[::-1])),
     }
 
@@ -126,6 +136,9 @@ EMPTY = {
     "gradient_energy of nothing": lambda: plots.gradient_energy(["0"], ["q"], np.zeros((1, 1))),
     "gradient_energy of many blocks": lambda: plots.gradient_energy(
         [str(k) for k in range(80)], ["q", "k"], np.full((2, 80), 1 / 160)
+    ),
+    "training_rounds": lambda: plots.training_rounds(
+        np.zeros((0, 2)), np.zeros(0, int), np.zeros(0), ["a", "b"], np.zeros(0), np.zeros(0), 0, "loss"
     ),
     "overlap_heatmap": lambda: plots.overlap_heatmap([], np.zeros((0, 0))),
     "overlap_heatmap of one": lambda: plots.overlap_heatmap(["a"], np.ones((1, 1))),

@@ -21,6 +21,7 @@ from datasel_assets.diagnostics.plots.scores import score_curve
 from datasel_assets.diagnostics.plots.source_mix import source_mix
 from datasel_assets.diagnostics.plots.sources import source_shares, token_histogram
 from datasel_assets.diagnostics.plots.spectra import spectra
+from datasel_assets.diagnostics.plots.training_rounds import training_rounds
 
 __all__ = [
     "MAX_BYTES",
@@ -50,4 +51,5 @@ __all__ = [
     "source_shares",
     "spectra",
     "token_histogram",
+    "training_rounds",
 ]

@@ -5,7 +5,9 @@ import numpy as np
 from datasel_assets.diagnostics.plots import canvas
 
 
-def loss_curve(steps: np.ndarray, train: np.ndarray, held_out_steps: np.ndarray, held_out: np.ndarray) -> bytes:
+def loss_curve(
+    steps: np.ndarray, train: np.ndarray, held_out_steps: np.ndarray, held_out: np.ndarray, along: str = "step"
+) -> bytes:
     """Draw the loss of each training step, and of the held-out rows where it was measured.
 
     Args:
@@ -13,6 +15,7 @@ def loss_curve(steps: np.ndarray, train: np.ndarray, held_out_steps: np.ndarray,
         train: (n,) loss of the step's batch, nats per token.
         held_out_steps: (m,) steps after which the held-out loss was measured.
         held_out: (m,) the held-out loss.
+        along: what the steps count, in words.
 
     Returns:
         PNG, at most 60 KB.
@@ -27,6 +30,6 @@ def loss_curve(steps: np.ndarray, train: np.ndarray, held_out_steps: np.ndarray,
         axes.plot([], [], color=canvas.SELECTED, linewidth=1.8, label=f"held out, best {np.min(held_out):.3f}")
     axes.grid(axis="y", color=canvas.GRID, linewidth=0.7)
     canvas.number_axis(axes.xaxis)
-    canvas.caption_axis(axes, "step")
+    canvas.caption_axis(axes, along)
     canvas.legend(axes, loc="upper right")
     return canvas.to_png(fig)

@@ -8,6 +8,7 @@ block-diagonal mask of such positions). Whether a model keeps them apart is trie
 each text has a line of its own.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,39 @@ class RowModel:
         with torch.no_grad():
             for name, tensor in state.items():
                 own[name].copy_(tensor)
+
+    def publish(self, folder: Path) -> None:
+        """Write the model as a Hugging Face folder, with low-rank updates added into the weights; it is kept so."""
+        temporary = folder.with_name(f".{folder.name}.tmp")
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        _merge_lora(self.model)
+        self.model.save_pretrained(temporary)
+        self.tokenizer.tokenizer.save_pretrained(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.replace(folder)
+
+    def vectors(self, texts: Texts) -> np.ndarray:
+        """Return (n, hidden) float32 the mean of the last states over all places of each row, in evaluation mode.
+
+        Zero for a row without a text; a row of several texts has the mean over all their places.
+        """
+        import torch
+
+        self.model.eval()
+        flat = [text for own in texts.of_row for text in own]
+        found = np.zeros((len(texts.of_row), self.model.config.get_text_config().hidden_size))
+        places = np.zeros(len(found))
+        with torch.inference_mode():
+            for part in self._cut(flat) if flat else ():
+                own = [flat[i] for i in part]
+                layout = lay_out([len(text.ids) for text in own], shared=self.shared)
+                states = self._states(own, layout).float().cpu().numpy()
+                for text, line, start in zip(own, layout.line, layout.start, strict=True):
+                    found[text.row] += states[line, start : start + len(text.ids)].sum(axis=0, dtype=np.float64)
+                    places[text.row] += len(text.ids)
+        return (found / np.maximum(places, 1)[:, None]).astype(np.float32)
 
     def backward(self, texts: Sequence[Text], weights: np.ndarray, *, el2n: bool = False) -> TurnLosses:
         """Add the gradient of the weighted sum of token losses, and return the losses.
@@ -301,3 +335,12 @@ def _add_lora(model: Any, spec: LoraSpec, seed: int) -> None:
         inject_adapter_in_model(config, model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
+
+
+def _merge_lora(model: Any) -> None:
+    """Add low-rank updates into the linear layers that they belong to, and leave these alone in their places."""
+    for name, module in list(model.named_modules()):
+        if hasattr(module, "merge") and hasattr(module, "get_base_layer"):
+            module.merge()
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, module.get_base_layer())

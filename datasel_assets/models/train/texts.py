@@ -55,12 +55,18 @@ def texts_of(conversations: Sequence[Conversation], renderer: DialogueRenderer, 
     """Return the texts of conversations: what the assistant says is learned, with the mark that ends its turn."""
     requests = conditioned(conversations, renderer)
     marks = _marks(tokenizer.tokenizer)
-    found: list[list[Text]] = [[] for _ in conversations]
-    for text in _by_row(tokenizer.score([_with_ends(request, marks) for request in requests.items])):
+    items = [_with_ends(request, marks) for request in requests.items]
+    return read_texts(items, len(conversations), tokenizer, requests.fallbacks)
+
+
+def read_texts(items: Sequence[Request], n: int, tokenizer: ScoringTokenizer, fallbacks: int = 0) -> Texts:
+    """Return requests of ``n`` rows as what a model reads; what their spans hold is learned, or scored."""
+    found: list[list[Text]] = [[] for _ in range(n)]
+    for text in _by_row(tokenizer.score(items)):
         found[text.row].append(text)
     tokens = np.array([sum(len(text.positions) for text in texts) for texts in found], np.int64)
     lengths = np.array([sum(len(text.ids) for text in texts) for texts in found], np.int64)
-    return Texts(found, tokens, lengths, requests.fallbacks)
+    return Texts(found, tokens, lengths, fallbacks)
 
 
 def _marks(tokenizer: Any) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class RowTraining:
             return found
 
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(_seed(spec.seed, self._salt, self.done))
+            torch.manual_seed(seed_of(spec.seed, self._salt, self.done))
             found = self._stepper.step(rate, backward)
         self.trace.note(epoch, found)
         self.done += 1
@@ -211,5 +211,6 @@ def split_evenly(lengths: np.ndarray, rows: np.ndarray, tokens: int) -> list[np.
     return [part for part in np.split(rows, bounds) if len(part)]
 
 
-def _seed(*numbers: int) -> int:
+def seed_of(*numbers: int) -> int:
+    """Return a seed that follows from some numbers."""
     return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest(), "big")

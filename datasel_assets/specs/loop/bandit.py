@@ -1,4 +1,4 @@
-"""The bandit of a loop, as it stands in YAML. Not here: the rule (``bandits.ucb``)."""
+"""The bandits of loops, as they stand in YAML. Not here: the rules (``bandits.ucb``, ``bandits.exp3``)."""
 
 from typing import Annotated, Literal
 
@@ -25,3 +25,16 @@ class UcbSpec(StrictModel, frozen=True):
     prior: Literal["similarity", "none"] = "similarity"
     prior_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     neighbours: Annotated[float, Field(ge=0, le=2)] = 0.2
+
+
+class Exp3Spec(StrictModel, frozen=True):
+    """Which group is next: one at random, the likelier the more it has earned.
+
+    Attributes:
+        gamma: share of the rounds in which any group is drawn.
+        eta: how fast chances move; ``published``: gamma over the number of groups, with which they hardly have after
+            20 rounds.
+    """
+
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    eta: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["published"] = 0.3

@@ -4,11 +4,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from datasel_assets.schema import Slug, StrictModel
+from datasel_assets.schema import Slug
 from datasel_assets.specs.loop.bandit import UcbSpec
+from datasel_assets.specs.loop.base import LoopBase
 
 
-class QuadSpec(StrictModel, frozen=True):
+class QuadSpec(LoopBase, frozen=True):
     """A selection over clusters, in ``loops/<name>.yaml``: gradients of a few rows decide on the rows beside them.
 
     A bandit chooses clusters. Of each the next few rows are looked at; where their mean influence is above a threshold

@@ -16,8 +16,9 @@ from datasel_assets.storage.lake import Expected, TableInfo
 from datasel_assets.tables.shown import counts_table, picture
 from datasel_assets.tables.table import Kind, Step
 
-LOOPS = Kind(FAMILY, companions=("loop_rounds",))
-"""``loops/<name>`` and, published before it, ``loop_rounds/<name>``."""
+LOOPS = Kind(FAMILY, companions=("loop_rounds",), state=("_loops/{name}", "loop_models/{name}"))
+"""``loops/<name>`` and, published before it, ``loop_rounds/<name>``; what one that trains a model goes on from, and
+the model."""
 
 SHOWN = 15
 

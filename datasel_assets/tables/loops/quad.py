@@ -48,6 +48,7 @@ from datasel_assets.tables.warehouse import Warehouse
 def quad_tables(name: str, registry: Registry, graph: Graph) -> list[Table]:
     """Return the directions of the target and the table of the file ``loops/<name>.yaml``."""
     spec, clustered = registry.loops[name], registry.clustered
+    assert isinstance(spec, QuadSpec)
     assert clustered is not None, "the registry keeps no such file without clusters"
     influence = registry.scores[spec.influence]
     assert isinstance(influence, InfluenceSpec)

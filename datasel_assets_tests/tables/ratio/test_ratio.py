@@ -143,7 +143,7 @@ def test_a_file_about_no_recipe_says_which_there_are(tmp_path: Path):
     assert "long" in error
 
 
-# ----------------------------------------------------------------------------------------------- planted, with trainings
+# ---------------------------------------------------------------------------------------------- planted, with trainings
 def planted(folder: Path, rows: list[dict], fractions: list[float], recipe: dict, equal: str) -> float:
     """Return the fraction that is found for a pool of one source whose rows are sums."""
     data = folder / "data"

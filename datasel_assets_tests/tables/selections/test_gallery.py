@@ -43,7 +43,8 @@ def gallery(project: Project) -> Iterator[Project]:
     shutil.copytree(DATA, project.data, ignore=shutil.ignore_patterns("warehouse", "releases", "python_*"))
     for file in (project.data / "gallery").glob("*.yaml"):
         file.rename(project.data / "recipes" / file.name)
-    for folder in ("answers", "dynamics", "gradients", "representations", "runs", "scores"):  # what the recipes read
+    # What the recipes read.
+    for folder in ("answers", "dynamics", "gradients", "loops", "representations", "runs", "scores"):
         (project.data / folder).mkdir(exist_ok=True)
         for file in (project.data / "gallery" / folder).glob("*.yaml"):
             if "smollm2" not in file.stem:  # of a large model
@@ -54,9 +55,9 @@ def gallery(project: Project) -> Iterator[Project]:
     model = project.data / "language_models" / "proxy_lm.yaml"
     spec = yaml.safe_load(model.read_text("utf-8"))
     write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000}})
-    for file in (project.data / "loops").glob("*.yaml"):
-        # A model that is hardly trained tells no cluster from another.
-        write_yaml(file, yaml.safe_load(file.read_text("utf-8")) | {"tau": -1.0})
+    # A model that is hardly trained tells no cluster from another.
+    tried = project.data / "loops" / "quad_arithmetic.yaml"
+    write_yaml(tried, yaml.safe_load(tried.read_text("utf-8")) | {"tau": -1.0})
     watched = project.data / "dynamics" / "learned.yaml"
     spec = yaml.safe_load(watched.read_text("utf-8"))
     write_yaml(watched, spec | {"rows": 200, "epochs": 2, "planted": None})

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from datasel_assets.models.providers import ProviderError
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
     from datasel_assets.storage.replies import KeptReplies
+    from datasel_assets.tables.answers.plan import plan
     from datasel_assets.tables.answers.questions import Questions
 
     warehouse, name = open_warehouse(settings), arguments.name
@@ -48,14 +49,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     own = Questions(name, registry.answers[name], registry)
     try:
         with KeptReplies(own.replies(warehouse)) as kept:
-            plan = own.plan(warehouse, kept)
+            planned = plan(own, warehouse, kept)
     except (MissingTableError, StaleTableError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     console = open_console()
-    for line in told(plan, name):
+    for line in told(planned, name):
         console.print(line, soft_wrap=True)
-    problems = above_limits(plan, own.spec)
+    problems = above_limits(planned, own.spec)
     for problem in problems:
         console.print(f"  above a limit: {problem}", soft_wrap=True)
     if arguments.plan or problems:

@@ -92,6 +92,12 @@ def _of_answers(answers: AnswersSpec, registry: Registry, settled: set[str]) -> 
         yield f"language_models/{answers.provider.local}.yaml"
     if answers.distil:
         yield f"representations/{answers.distil.representation}.yaml"
+    if answers.batch and answers.batch.representation:
+        yield f"representations/{answers.batch.representation}.yaml"
+    if answers.demonstrations:
+        source = answers.demonstrations.source
+        yield f"representations/{answers.demonstrations.representation}.yaml"
+        yield f"{'answers' if source in registry.answers else 'labels'}/{source}.yaml"
     if answers.rows.recipe:
         yield f"recipes/{answers.rows.recipe}.yaml"
     if answers.rows.categories:

@@ -14,13 +14,14 @@ from graphlib import CycleError
 
 from datasel_assets.answers.asks import UnknownAskError, ask_of
 from datasel_assets.answers.prompts import PromptError, check_template
+from datasel_assets.answers.reading import BATCHED, COMPARED
 from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.absent import DUPLICATES_FILE, dangling, lacks, unknown_score, why_no_clusters
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.needed import files_of_answers
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import RESERVED, score_order
-from datasel_assets.specs.answers import LocalSpec
+from datasel_assets.specs.answers import AnswersSpec, LocalSpec
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.recipe import OWN_GROUPS
 from datasel_assets.specs.score import InfluenceSpec, PairSimilaritySpec
@@ -170,6 +171,43 @@ def questions_can_be_asked(registry: Registry) -> Problems:
     return found
 
 
+def questions_can_be_asked_together(registry: Registry) -> Problems:
+    """A batch can be read part by part, and the vectors and examples of questions that are asked together are there."""
+    found = {}
+    for name, spec in registry.answers.items():
+        file, ask, shown = f"answers/{name}.yaml", ask_of(spec.ask), spec.demonstrations
+        for key, part in (("batch", spec.batch), ("demonstrations", shown)):
+            if part and part.representation and part.representation not in registry.representations:
+                found[file] = no_such_file(
+                    f"{key}.representation", part.representation, "representations", registry.representations
+                )
+        if spec.batch and ask.reply.read not in BATCHED:
+            found[file] = (
+                f"batch: a reply that is read as {ask.reply.read!r} cannot be one of several; ask one by one, or read "
+                f"{', '.join(BATCHED)}"
+            )
+        elif shown and (ask.about != "row" or ask.questions or ask.reply.read in COMPARED):
+            found[file] = "demonstrations: they go with one question about whole rows that is not answered by a text"
+        elif shown and (problem := _no_examples(name, spec, registry)):
+            found[file] = f"demonstrations.from: {problem}"
+    return found
+
+
+def _no_examples(name: str, spec: AnswersSpec, registry: Registry) -> str | None:
+    """Return why a file cannot show answers of another one, or None."""
+    assert spec.demonstrations is not None
+    source, people = spec.demonstrations.source, registry.labels
+    if source in people:
+        return None
+    if source == name or source not in registry.answers:
+        there = ", ".join(sorted({*people, *registry.answers} - {name})) or "none"
+        return f"there is no other file {source}.yaml in labels/ or answers/; there are: {there}"
+    if f"answers/{name}.yaml" in files_of_answers(spec, registry):
+        return f"{source} itself waits for these answers; name another"
+    lacking = sorted(set(ask_of(spec.ask).reply.numbers) - set(ask_of(registry.answers[source].ask).reply.numbers))
+    return f"the replies of {source} have no {lacking[0]!r}" if lacking else None
+
+
 def questions_are_about_rows_that_are_there(registry: Registry) -> Problems:
     """The recipe and the score that choose the rows are there, and do not themselves wait for the answers."""
     known = registry.score_keep()
@@ -286,6 +324,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     encoders_share_a_table,
     files_have_a_family_of_their_own,
     questions_can_be_asked,
+    questions_can_be_asked_together,
     gradients_are_of_a_model_that_is_there,
     representations_are_of_gradients_that_are_there,
     dynamics_read_what_is_there,

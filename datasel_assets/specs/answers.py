@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.ask import AskSpec
+from datasel_assets.specs.batch import BatchSpec, DemonstrationsSpec
 
 
 class EndpointSpec(StrictModel, frozen=True):
@@ -201,6 +202,8 @@ class AnswersSpec(StrictModel, frozen=True):
         limits: what asking may take.
         price: of tokens, where they cost something.
         pairs: which pairs, where the prompt is about pairs.
+        batch: several questions in one request.
+        demonstrations: answered rows that a request shows.
         distil: a linear model of the answers for the rows that were not asked about.
     """
 
@@ -215,6 +218,8 @@ class AnswersSpec(StrictModel, frozen=True):
     limits: LimitsSpec = LimitsSpec()
     price: PriceSpec = PriceSpec()
     pairs: PairsSpec | None = None
+    batch: BatchSpec | None = None
+    demonstrations: DemonstrationsSpec | None = None
     distil: DistilSpec | None = None
 
     @model_validator(mode="after")
@@ -222,3 +227,8 @@ class AnswersSpec(StrictModel, frozen=True):
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples: several likeliest answers are the same one; give a 'temperature' above 0")
         return self
+
+    @property
+    def together(self) -> bool:
+        """Whether a request is more than a question: it holds several of them, or shows examples."""
+        return self.batch is not None or self.demonstrations is not None

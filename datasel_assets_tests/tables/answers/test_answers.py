@@ -347,7 +347,13 @@ def _asks(data: Path, **more: Any) -> str:
         ({"distil": {"representation": "nobody"}}, "representations/nobody.yaml is absent"),
         ({"samples": 3}, "give a 'temperature'"),
         ({"rows": {"low": 3}}, "'score' goes with"),
-        ({"batch": {"size": 8}}, "batch"),
+        ({"batch": {"size": 8}}, "'representation' goes with"),
+        ({"batch": {"size": 1, "by": "random"}}, "batch.size"),
+        ({"batch": {"representation": "nobody"}}, "representations/nobody.yaml is absent"),
+        ({"ask": "autods", "batch": {"by": "random"}}, "cannot be one of several"),
+        ({"demonstrations": {"from": "nobody", "representation": "rds_plus"}}, "no other file nobody.yaml"),
+        ({"demonstrations": {"from": "quality", "representation": "rds_plus"}}, "no other file quality.yaml"),
+        ({"ask": "deita", "demonstrations": {"from": "us", "representation": "rds_plus"}}, "whole rows"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(data: Path, more: dict, problem: str):

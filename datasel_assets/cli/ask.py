@@ -38,6 +38,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     warehouse, name = open_warehouse(settings), arguments.name
     registry = warehouse.registry
+    if name in registry.people:
+        print(
+            f"people answer answers/{name}.yaml; ask them: {command_line(f'label {name}', settings)}", file=sys.stderr
+        )
+        return 2
     if name not in registry.answers:
         there = ", ".join(sorted(registry.answers)) or "none"
         absent = f"there is no file answers/{name}.yaml; there are: {there}"

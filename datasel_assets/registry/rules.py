@@ -19,6 +19,7 @@ from datasel_assets.indicators.score_kinds import kind_of
 from datasel_assets.registry.absent import DUPLICATES_FILE, dangling, lacks, unknown_score, why_no_clusters
 from datasel_assets.registry.base import no_such_file
 from datasel_assets.registry.needed import files_of_answers
+from datasel_assets.registry.people import AskedOfPeople
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import RESERVED, score_order
 from datasel_assets.specs.answers import AnswersSpec, LocalSpec
@@ -202,7 +203,7 @@ def _no_examples(name: str, spec: AnswersSpec, registry: Registry) -> str | None
     if source == name or source not in registry.answers:
         there = ", ".join(sorted({*people, *registry.answers} - {name})) or "none"
         return f"there is no other file {source}.yaml in labels/ or answers/; there are: {there}"
-    if f"answers/{name}.yaml" in files_of_answers(spec, registry):
+    if f"answers/{name}.yaml" in files_of_answers(name, registry):
         return f"{source} itself waits for these answers; name another"
     lacking = sorted(set(ask_of(spec.ask).reply.numbers) - set(ask_of(registry.answers[source].ask).reply.numbers))
     return f"the replies of {source} have no {lacking[0]!r}" if lacking else None
@@ -210,17 +211,18 @@ def _no_examples(name: str, spec: AnswersSpec, registry: Registry) -> str | None
 
 def questions_are_about_rows_that_are_there(registry: Registry) -> Problems:
     """The recipe and the score that choose the rows are there, and do not themselves wait for the answers."""
-    known = registry.score_keep()
-    found = {}
-    for name, spec in registry.answers.items():
-        file, rows = f"answers/{name}.yaml", spec.rows
+    known, found = registry.score_keep(), {}
+    asked = [(f"answers/{name}.yaml", name, spec.rows) for name, spec in registry.answers.items()]
+    questions = {name: spec for name, spec in registry.labels.items() if isinstance(spec, AskedOfPeople)}
+    asked += [(f"labels/{name}.yaml", name, spec.rows) for name, spec in questions.items()]
+    for file, name, rows in asked:
         if rows.recipe and rows.recipe not in registry.recipes:
             found[file] = no_such_file("rows.recipe", rows.recipe, "recipes", registry.recipes)
         elif rows.categories and rows.categories not in registry.categories:
             found[file] = no_such_file("rows.categories", rows.categories, "categories", registry.categories)
         elif rows.score and (problem := unknown_score([rows.score], registry, known)):
             found[file] = f"rows.score: {problem}"
-        elif file in files_of_answers(spec, registry):
+        elif f"answers/{name}.yaml" in files_of_answers(name, registry):
             found[file] = "rows: what chooses the rows is made from the answers about them; name another"
     return found
 

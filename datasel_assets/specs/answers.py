@@ -12,6 +12,12 @@ from pydantic import Field, field_validator, model_validator
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.specs.batch import BatchSpec, DemonstrationsSpec
+from datasel_assets.specs.labels import PeopleSpec
+
+MODEL_KEYS = frozenset(
+    {"samples", "temperature", "again", "limits", "price", "pairs", "batch", "demonstrations", "distil"}
+)
+"""Keys of a file that go with a model."""
 
 
 class EndpointSpec(StrictModel, frozen=True):
@@ -79,19 +85,14 @@ class LocalSpec(StrictModel, frozen=True):
     token_budget: Annotated[int, Field(ge=1)] | None = None
 
 
-class PeopleSpec(StrictModel, frozen=True):
-    """People. Not asked yet by files in ``answers/``.
+class AskedPeopleSpec(PeopleSpec, frozen=True):
+    """People, who are asked with ``datasel label`` or by files; see ``labels``.
 
     Attributes:
-        people: who.
+        people: what they are asked about each row; what can be answered is told by the reply of ``ask``.
     """
 
-    people: Slug
-
-    @field_validator("people")
-    @classmethod
-    def _not_yet(cls, people: str) -> str:
-        raise ValueError("people are not asked by files in answers/ yet; name an 'endpoint' or a 'local' model")
+    people: Annotated[str, Field(min_length=1)]
 
 
 class AskedRows(StrictModel, frozen=True):
@@ -193,7 +194,7 @@ class AnswersSpec(StrictModel, frozen=True):
     Attributes:
         doc: what it is for.
         ask: the name of a shipped prompt, or a prompt of your own with the way its replies are read.
-        provider: who is asked: ``{endpoint: ..., model: ...}`` or ``{local: ...}``.
+        provider: who is asked: ``{endpoint: ..., model: ...}``, ``{local: ...}`` or ``{people: ...}``.
         rows: which rows are asked about.
         samples: answers to each question; more than one only with a temperature.
         temperature: 0: the likeliest answer.
@@ -209,7 +210,7 @@ class AnswersSpec(StrictModel, frozen=True):
 
     doc: str = ""
     ask: Slug | AskSpec
-    provider: EndpointSpec | LocalSpec | PeopleSpec
+    provider: EndpointSpec | LocalSpec | AskedPeopleSpec
     rows: AskedRows = AskedRows()
     samples: Annotated[int, Field(ge=1, le=100)] = 1
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
@@ -226,6 +227,8 @@ class AnswersSpec(StrictModel, frozen=True):
     def _consistent(self) -> "AnswersSpec":
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples: several likeliest answers are the same one; give a 'temperature' above 0")
+        if isinstance(self.provider, AskedPeopleSpec) and (stray := sorted(MODEL_KEYS & self.model_fields_set)):
+            raise ValueError(f"{stray[0]}: people are asked otherwise than a model; leave it out")
         return self
 
     @property

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from datasel_assets.answers.asks import ask_of
@@ -18,14 +17,13 @@ from datasel_assets.answers.pairs import ring_pairs
 from datasel_assets.answers.prompts import AskedRow, asked_row
 from datasel_assets.answers.reading import COMPARED
 from datasel_assets.answers.requests import Item, Request, pair_items, request_of, row_items
-from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.models.providers import Provider
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.answers import AnswersSpec, EndpointSpec, LocalSpec, PairsSpec
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key
-from datasel_assets.tables.score_names import score_column, score_deps, score_inputs, score_key, score_tables
+from datasel_assets.tables.asked_rows import chosen_rows, row_deps, row_inputs
 from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -66,11 +64,7 @@ class Questions:
     # ------------------------------------------------------------------------------------------------ what it reads
     def reads(self) -> list[Key]:
         """Return the keys of the tables that it is made from."""
-        rows = self.spec.rows
-        found: list[Key] = [("corpus",)]
-        found += [("selections", rows.recipe)] if rows.recipe else []
-        found += [("categories", rows.categories)] if rows.categories else []
-        found += score_deps([rows.score]) if rows.score else []
+        found: list[Key] = [("corpus",), *row_deps(self.spec.rows)]
         if isinstance(self.spec.provider, LocalSpec):
             name = self.spec.provider.local
             found += model_tables(name, self.registry.language_models[name])
@@ -106,13 +100,7 @@ class Questions:
         """Return the versions of everything outside the file that decides them."""
         every = warehouse.versions("corpus")
         found = every if self.of_pool else {f"corpus/{source}": every.get(f"corpus/{source}", "missing")}
-        rows = self.spec.rows
-        if rows.recipe:
-            found[f"selections/{rows.recipe}"] = warehouse.lake.version(("selections", rows.recipe))
-        if rows.categories:
-            found |= warehouse.versions("categories", rows.categories)
-        if rows.score:
-            found |= score_inputs(warehouse, [rows.score])
+        found |= row_inputs(self.spec.rows, warehouse)
         for name in self.representations:
             found |= warehouse.versions("representations", name)
         if self.spec.demonstrations:
@@ -153,34 +141,7 @@ class Questions:
     # ------------------------------------------------------------------------------------------------ rows
     def chosen(self, warehouse: Warehouse) -> pl.DataFrame:
         """Return ``row_id`` and ``source`` of the rows of the pool that are asked about, by row id."""
-        rows, lake = self.spec.rows, warehouse.lake
-        sources = [one for one in warehouse.active_sources() if rows.sources is None or one in rows.sources]
-        frames = [lake.scan(("corpus", source)).select("row_id", "source") for source in sources]
-        if not frames:
-            return pl.DataFrame(schema={"row_id": pl.String, "source": pl.String})
-        found = pl.concat(frames)
-        if rows.recipe:
-            found = found.join(lake.scan(("selections", rows.recipe)).select("row_id"), on="row_id", how="semi")
-        if rows.categories and rows.among:
-            of = [lake.scan(("categories", rows.categories, source)).select("row_id", "category") for source in sources]
-            found = found.join(pl.concat(of).filter(pl.col("category").is_in(rows.among)), on="row_id", how="semi")
-        if rows.score:
-            column = pl.col(score_column(rows.score)).fill_nan(None)
-            scores = [
-                lake.scan(key).select("row_id", value=column)
-                for key in score_tables(warehouse, score_key(rows.score))
-                if lake.info(key)
-            ]
-            known = pl.concat(scores).filter(
-                pl.col("value").is_between(
-                    -np.inf if rows.low is None else rows.low, np.inf if rows.high is None else rows.high
-                )
-            )
-            found = found.join(known.select("row_id"), on="row_id", how="semi")
-        table = found.collect().sort("row_id")
-        if rows.sample is not None:
-            table = table[np.sort(hash_sample(table["row_id"].to_numpy(), rows.sample, rows.seed))]
-        return table
+        return chosen_rows(self.spec.rows, warehouse)
 
     def requests(self, warehouse: Warehouse, source: str) -> Iterator[Request]:
         """Yield the first request for each item of one source; of a pair it is the source of its first row."""

@@ -86,7 +86,7 @@ class LocalSpec(StrictModel, frozen=True):
 
 
 class AskedPeopleSpec(PeopleSpec, frozen=True):
-    """People, who are asked with ``datasel label`` or by files; see ``labels``.
+    """People, who are asked as by a file in ``labels/``.
 
     Attributes:
         people: what they are asked about each row; what can be answered is told by the reply of ``ask``.

@@ -67,6 +67,29 @@ class StopSpec(StrictModel, frozen=True):
     most: Annotated[int, Field(ge=1)] = 5
 
 
+class QuestionSpec(StrictModel, frozen=True):
+    """A question about rows, and what can be answered.
+
+    Attributes:
+        question: what people are asked about each row.
+        answers: what they can say, from worst to best; up to nine, one key each on the labelling page.
+        scale: instead of answers: the lowest and the highest whole number.
+        ordered: the answers have an order, so that a row has a score: 0 for the first, 1 for the second, ... Without
+            one only the posterior is known.
+        ask: which rows.
+        keep: whether ``high`` or ``low`` scores are good.
+        doc: what it is for.
+    """
+
+    question: Annotated[str, Field(min_length=1)]
+    answers: Annotated[tuple[str, ...], Field(min_length=2, max_length=9)] | None = None
+    scale: tuple[int, int] | None = None
+    ordered: bool = True
+    ask: AskSpec = AskSpec()
+    keep: Literal["high", "low"] = "high"
+    doc: str = ""
+
+
 class PeopleSpec(StrictModel, frozen=True):
     """How people are asked, checked and believed.
 
@@ -112,27 +135,8 @@ class PeopleSpec(StrictModel, frozen=True):
         return (self.stop.posterior, self.stop.most) if self.stop else (None, self.per_row)
 
 
-class LabelsSpec(PeopleSpec, frozen=True):
-    """A question about rows, who is asked about which of them, and where the answers are.
-
-    Attributes:
-        question: what people are asked about each row.
-        answers: what they can say, from worst to best; up to nine, one key each on the labelling page.
-        scale: instead of answers: the lowest and the highest whole number.
-        ordered: the answers have an order, so that a row has a score: 0 for the first, 1 for the second, ... Without
-            one only the posterior is known.
-        ask: which rows.
-        keep: whether ``high`` or ``low`` scores are good.
-        doc: what it is for.
-    """
-
-    question: Annotated[str, Field(min_length=1)]
-    answers: Annotated[tuple[str, ...], Field(min_length=2, max_length=9)] | None = None
-    scale: tuple[int, int] | None = None
-    ordered: bool = True
-    ask: AskSpec = AskSpec()
-    keep: Literal["high", "low"] = "high"
-    doc: str = ""
+class LabelsSpec(PeopleSpec, QuestionSpec, frozen=True):
+    """A question about rows, who is asked about which of them, and where the answers are."""
 
     @model_validator(mode="after")
     def _one_way_to_answer(self) -> "LabelsSpec":

@@ -84,8 +84,13 @@ def _ask(warehouse: "Warehouse", name: str, console: "Console") -> None:
     with progress_display(console):
         for source in warehouse.active_sources():
             make(warehouse, f"answers/{name}", source, log=log)
-        made = make(warehouse, f"scores/{name}", log=log)
+        adjudicates = warehouse.registry.answers[name].adjudicates
+        made = make(warehouse, "near_duplicates" if adjudicates else f"scores/{name}", log=log)
     facts = made.built.metadata
+    if adjudicates:
+        same, pairs = facts["pairs_adjudicated_the_same"], facts["pairs_to_adjudicate"]
+        console.print(f"{same:,} of {pairs:,} pairs are the same; {facts['near_copies']:,} near duplicates in all")
+        return
     unread = f"{facts['unread_share']:.1%} of the replies could not be read"
     console.print(f"{facts['rows_with_a_score']:,} rows have a score; {unread}")
     shown = facts["columns"]

@@ -227,6 +227,29 @@ def questions_are_about_rows_that_are_there(registry: Registry) -> Problems:
     return found
 
 
+def near_duplicates_are_adjudicated(registry: Registry) -> Problems:
+    """Who decides about near duplicates is there and asks about their pairs, and nobody does so in vain."""
+    asked = registry.duplicates and registry.duplicates.near.adjudicate
+    judges = {name for name, spec in registry.answers.items() if spec.adjudicates}
+    wrong = {
+        f"answers/{name}.yaml": "pairs.of: near_duplicates needs 'about: pair' and no 'questions'"
+        for name in judges
+        if (ask := ask_of(registry.answers[name].ask)).about != "pair" or ask.questions
+    }
+    if wrong:
+        return wrong
+    if asked and asked.answers not in judges:
+        there = ", ".join(sorted(judges)) or "none"
+        said = (
+            f"near.adjudicate.answers: answers/ has no file {asked.answers}.yaml with 'pairs: {{of: near_duplicates}}'"
+        )
+        return {DUPLICATES_FILE: f"{said}; there are: {there}"}
+    return {
+        f"answers/{name}.yaml": f"pairs.of: near.adjudicate of {DUPLICATES_FILE} must name this file"
+        for name in judges - ({asked.answers} if asked else set())
+    }
+
+
 def proxy_evaluation_starts_from_a_proxy(registry: Registry) -> Problems:
     """The model of ``proxy_eval.yaml`` is there and trained on the pool."""
     wanted, proxies = registry.proxy_eval and registry.proxy_eval.model, registry.candidates("proxy")
@@ -327,6 +350,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     files_have_a_family_of_their_own,
     questions_can_be_asked,
     questions_can_be_asked_together,
+    near_duplicates_are_adjudicated,
     gradients_are_of_a_model_that_is_there,
     representations_are_of_gradients_that_are_there,
     dynamics_read_what_is_there,

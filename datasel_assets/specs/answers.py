@@ -165,12 +165,16 @@ class PairsSpec(StrictModel, frozen=True):
     """Which pairs are asked about.
 
     Attributes:
+        of: ``rings``: rows are compared, and each gets a strength; ``near_duplicates``: whether two rows are the same,
+            of the pairs that ``near.adjudicate`` of ``duplicates.yaml`` asks about. The most alike ones come first, and
+            what follows from the answers is not asked: what equals one of two equal rows equals the other.
         rings: each is a closed ring through all rows in a random order, so that every row is compared with all others
             by some way; a row is in two pairs of each ring.
         swap: ask each pair in both orders, because judges prefer a place.
         ridge: penalty on the squared strengths; it keeps those of rows that always win finite.
     """
 
+    of: Literal["rings", "near_duplicates"] = "rings"
     rings: Annotated[int, Field(ge=1, le=100)] = 2
     swap: bool = True
     ridge: Annotated[float, Field(gt=0)] = 0.01
@@ -227,9 +231,16 @@ class AnswersSpec(StrictModel, frozen=True):
     def _consistent(self) -> "AnswersSpec":
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples: several likeliest answers are the same one; give a 'temperature' above 0")
+        if self.adjudicates and (stray := sorted({"rows", "distil", "demonstrations"} & self.model_fields_set)):
+            raise ValueError(f"{stray[0]}: 'pairs: {{of: near_duplicates}}' asks about pairs of its own; leave it out")
         if isinstance(self.provider, AskedPeopleSpec) and (stray := sorted(MODEL_KEYS & self.model_fields_set)):
             raise ValueError(f"{stray[0]}: people are asked otherwise than a model; leave it out")
         return self
+
+    @property
+    def adjudicates(self) -> bool:
+        """Whether it says which rows are near duplicates, and makes no scores."""
+        return self.pairs is not None and self.pairs.of == "near_duplicates"
 
     @property
     def together(self) -> bool:

@@ -21,14 +21,16 @@ from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.answers import LocalSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.replies import KeptReplies, Spent
+from datasel_assets.tables.answers.adjudicate import Adjudicated, adjudicate
 from datasel_assets.tables.answers.batches import CHUNK, Together
 from datasel_assets.tables.answers.plan import plan
 from datasel_assets.tables.answers.questions import Questions
+from datasel_assets.tables.duplicates.near_pairs import DECISIONS
 from datasel_assets.tables.shown import Rows, counts_table, sample_table
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-ANSWERS = Kind("answers", per="source")
+ANSWERS = Kind("answers", per="source", companions=(DECISIONS,))
 
 FAILED_SHARE = 0.05
 """Share of the items (and more than one) that may fail; with more the table is not published."""
@@ -91,13 +93,16 @@ def _build(own: Questions, step: Step) -> Built:
             )
         before = kept.spent
         together = Together(own, warehouse) if own.spec.together else None
-        asked = _ask(own, step, kept, together)
+        decided = _adjudicate(own, step, kept, together) if own.spec.adjudicates else None
+        asked = decided.asked if decided else _ask(own, step, kept, together)
         spent = kept.spent
     if asked.stopped:
         raise OverLimitError(
             f"answers/{own.name}.yaml: stopped at {asked.stopped}. {len(asked.answers):,} items of {source} have a "
             "reply that is kept; raise the limit and ask again to go on from there"
         )
+    if decided:
+        asked, decided = _of_source(decided, warehouse, source)
     table = lines(own, asked)
     failed = table["failed"].drop_nulls()
     if len(failed) > max(1, FAILED_SHARE * table.height):
@@ -107,6 +112,9 @@ def _build(own: Questions, step: Step) -> Built:
         )
     inputs = {**step.expected.inputs, "all_answered": "no" if len(failed) else "yes"}
     expected = Expected(step.expected.key, step.expected.fingerprint, inputs)
+    if decided:
+        beside = Expected((DECISIONS, *expected.key[1:]), expected.fingerprint, expected.inputs)
+        warehouse.lake.write(beside, decided.pairs)
     info = warehouse.lake.write(expected, table)
     unread = table["unread"].is_not_null()
     share = float(unread.mean() or 0.0)  # type: ignore[arg-type]  # of truth values
@@ -114,7 +122,11 @@ def _build(own: Questions, step: Step) -> Built:
         info,
         asked.new,
         table.height - min(asked.new, table.height),
-        metadata={**_facts(own, table, before, spent), **(_together_facts(asked, together) if together else {})},
+        metadata={
+            **_facts(own, table, before, spent),
+            **(_together_facts(asked, together) if together else {}),
+            **(_decision_facts(decided) if decided else {}),
+        },
         checks={
             "all_answered": Check(not len(failed), {"items": table.height, "failed": len(failed)}),
             "mostly_read": Check(share <= 0.5, {"unread": int(unread.sum())}),
@@ -157,6 +169,37 @@ def _ask(own: Questions, step: Step, kept: KeptReplies, together: Together | Non
         response,
         tell,
     )
+
+
+def _adjudicate(own: Questions, step: Step, kept: KeptReplies, together: Together | None) -> Adjudicated:
+    """Ask about the pairs of the pool that are near duplicates or not, with the progress in the log."""
+
+    def tell(done: int, spent: Spent) -> None:
+        if done:
+            tokens = spent.tokens_in + spent.tokens_out
+            step.log.info(f"{step.stage}: {done:,} questions about pairs answered; {tokens:,} tokens spent in all")
+
+    return adjudicate(own, step.warehouse, kept, lambda: own.provider(step.warehouse), together, tell)
+
+
+def _of_source(decided: Adjudicated, warehouse: Warehouse, source: str) -> tuple[Asked, Adjudicated]:
+    """Return what is about pairs whose first row is of a source."""
+    rows = set(warehouse.lake.scan(("corpus", source)).select("row_id").collect()["row_id"])
+    answers = {item: answer for item, answer in decided.asked.answers.items() if item.row_id in rows}
+    pairs = decided.pairs.filter(pl.col("row_id").is_in(list(rows)))
+    return Asked(answers, decided.asked.new), Adjudicated(decided.asked, pairs, decided.conflicts)
+
+
+def _decision_facts(decided: Adjudicated) -> dict[str, Any]:
+    pairs = decided.pairs
+    return {
+        "pairs": pairs.height,
+        "pairs_asked": int(pairs["was_asked"].sum()),
+        "pairs_that_followed_from_others": int((~pairs["was_asked"]).sum()),
+        "pairs_the_same": int(pairs["is_same"].sum()),
+        "answers_that_contradicted_others": decided.conflicts,
+        "rounds": int(pairs["round"].max() or 0),  # type: ignore[arg-type]
+    }
 
 
 def lines(own: Questions, asked: Asked) -> pl.DataFrame:

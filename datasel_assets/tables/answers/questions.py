@@ -28,6 +28,8 @@ from datasel_assets.tables.trained_models import causal_spec, model_tables, mode
 from datasel_assets.tables.warehouse import Warehouse
 
 BATCH_ROWS = 1024
+NEAR_PAIRS = "near_pairs"
+"""The table of pairs whose rows may be the same."""
 MODELS, PEOPLE = "answers", "label_truth"
 """Tables that examples are taken from."""
 
@@ -70,6 +72,7 @@ class Questions:
             found += model_tables(name, self.registry.language_models[name])
         found += [("representations", name) for name in self.representations]
         found += [self.examples_key] if self.spec.demonstrations else []
+        found += [(NEAR_PAIRS,)] if self.spec.adjudicates else []
         return found
 
     @property
@@ -92,6 +95,8 @@ class Questions:
         pairs = self.pairs.model_dump(include={"rings", "swap"}) if self.ask.about == "pair" else None
         ask = self.ask.model_dump(mode="json", exclude={"columns", "doc", "paper"})
         parts = [version, said, ask, pairs]
+        if self.spec.adjudicates:
+            parts.append(NEAR_PAIRS)
         if self.spec.together:
             parts.append(self.spec.model_dump(mode="json", include={"batch", "demonstrations"}))
         return digest(parts)
@@ -101,6 +106,8 @@ class Questions:
         every = warehouse.versions("corpus")
         found = every if self.of_pool else {f"corpus/{source}": every.get(f"corpus/{source}", "missing")}
         found |= row_inputs(self.spec.rows, warehouse)
+        if self.spec.adjudicates:
+            found[NEAR_PAIRS] = warehouse.lake.version((NEAR_PAIRS,))
         for name in self.representations:
             found |= warehouse.versions("representations", name)
         if self.spec.demonstrations:
@@ -158,9 +165,8 @@ class Questions:
         """Yield some items together with the rows that they are about."""
         chosen = self.chosen(warehouse)
         if self.ask.about == "pair":
-            ids, sources = chosen["row_id"].to_numpy(), chosen["source"].to_list()
-            pairs = ring_pairs(ids, self.pairs.rings, self.spec.seed)
-            own = [(str(ids[a]), str(ids[b])) for a, b in pairs.tolist() if sources[a] == source]
+            own = self._own_pairs(warehouse, chosen, source)
+            sources = chosen["source"].unique().to_list()
             wanted = {row for pair in own for row in pair}
             rows: dict[str, AskedRow] = {}
             for name in sorted(set(sources)):
@@ -173,6 +179,17 @@ class Questions:
         for rows in read_rows(warehouse, source, wanted):
             for row_id, row in rows.items():
                 yield list(row_items(self.ask, row_id, row, self.spec.samples)), rows
+
+    def _own_pairs(self, warehouse: Warehouse, chosen: pl.DataFrame, source: str) -> list[tuple[str, str]]:
+        """Return the pairs whose first row is of a source."""
+        of = dict(chosen.select("row_id", "source").iter_rows())
+        if self.spec.adjudicates:
+            table = warehouse.lake.scan((NEAR_PAIRS,)).filter("is_asked").select("row_id", "other").collect()
+            return [(row, other) for row, other in table.iter_rows() if of.get(row) == source]
+        ids = chosen["row_id"].to_numpy()
+        pairs = ring_pairs(ids, self.pairs.rings, self.spec.seed)
+        named = [(str(ids[a]), str(ids[b])) for a, b in pairs.tolist()]
+        return [(row, other) for row, other in named if of[row] == source]
 
     def responses(self, warehouse: Warehouse, source: str) -> Mapping[str, str]:
         """Return row id -> response, where replies are compared with it; else nothing."""

@@ -1,11 +1,12 @@
 """Rows drawn out of documents toward a target: what share of them is of use, and what the warm-up and the bandit add.
 
-Eight collections of documents of the development datasets (``DATASEL_SHARED``), all documents of each; the target is 50
-rows of ``gsm8k_train`` or of ``mbpp``; of use are documents of the two mathematics books, or the Python enhancement
-proposals. Every arm reads a tenth of the documents through the tables of a data folder, five seeds. ``random`` and
-``nearest`` (documents by the similarity of their vectors to the mean of the target) draw rows by the same rules out of
-as many documents. ``objective``: share of the drawn rows that come from documents of use; ``documents`` that of the
-documents that gave rows; ``calls`` how many were read, those of the warm-up included.
+Eight collections of documents of the development datasets (``DATASEL_SHARED``), at most 300 documents of each by
+default; the target is 50 rows of ``gsm8k_train`` or of ``mbpp``; of use are documents of the two mathematics books, or
+the Python enhancement proposals. Every arm reads a tenth of the documents through the tables of a data folder, five
+documents a try, five seeds. ``random`` and ``nearest`` (documents by the similarity of their vectors to the mean of the
+target) draw rows by the same rules out of as many documents. ``objective``: share of the drawn rows that come from
+documents of use; ``documents`` that of the documents that gave rows; ``calls`` how many were read, those of the warm-up
+included.
 """
 
 import argparse
@@ -32,22 +33,23 @@ TARGETS = {
     "gsm8k": ({"uri": "gsm8k_train", "format": "qa", "rows": 50}, MATHS),
     "mbpp": ({"uri": "mbpp", "columns": {"prompt": "text", "response": "code"}, "rows": 50}, PYTHON),
 }
-BUDGET = 0.1
+BUDGET, PROBE = 0.1, 5
 ARMS: dict[str, dict[str, Any]] = {
     "datasel": {},
     "no warm-up": {"warm_up": False},
-    "no neighbours": {"bandit": {"neighbours": 0}},
-    "neither": {"warm_up": False, "bandit": {"neighbours": 0}},
-    "neither, exploration decaying": {"warm_up": False, "bandit": {"neighbours": 0, "exploration": "decaying"}},
+    "neither warm-up nor neighbours": {"warm_up": False, "bandit": {"neighbours": 0}},
 }
 
 
-def lay(data: Path) -> list[str]:
-    """Write the data folder; return the names of the collections."""
+def lay(data: Path, most: int) -> list[str]:
+    """Write the data folder with at most so many documents of each collection; return the names of the collections."""
     names = [*MATHS, *PYTHON, *OTHERS]
+    (data / "files").mkdir(parents=True)
     for name in names:
         fields = {"text": "output"} if name == "h2o_dai" else {}
-        write_yaml(data / "documents" / f"{name}.yaml", {"uri": str(shared_data() / f"docs_{name}.parquet"), **fields})
+        table = pl.read_parquet(shared_data() / f"docs_{name}.parquet").drop("cnxml", strict=False)
+        table.sample(min(most, table.height), seed=0).write_parquet(data / "files" / f"{name}.parquet")
+        write_yaml(data / "documents" / f"{name}.yaml", {"uri": f"files/{name}.parquet", **fields})
     (data / "sources").mkdir(parents=True)
     for target, (spec, _) in TARGETS.items():
         uri = str(shared_data() / f"{spec['uri']}.parquet")
@@ -57,7 +59,7 @@ def lay(data: Path) -> list[str]:
 
 def arm(data: Path, names: Sequence[str], target: str, options: dict[str, Any], seed: int) -> tuple[Warehouse, str]:
     """Write the extraction of an arm; return the opened folder and its name."""
-    spec = {"documents": list(names), "target": target, "budget": BUDGET, "seed": seed, **options}
+    spec = {"documents": list(names), "target": target, "budget": BUDGET, "probe": PROBE, "seed": seed, **options}
     write_yaml(data / "extractions" / "arm.yaml", spec)
     return open_warehouse(data, device="cpu"), "extractions/arm"
 
@@ -93,9 +95,9 @@ def line(name: str, n: int, cost: Any, shares: list[float], read: list[float], t
     return Row(name, n, cost, float(np.mean(shares)), {**extra, "sd": round(float(np.std(shares)), 3)})
 
 
-def run(data: Path, seeds: int) -> list[Row]:
+def run(data: Path, seeds: int, most: int) -> list[Row]:
     """Return a row for each target and arm."""
-    names, rows = lay(data), []
+    names, rows = lay(data, most), []
     for target, (_, useful) in TARGETS.items():
         for place, (name, options) in enumerate(ARMS.items()):
             shares, read, calls, total = [], [], 0, 0
@@ -113,6 +115,7 @@ def run(data: Path, seeds: int) -> list[Row]:
             rows.append(line(name, total, cost, shares, read, target, calls))
             print(rows[-1], flush=True)
         rows += baselines(data, names, target, useful, seeds)
+        print(*rows[-2:], sep="\n", flush=True)
     return rows
 
 
@@ -120,10 +123,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure; print and append the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--documents", type=int, default=300, help="of a collection at most")
     parser.add_argument("--no-record", action="store_true", help="print only")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        report(OPERATION, run(Path(folder) / "data", arguments.seeds), record=not arguments.no_record)
+        rows = run(Path(folder) / "data", arguments.seeds, arguments.documents)
+        report(OPERATION, rows, record=not arguments.no_record)
     return 0
 
 

@@ -159,7 +159,7 @@ def _described(model: Model, heading: str) -> str:
         if name in ("sampler", "name") and choices(model):
             value = "text" if model is ObjectiveSpec else "[sampler](#samplers)"
         meaning = said.get(name, "")
-        lines.append((f"`{name}`", value, _default(field), meaning[:1].upper() + meaning[1:]))
+        lines.append((f"`{field.alias or name}`", value, _default(field), meaning[:1].upper() + meaning[1:]))
     if choices(model):
         lines.append(("...", "", "", f"The keys of the {'objective' if model is ObjectiveSpec else 'sampler'}."))
     table = _table(("key", "value", "default", "meaning"), lines) if lines else ""
@@ -217,6 +217,7 @@ def schemas() -> dict[str, str]:
 def _definition(model: Model, own: dict[str, Any]) -> dict[str, Any]:
     """Return the definition of a model with the meaning of each key, and without titles that only repeat names."""
     said = meanings(model)
+    said |= {field.alias: said[name] for name, field in model.model_fields.items() if field.alias and name in said}
     properties = {}
     for name, given in own.get("properties", {}).items():
         shape = {key: value for key, value in given.items() if key != "title"}

@@ -27,6 +27,8 @@ REGEX_SECONDS = 1.0
 
 COMPARED = ("text", "review")
 """Forms of replies that are compared with the answer of the row."""
+BATCHED = ("number", "choice", "fields")
+"""Forms of replies that several questions may have in one reply."""
 LEAST_LINES = 3
 """Code of so few lines shows nothing by needing no revision."""
 
@@ -66,7 +68,7 @@ def read_reply(spec: ReplySpec, reply: str, logprobs: Mapping[str, float] | None
         logprobs: natural logarithms of the probabilities of its first token, by token.
         response: of the row, for replies that are compared with it.
     """
-    reply = _THOUGHT.sub("", reply, count=1)
+    reply = without_thought(reply)
     try:
         match spec:
             case NumberReply():
@@ -83,6 +85,11 @@ def read_reply(spec: ReplySpec, reply: str, logprobs: Mapping[str, float] | None
                 return Read({"score": _likeness(spec, reply, response)})
     except _UnreadError as error:
         return Read(unread=str(error))
+
+
+def without_thought(reply: str) -> str:
+    """Return a reply without what a model thinks aloud at its beginning."""
+    return _THOUGHT.sub("", reply, count=1)
 
 
 def reminder(spec: ReplySpec, unread: str) -> str:

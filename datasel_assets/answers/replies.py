@@ -16,6 +16,7 @@ class Reply:
         latency: seconds from sending to the whole reply.
         tries: how often it was sent.
         failed: why there is no reply, else None.
+        too_much: whether it failed for what may be its length, so that fewer questions together could fare better.
     """
 
     text: str
@@ -25,3 +26,4 @@ class Reply:
     latency: float = 0.0
     tries: int = 1
     failed: str | None = None
+    too_much: bool = False

@@ -68,6 +68,7 @@ class Request:
         schema: JSON Schema that the server is asked to keep to, or None.
         attempt: how many replies to it could not be read.
         decides: what of the provider decides the reply.
+        members: keys of the questions that it holds, where these are asked together (``batch``).
     """
 
     item: Item
@@ -79,6 +80,7 @@ class Request:
     schema: Mapping[str, Any] | None
     attempt: int
     decides: Mapping[str, Any]
+    members: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -145,23 +147,11 @@ def request_of(
     Raises:
         PromptError: the template cannot be filled in with its texts.
     """
-    own = rows[item.row_id]
-    if item.other is not None:
-        first, second = (rows[item.other], own) if item.swapped else (own, rows[item.other])
-        texts: dict[str, Any] = {"a": first, "b": second}
-    elif item.turn is not None:
-        turn = own.turns[item.turn]
-        texts = {"row": own, "turn": turn, "before": own.turns[: item.turn]}
-        if item.step is not None:
-            steps = steps_of(turn.response)
-            texts |= {"step": steps[item.step], "steps": steps[: item.step]}
-    else:
-        texts = {"row": own}
     constrained = isinstance(spec.provider, EndpointSpec) and spec.provider.json_schema
     expected = ask.reply.read == "expected"
     return Request(
         item=item,
-        messages=prompt_messages(ask, item.question, **texts),
+        messages=prompt_messages(ask, item.question, **texts_of(item, rows)),
         max_tokens=ask.max_reply_tokens,
         temperature=spec.temperature,
         seed=spec.seed + item.sample,
@@ -170,3 +160,19 @@ def request_of(
         attempt=0,
         decides=decides,
     )
+
+
+def texts_of(item: Item, rows: Mapping[str, AskedRow]) -> dict[str, Any]:
+    """Return the texts that an item is about, as templates see them."""
+    own = rows[item.row_id]
+    if item.other is not None:
+        first, second = (rows[item.other], own) if item.swapped else (own, rows[item.other])
+        return {"a": first, "b": second}
+    if item.turn is None:
+        return {"row": own}
+    turn = own.turns[item.turn]
+    texts = {"row": own, "turn": turn, "before": own.turns[: item.turn]}
+    if item.step is not None:
+        steps = steps_of(turn.response)
+        texts |= {"step": steps[item.step], "steps": steps[: item.step]}
+    return texts

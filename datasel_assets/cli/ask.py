@@ -33,10 +33,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from datasel_assets.models.providers import ProviderError
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
     from datasel_assets.storage.replies import KeptReplies
+    from datasel_assets.tables.answers.plan import plan
     from datasel_assets.tables.answers.questions import Questions
 
     warehouse, name = open_warehouse(settings), arguments.name
     registry = warehouse.registry
+    if name in registry.people:
+        print(
+            f"people answer answers/{name}.yaml; ask them: {command_line(f'label {name}', settings)}", file=sys.stderr
+        )
+        return 2
     if name not in registry.answers:
         there = ", ".join(sorted(registry.answers)) or "none"
         absent = f"there is no file answers/{name}.yaml; there are: {there}"
@@ -48,14 +54,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     own = Questions(name, registry.answers[name], registry)
     try:
         with KeptReplies(own.replies(warehouse)) as kept:
-            plan = own.plan(warehouse, kept)
+            planned = plan(own, warehouse, kept)
     except (MissingTableError, StaleTableError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     console = open_console()
-    for line in told(plan, name):
+    for line in told(planned, name):
         console.print(line, soft_wrap=True)
-    problems = above_limits(plan, own.spec)
+    problems = above_limits(planned, own.spec)
     for problem in problems:
         console.print(f"  above a limit: {problem}", soft_wrap=True)
     if arguments.plan or problems:
@@ -78,8 +84,13 @@ def _ask(warehouse: "Warehouse", name: str, console: "Console") -> None:
     with progress_display(console):
         for source in warehouse.active_sources():
             make(warehouse, f"answers/{name}", source, log=log)
-        made = make(warehouse, f"scores/{name}", log=log)
+        adjudicates = warehouse.registry.answers[name].adjudicates
+        made = make(warehouse, "near_duplicates" if adjudicates else f"scores/{name}", log=log)
     facts = made.built.metadata
+    if adjudicates:
+        same, pairs = facts["pairs_adjudicated_the_same"], facts["pairs_to_adjudicate"]
+        console.print(f"{same:,} of {pairs:,} pairs are the same; {facts['near_copies']:,} near duplicates in all")
+        return
     unread = f"{facts['unread_share']:.1%} of the replies could not be read"
     console.print(f"{facts['rows_with_a_score']:,} rows have a score; {unread}")
     shown = facts["columns"]

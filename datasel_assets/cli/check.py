@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             if folder == "representations" and (brought := registry.representations[stem].brought):
                 vectors = files_of(str(brought.table), brought.key, settings.data)
                 notes.append(f"{len(vectors)} {'file' if len(vectors) == 1 else 'files'} of vectors")
-            if folder == "labels":
+            if folder == "labels" or (folder == "answers" and stem in registry.people):
                 _refuse_absent(registry.labels[stem], settings.data)
             for model, revision in _models(registry, folder, stem):
                 notes.append(f"{model} ({find(model, revision, base=settings.data)})")
@@ -85,6 +85,7 @@ def _files(settings: Settings, registry: "Registry") -> Iterator[tuple[str, str]
     broken = [tuple(file.rpartition("/")[::2]) for file in registry.errors]
     for folder in FOLDERS:
         understood = {f"{name}.yaml" for name in getattr(registry, folder)}
+        understood |= {f"{name}.yaml" for name in registry.people} if folder == "answers" else set()
         # The control arms are recipes without a file.
         there = {name for name in understood if (settings.data / folder / name).is_file()}
         for name in sorted(there | {name for place, name in broken if place == folder}):

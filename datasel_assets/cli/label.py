@@ -26,7 +26,7 @@ HELP = "Ask people about rows: a labelling page on this machine, or tasks as a f
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the file of labels, and where its tasks go."""
-    parser.add_argument("name", help="a file in labels/, without .yaml")
+    parser.add_argument("name", help="a file in labels/, or one in answers/ that people answer, without .yaml")
     parser.add_argument(
         "--export",
         type=Path,
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     problem = None
     if name not in labels:
         there = f"there is no file labels/{name}.yaml; there are: {', '.join(sorted(labels)) or 'none'}"
-        problem = warehouse.registry.errors.get(f"labels/{name}.yaml", there)
+        errors = warehouse.registry.errors
+        problem = errors.get(f"labels/{name}.yaml") or errors.get(f"answers/{name}.yaml") or there
     elif not warehouse.active_sources():
         problem = f"nothing has been ingested yet; run this first: {command_line('run', settings)}"
     else:
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     spec = labels[name]
     tasks = open_tasks(warehouse, name)
     if not any(not task.is_golden for task in tasks):
-        print(f"nothing is left to ask about labels/{name}.yaml: every row has its answers", file=sys.stderr)
+        file = warehouse.registry.file_of_labels(name)
+        print(f"nothing is left to ask about {file}: every row has its answers", file=sys.stderr)
         return 2
     if arguments.export is not None:
         return _export(arguments.export, tasks, spec)
@@ -71,7 +73,7 @@ def _brought_up_to_date(warehouse: "Warehouse", name: str, settings: Settings) -
         for table in ("label_answers", "label_truth", "label_tasks"):
             make(warehouse, f"{table}/{name}")
     except SourceError as error:
-        return f"labels/{name}.yaml: {error}"
+        return f"{warehouse.registry.file_of_labels(name)}: {error}"
     except MissingTableError as error:
         return f"{error}; run this first: {command_line('run', settings)}"
     return None
@@ -130,7 +132,8 @@ def _serve(warehouse: "Warehouse", name: str, spec: "LabelsSpec", tasks: "list[T
         try:
             guidelines = (data / spec.guidelines).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            print(f"labels/{name}.yaml: guidelines: {spec.guidelines} cannot be read ({error})", file=sys.stderr)
+            file = warehouse.registry.file_of_labels(name)
+            print(f"{file}: guidelines: {spec.guidelines} cannot be read ({error})", file=sys.stderr)
             return 2
     path = answers_path(data, name)
     rate = spec.golden.rate if spec.golden else 0.0

@@ -131,6 +131,7 @@ def find_near_duplicates(
     spec: MinHashSpec,
     threshold: float = 0.7,
     known: Verified | None = None,
+    decide: Callable[[pl.Series, pl.Series, np.ndarray], np.ndarray] | None = None,
 ) -> NearDuplicates:
     """Find rows whose shingle set has a Jaccard similarity of at least ``threshold`` to that of a row that stays.
 
@@ -155,6 +156,9 @@ def find_near_duplicates(
         spec: as the signatures were made.
         threshold: smallest similarity, in (0, 1].
         known: ``verified`` of the earlier result.
+        decide: (row ids of the better ones, of the worse ones, similarities) of the p verified pairs -> (p,) bool,
+            which of them are duplicates; None: all. It changes what is in the table and not what is kept for the next
+            search.
 
     Returns:
         The duplicates, and the state to keep for the next search.
@@ -189,6 +193,9 @@ def find_near_duplicates(
     pairs = pl.DataFrame(
         {"better": digests[better], "worse": digests[worse], "similarity": similarity}, schema=PAIRS_SCHEMA
     )
+    if decide is not None:
+        chosen = decide(row_ids.gather(leaders[better]), row_ids.gather(leaders[worse]), similarity)
+        better, worse, similarity = better[chosen], worse[chosen], similarity[chosen]
     table = _table(row_ids, leaders, node_of, better, worse, similarity)
     node, band = np.nonzero(~listed)
     unlisted = pl.DataFrame({"digest": digests[node], "band": band}, schema=UNLISTED_SCHEMA)

@@ -73,7 +73,10 @@ def is_shown(instance: dg.DagsterInstance, registry: Registry) -> bool:
 
 def files(registry: Registry) -> dict[str, str]:
     """Return every registry file, relative to the data folder -> what is wrong with it, or that it can be used."""
-    usable = [f"{folder}/{name}.yaml" for folder in FOLDERS for name in getattr(registry, folder)]
+    named = [(folder, name) for folder in FOLDERS for name in getattr(registry, folder)]
+    usable = [
+        registry.file_of_labels(name) if folder == "labels" else f"{folder}/{name}.yaml" for folder, name in named
+    ]
     usable += [file for file in FILES if getattr(registry, file.removesuffix(".yaml")) is not None]
     wrong = {file: _bare(file, message) for file, message in registry.errors.items()}
     return {**dict.fromkeys(sorted(set(usable) - set(wrong)), USABLE), **dict(sorted(wrong.items()))}

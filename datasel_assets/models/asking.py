@@ -5,7 +5,7 @@ Belongs here: what has been answered already, asking again, limits. Does not: wh
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from datasel_assets.answers.reading import COMPARED, Read, read_reply
@@ -26,6 +26,7 @@ class Answer:
         read: what was read in it.
         attempts: replies that were asked for.
         tokens_in, tokens_out, latency: of all of them together.
+        place: of the item in the batch that was read, from 0, and how many the batch held; None where it was alone.
     """
 
     reply: Reply
@@ -34,6 +35,7 @@ class Answer:
     tokens_in: int
     tokens_out: int
     latency: float
+    place: tuple[int, int] | None = None
 
 
 @dataclass
@@ -115,12 +117,12 @@ def ask_all(
                 continue
             if asked.stopped is None:
                 # Until the limit is raised the rest of what is kept is still read.
-                asked.stopped = over_limit(spec, ask, kept.spent, sum(reserved.values()), unanswered, begun)
+                asked.stopped = over_limit(spec, kept.spent, sum(reserved.values()), unanswered, begun)
             if asked.stopped is None:
-                reserved[unanswered.key] = _tokens(unanswered, kept.spent)
+                reserved[unanswered.key] = tokens_of(unanswered, kept.spent)
                 yield unanswered
 
-    def told(request: Request, reply: Reply) -> Request | None:
+    def told(request: Request, reply: Reply) -> Sequence[Request]:
         reserved.pop(request.key, None)
         if reply.failed is None:
             kept.add(request.key, request.chars, reply)
@@ -128,36 +130,33 @@ def ask_all(
         more = settle(request, reply)
         more = known(more) if more is not None else None
         if more is None:
-            return None
-        asked.stopped = asked.stopped or over_limit(spec, ask, kept.spent, sum(reserved.values()), more, begun)
+            return ()
+        asked.stopped = asked.stopped or over_limit(spec, kept.spent, sum(reserved.values()), more, begun)
         if asked.stopped:
             del history[more.item]
-            return None
-        reserved[more.key] = _tokens(more, kept.spent)
-        return more
+            return ()
+        reserved[more.key] = tokens_of(more, kept.spent)
+        return (more,)
 
     line = waiting()
     first = next(line, None)
     if first is not None:
-        provider().ask(_chained(first, line), told)
+        provider().ask(chained(first, line), told)
     return asked
 
 
-def over_limit(
-    spec: AnswersSpec, ask: AskSpec, spent: Spent, reserved: int, request: Request, begun: float
-) -> str | None:
+def over_limit(spec: AnswersSpec, spent: Spent, reserved: int, request: Request, begun: float) -> str | None:
     """Return in words which limit one more request would exceed, or None.
 
     Args:
         spec: limits and prices.
-        ask: length of a reply.
         spent: so far, for the file as a whole.
         reserved: estimated tokens of requests that are under way.
         request: the next one.
         begun: when this run began, on the monotonic clock.
     """
     limits = spec.limits
-    coming = reserved + _tokens(request, spent)
+    coming = reserved + tokens_of(request, spent)
     tokens = spent.tokens_in + spent.tokens_out
     if limits.tokens is not None and tokens + coming > limits.tokens:
         return f"limits.tokens: {tokens:,} of {limits.tokens:,} tokens are spent"
@@ -176,10 +175,12 @@ def chars_per_token(spent: Spent) -> float:
     return spent.chars / spent.tokens_in if spent.tokens_in and spent.chars else CHARS_PER_TOKEN
 
 
-def _tokens(request: Request, spent: Spent) -> int:
+def tokens_of(request: Request, spent: Spent) -> int:
+    """Return the tokens that a request and its reply will take at most, as far as the length of tokens is known."""
     return request.tokens(chars_per_token(spent)) + (1 if request.options else request.max_tokens)
 
 
-def _chained(first: Request, rest: Iterator[Request]) -> Iterator[Request]:
+def chained(first: Request, rest: Iterator[Request]) -> Iterator[Request]:
+    """Yield requests of which the first had to be looked at."""
     yield first
     yield from rest

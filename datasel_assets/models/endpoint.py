@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ HOPELESS = {
 """Status -> what it means, where no other request can fare better."""
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 """Statuses after which the same request may succeed."""
+REFUSED = frozenset({400, 413, 422})
+"""Statuses by which servers refuse a request that is too long, among others."""
 LONGEST_WAIT = 300.0
 """Seconds; a server that asks for more is asked again all the same."""
 SAID_CHARS = 200
@@ -74,14 +76,14 @@ class Endpoint:
         self._lost = 0
         self._answered = False
 
-    def ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Request | None]) -> None:
+    def ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Sequence[Request]]) -> None:
         """Answer requests, several at a time; see :class:`datasel_assets.models.providers.Provider`."""
         try:
             asyncio.run(self._ask(requests, told))
         except BaseExceptionGroup as group:
             raise _first(group) from None
 
-    async def _ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Request | None]) -> None:
+    async def _ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Sequence[Request]]) -> None:
         import httpx
 
         waiting, again = iter(requests), deque[Request]()
@@ -95,9 +97,7 @@ class Endpoint:
                     request = again.popleft() if again else next(waiting, None)
                     if request is None:
                         return
-                    more = told(request, await self._reply(client, request))
-                    if more is not None:
-                        again.append(more)
+                    again.extend(told(request, await self._reply(client, request)))
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.spec.concurrency):
@@ -115,7 +115,7 @@ class Endpoint:
                 async with asyncio.timeout(self.spec.timeout):
                     status, asked_wait, body = await self._send(client, request)
             except _TooLongError as error:
-                return self._failure(str(error), tried)
+                return self._failure(str(error), tried, too_much=True)
             except TimeoutError:
                 failed = f"no whole reply within {self.spec.timeout:g} s"
             except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -133,7 +133,7 @@ class Endpoint:
                     failed = f"status {status}: {self._said(body)}"
                     if status not in PASSING:
                         self._lost, self._answered = 0, True  # it answers, but not this request
-                        return Reply("", tries=tried, failed=failed)
+                        return Reply("", tries=tried, failed=failed, too_much=status in REFUSED)
                 if asked_wait is not None:
                     # Everybody waits: the server has asked us, not this request.
                     self._not_before = max(self._not_before, time.monotonic() + min(asked_wait, LONGEST_WAIT))
@@ -142,7 +142,7 @@ class Endpoint:
                 await asyncio.sleep(wait * (0.5 + self._jitter.random() / 2))
         return self._failure(failed, self.spec.tries)
 
-    def _failure(self, failed: str, tried: int) -> Reply:
+    def _failure(self, failed: str, tried: int, *, too_much: bool = False) -> Reply:
         """Return a reply that failed, unless so many have that nothing can be expected of the server.
 
         Raises:
@@ -153,7 +153,7 @@ class Endpoint:
             raise ProviderError(
                 f"{self._where} does not answer: {self._lost} requests in a row failed, the last: {failed}"
             )
-        return Reply("", tries=tried, failed=failed)
+        return Reply("", tries=tried, failed=failed, too_much=too_much)
 
     async def _send(self, client: "httpx.AsyncClient", request: Request) -> tuple[int, float | None, bytes]:
         """Return status, seconds that the server asks to wait, and body.

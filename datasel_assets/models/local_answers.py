@@ -79,15 +79,13 @@ class LocalModel:
         self._pad = next(token for token in (tokenizer.pad_token_id, first, 0) if token is not None)
         self._budget = TokenBudget(token_budget or (CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET))
 
-    def ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Request | None]) -> None:
+    def ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Sequence[Request]]) -> None:
         """Answer requests; see :class:`datasel_assets.models.providers.Provider`."""
         waiting, again = iter(requests), list[Request]()
         while some := [*again, *islice(waiting, max(AT_ONCE - len(again), 0))]:
             again = []
             for request, reply in self._replies(some):
-                more = told(request, reply)
-                if more is not None:
-                    again.append(more)
+                again += told(request, reply)
 
     def _replies(self, requests: Sequence[Request]) -> Iterable[tuple[Request, Reply]]:
         rows, possible = [], []
@@ -97,7 +95,7 @@ class LocalModel:
                 rows.append(np.array(ids, np.int64))
                 possible.append(request)
             else:
-                yield request, Reply("", tokens_in=len(ids), failed=problem)
+                yield request, Reply("", tokens_in=len(ids), failed=problem, too_much=problem != NO_TEXT)
         # Those of one kind together: how long a reply may get decides the batch.
         kinds = {(bool(request.options), request.max_tokens, request.temperature) for request in possible}
         for words, longest, temperature in sorted(kinds):

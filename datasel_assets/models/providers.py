@@ -1,6 +1,6 @@
 """What whoever answers questions has in common. Belongs here: the contract. Does not: any provider (a file each)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from datasel_assets.answers.replies import Reply
@@ -14,7 +14,7 @@ class ProviderError(RuntimeError):
 class Provider(Protocol):
     """Answers requests."""
 
-    def ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Request | None]) -> None:
+    def ask(self, requests: Iterable[Request], told: Callable[[Request, Reply], Sequence[Request]]) -> None:
         """Answer requests in any order.
 
         Args:

@@ -14,6 +14,8 @@ DISTILLED = "distilled_"
 
 def answer_columns(spec: AnswersSpec) -> dict[str, ColumnSpec]:
     """Return the columns of a file, those of its linear model too; none where its prompt is unknown."""
+    if spec.adjudicates:
+        return {}
     try:
         scores = ask_of(spec.ask).scores
     except UnknownAskError:

@@ -11,11 +11,12 @@ from typing import Any
 from datasel_assets.registry.absent import DUPLICATES_FILE
 from datasel_assets.registry.base import load_file, load_folder
 from datasel_assets.registry.loops import loop_model
+from datasel_assets.registry.people import question_of
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.rules import PROXY_EVAL_FILE, RULES
 from datasel_assets.registry.score import spec_model
 from datasel_assets.schema import StrictModel
-from datasel_assets.specs.answers import AnswersSpec
+from datasel_assets.specs.answers import AnswersSpec, AskedPeopleSpec
 from datasel_assets.specs.categories import CategoriesSpec
 from datasel_assets.specs.compute import ComputeSpec
 from datasel_assets.specs.defaults import DefaultsSpec
@@ -114,6 +115,7 @@ def read_files(data: Path, *beside: Path) -> Registry:
         for root in beside:
             more = load_folder(root / folder, model, missing_ok=True).specs
             fields[folder] |= {name: spec for name, spec in more.items() if name not in names[folder]}
+    people = _asked_of_people(fields, errors)
     # The control arms are always there, so that no method goes without a baseline.
     fields["recipes"] |= {name: spec for name, spec in CONTROL_ARMS.items() if name not in names["recipes"]}
     for file, model in FILES.items():
@@ -122,4 +124,23 @@ def read_files(data: Path, *beside: Path) -> Registry:
         if message:
             errors[file] = message
     fields["defaults"] = fields["defaults"] or DefaultsSpec()
-    return Registry(**fields, errors=errors, source_names=names[SOURCES])
+    return Registry(**fields, errors=errors, source_names=names[SOURCES], people=people)
+
+
+def _asked_of_people(fields: dict[str, Any], errors: dict[str, str]) -> frozenset[str]:
+    """Move the files in ``answers/`` that people answer to the questions that people answer; return their names."""
+    moved = {}
+    for name, spec in sorted(fields["answers"].items()):
+        if not isinstance(spec.provider, AskedPeopleSpec):
+            continue
+        file = f"answers/{name}.yaml"
+        try:
+            if name in fields["labels"]:
+                raise ValueError(f"labels/{name}.yaml asks people under this name already; rename one")
+            moved[name] = question_of(spec)
+        except ValueError as error:
+            errors[file] = f"{file}: {error}"
+    asked = {name: spec for name, spec in fields["answers"].items() if isinstance(spec.provider, AskedPeopleSpec)}
+    fields["answers"] = {name: spec for name, spec in fields["answers"].items() if name not in asked}
+    fields["labels"] = {**fields["labels"], **moved}
+    return frozenset(moved)

@@ -9,8 +9,9 @@ from datasel_assets.indicators.score_kind import Need
 from datasel_assets.indicators.score_kinds import KINDS, kind_of, score_name
 from datasel_assets.indicators.tags import FAMILY as TAGS
 from datasel_assets.indicators.tags import tags_file
+from datasel_assets.registry.people import AskedOfPeople
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.answers import AnswersSpec, LocalSpec
+from datasel_assets.specs.answers import AnswersSpec, AskedRows, LocalSpec
 from datasel_assets.specs.loop import FAMILY as LOOPS
 from datasel_assets.specs.recipe import RecipeSpec
 
@@ -28,9 +29,9 @@ def files_needed(spec: RecipeSpec, registry: Registry, settled: Iterable[str] = 
     return _followed(_of_recipe(spec, registry, set(settled)), registry, set(settled))
 
 
-def files_of_answers(spec: AnswersSpec, registry: Registry) -> list[str]:
-    """Return the files that questions are asked with, relative to the data folder, sorted."""
-    return _followed(_of_answers(spec, registry, set()), registry, set())
+def files_of_answers(name: str, registry: Registry) -> list[str]:
+    """Return the files that the questions of ``answers/<name>.yaml`` are asked with, relative to the data folder."""
+    return _followed(_of_file(f"answers/{name}.yaml", registry, set()), registry, set())
 
 
 def _followed(files: Iterable[str], registry: Registry, settled: set[str]) -> list[str]:
@@ -90,6 +91,8 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
         yield from _meant("clusters", registry.clustered, settled) if loop.CLUSTERED else ()
     if folder == "answers" and (answers := registry.answers.get(name)):
         yield from _of_answers(answers, registry, settled)
+    if folder == "answers" and isinstance(question := registry.labels.get(name), AskedOfPeople):
+        yield from _of_rows(question.rows, registry, settled)
     if folder == "scores" and (score := registry.scores.get(name)):
         yield from _of_scores(kind_of(score).reads(score), registry, settled)
         for need in kind_of(score).needs(score):
@@ -101,12 +104,22 @@ def _of_answers(answers: AnswersSpec, registry: Registry, settled: set[str]) -> 
         yield f"language_models/{answers.provider.local}.yaml"
     if answers.distil:
         yield f"representations/{answers.distil.representation}.yaml"
-    if answers.rows.recipe:
-        yield f"recipes/{answers.rows.recipe}.yaml"
-    if answers.rows.categories:
-        yield f"categories/{answers.rows.categories}.yaml"
-    if answers.rows.score:
-        yield from _of_scores([answers.rows.score], registry, settled)
+    if answers.batch and answers.batch.representation:
+        yield f"representations/{answers.batch.representation}.yaml"
+    if answers.demonstrations:
+        source = answers.demonstrations.source
+        yield f"representations/{answers.demonstrations.representation}.yaml"
+        yield f"answers/{source}.yaml" if source in registry.answers else registry.file_of_labels(source)
+    yield from _of_rows(answers.rows, registry, settled)
+
+
+def _of_rows(rows: AskedRows, registry: Registry, settled: set[str]) -> Iterator[str]:
+    if rows.recipe:
+        yield f"recipes/{rows.recipe}.yaml"
+    if rows.categories:
+        yield f"categories/{rows.categories}.yaml"
+    if rows.score:
+        yield from _of_scores([rows.score], registry, settled)
 
 
 def _of_need(need: Need, registry: Registry, settled: set[str]) -> Iterator[str]:
@@ -132,7 +145,7 @@ def _of_scores(names: Iterable[str], registry: Registry, settled: set[str]) -> I
         if family in KINDS:
             yield files.get(score, f"scores/{column}.yaml")
         elif folder := next((folder for folder, files in registry.families.items() if family in files), None):
-            yield f"{folder}/{family}.yaml"
+            yield registry.file_of_labels(family) if folder == "labels" else f"{folder}/{family}.yaml"
         elif family == LOOPS:
             yield f"loops/{column}.yaml"
         elif family == TAGS:

@@ -71,6 +71,7 @@ class Registry:
         defaults: which files are meant where a reader names none; empty where the file is absent or cannot be used.
         errors: file relative to the data folder -> one message naming the key and what is allowed.
         source_names: every source that has a file, readable or not.
+        people: names in ``labels`` of questions that stand in a file of ``answers/`` which people answer.
     """
 
     sources: Mapping[str, SourceSpec] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Registry:
     defaults: DefaultsSpec = field(default_factory=DefaultsSpec)
     errors: Mapping[str, str] = field(default_factory=dict)
     source_names: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
 
     def score_keep(self) -> dict[str, str]:
         """Return every score of this data folder with the values that are kept: high, low or mid."""
@@ -122,6 +124,8 @@ class Registry:
     def without(self, file: str, message: str) -> "Registry":
         """Return the registry that does without ``file`` (relative to the data folder) because of ``message``."""
         folder, _, name = file.rpartition("/")
+        if folder == "labels":
+            file = self.file_of_labels(name.removesuffix(".yaml"))
         errors = {**self.errors, file: f"{file}: {message}"}
         if file == DEFAULTS_FILE:  # what it names well still holds; the rest is unsettled
             return replace(self, errors=errors)
@@ -129,6 +133,10 @@ class Registry:
             return replace(self, errors=errors, **{file.removesuffix(".yaml"): None})
         specs = {other: spec for other, spec in getattr(self, folder).items() if f"{other}.yaml" != name}
         return replace(self, errors=errors, **{folder: specs})
+
+    def file_of_labels(self, name: str) -> str:
+        """Return the file, relative to the data folder, that asks people the question of a name."""
+        return f"{'answers' if name in self.people else 'labels'}/{name}.yaml"
 
     @property
     def aims(self) -> list[str]:

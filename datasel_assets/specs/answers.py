@@ -11,6 +11,13 @@ from pydantic import Field, field_validator, model_validator
 
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.ask import AskSpec
+from datasel_assets.specs.batch import BatchSpec, DemonstrationsSpec
+from datasel_assets.specs.labels import PeopleSpec
+
+MODEL_KEYS = frozenset(
+    {"samples", "temperature", "again", "limits", "price", "pairs", "batch", "demonstrations", "distil"}
+)
+"""Keys of a file that go with a model."""
 
 
 class EndpointSpec(StrictModel, frozen=True):
@@ -78,19 +85,14 @@ class LocalSpec(StrictModel, frozen=True):
     token_budget: Annotated[int, Field(ge=1)] | None = None
 
 
-class PeopleSpec(StrictModel, frozen=True):
-    """People. Not asked yet by files in ``answers/``.
+class AskedPeopleSpec(PeopleSpec, frozen=True):
+    """People, who are asked as by a file in ``labels/``.
 
     Attributes:
-        people: who.
+        people: what they are asked about each row; what can be answered is told by the reply of ``ask``.
     """
 
-    people: Slug
-
-    @field_validator("people")
-    @classmethod
-    def _not_yet(cls, people: str) -> str:
-        raise ValueError("people are not asked by files in answers/ yet; name an 'endpoint' or a 'local' model")
+    people: Annotated[str, Field(min_length=1)]
 
 
 class AskedRows(StrictModel, frozen=True):
@@ -163,12 +165,16 @@ class PairsSpec(StrictModel, frozen=True):
     """Which pairs are asked about.
 
     Attributes:
+        of: ``rings``: rows are compared, and each gets a strength; ``near_duplicates``: whether two rows are the same,
+            of the pairs that ``near.adjudicate`` of ``duplicates.yaml`` asks about. The most alike ones come first, and
+            what follows from the answers is not asked: what equals one of two equal rows equals the other.
         rings: each is a closed ring through all rows in a random order, so that every row is compared with all others
             by some way; a row is in two pairs of each ring.
         swap: ask each pair in both orders, because judges prefer a place.
         ridge: penalty on the squared strengths; it keeps those of rows that always win finite.
     """
 
+    of: Literal["rings", "near_duplicates"] = "rings"
     rings: Annotated[int, Field(ge=1, le=100)] = 2
     swap: bool = True
     ridge: Annotated[float, Field(gt=0)] = 0.01
@@ -192,7 +198,7 @@ class AnswersSpec(StrictModel, frozen=True):
     Attributes:
         doc: what it is for.
         ask: the name of a shipped prompt, or a prompt of your own with the way its replies are read.
-        provider: who is asked: ``{endpoint: ..., model: ...}`` or ``{local: ...}``.
+        provider: who is asked: ``{endpoint: ..., model: ...}``, ``{local: ...}`` or ``{people: ...}``.
         rows: which rows are asked about.
         samples: answers to each question; more than one only with a temperature.
         temperature: 0: the likeliest answer.
@@ -201,12 +207,14 @@ class AnswersSpec(StrictModel, frozen=True):
         limits: what asking may take.
         price: of tokens, where they cost something.
         pairs: which pairs, where the prompt is about pairs.
+        batch: several questions in one request.
+        demonstrations: answered rows that a request shows.
         distil: a linear model of the answers for the rows that were not asked about.
     """
 
     doc: str = ""
     ask: Slug | AskSpec
-    provider: EndpointSpec | LocalSpec | PeopleSpec
+    provider: EndpointSpec | LocalSpec | AskedPeopleSpec
     rows: AskedRows = AskedRows()
     samples: Annotated[int, Field(ge=1, le=100)] = 1
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
@@ -215,10 +223,26 @@ class AnswersSpec(StrictModel, frozen=True):
     limits: LimitsSpec = LimitsSpec()
     price: PriceSpec = PriceSpec()
     pairs: PairsSpec | None = None
+    batch: BatchSpec | None = None
+    demonstrations: DemonstrationsSpec | None = None
     distil: DistilSpec | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "AnswersSpec":
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples: several likeliest answers are the same one; give a 'temperature' above 0")
+        if self.adjudicates and (stray := sorted({"rows", "distil", "demonstrations"} & self.model_fields_set)):
+            raise ValueError(f"{stray[0]}: 'pairs: {{of: near_duplicates}}' asks about pairs of its own; leave it out")
+        if isinstance(self.provider, AskedPeopleSpec) and (stray := sorted(MODEL_KEYS & self.model_fields_set)):
+            raise ValueError(f"{stray[0]}: people are asked otherwise than a model; leave it out")
         return self
+
+    @property
+    def adjudicates(self) -> bool:
+        """Whether it says which rows are near duplicates, and makes no scores."""
+        return self.pairs is not None and self.pairs.of == "near_duplicates"
+
+    @property
+    def together(self) -> bool:
+        """Whether a request is more than a question: it holds several of them, or shows examples."""
+        return self.batch is not None or self.demonstrations is not None

@@ -67,8 +67,8 @@ class StopSpec(StrictModel, frozen=True):
     most: Annotated[int, Field(ge=1)] = 5
 
 
-class LabelsSpec(StrictModel, frozen=True):
-    """A question about rows, who is asked about which of them, and where the answers are.
+class QuestionSpec(StrictModel, frozen=True):
+    """A question about rows, and what can be answered.
 
     Attributes:
         question: what people are asked about each row.
@@ -76,8 +76,25 @@ class LabelsSpec(StrictModel, frozen=True):
         scale: instead of answers: the lowest and the highest whole number.
         ordered: the answers have an order, so that a row has a score: 0 for the first, 1 for the second, ... Without
             one only the posterior is known.
-        guidelines: file with what they should know, shown as plain text; from the data folder.
         ask: which rows.
+        keep: whether ``high`` or ``low`` scores are good.
+        doc: what it is for.
+    """
+
+    question: Annotated[str, Field(min_length=1)]
+    answers: Annotated[tuple[str, ...], Field(min_length=2, max_length=9)] | None = None
+    scale: tuple[int, int] | None = None
+    ordered: bool = True
+    ask: AskSpec = AskSpec()
+    keep: Literal["high", "low"] = "high"
+    doc: str = ""
+
+
+class PeopleSpec(StrictModel, frozen=True):
+    """How people are asked, checked and believed.
+
+    Attributes:
+        guidelines: file with what they should know, shown as plain text; from the data folder.
         per_row: answers that each row should get.
         golden: rows whose answer is known.
         stop: ask about a row until its answer is that sure, and not ``per_row`` times.
@@ -88,16 +105,9 @@ class LabelsSpec(StrictModel, frozen=True):
         files: ``.csv``, ``.jsonl`` or ``.json`` files of answers that came back, from the data folder, also patterns;
             what the labelling page writes is read in any case.
         noise: answers that mean that a row is better left out; the worst one when left out.
-        keep: whether ``high`` or ``low`` scores are good.
-        doc: what it is for.
     """
 
-    question: Annotated[str, Field(min_length=1)]
-    answers: Annotated[tuple[str, ...], Field(min_length=2, max_length=9)] | None = None
-    scale: tuple[int, int] | None = None
-    ordered: bool = True
     guidelines: str | None = None
-    ask: AskSpec = AskSpec()
     per_row: Annotated[int, Field(ge=1)] = 3
     golden: GoldenSpec | None = None
     stop: StopSpec | None = None
@@ -107,8 +117,26 @@ class LabelsSpec(StrictModel, frozen=True):
     price: Annotated[float, Field(ge=0)] = 0.0
     files: str | tuple[str, ...] = ()
     noise: tuple[str, ...] = ()
-    keep: Literal["high", "low"] = "high"
-    doc: str = ""
+
+    @model_validator(mode="after")
+    def _priors_of_one_method(self) -> "PeopleSpec":
+        if self.truth != "dawid_skene" and (stray := {"prior_right", "prior_wrong"} & self.model_fields_set):
+            raise ValueError(f"{min(stray)!r} goes with 'truth: dawid_skene'")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Where answers that came back are."""
+        return (self.files,) if isinstance(self.files, str) else self.files
+
+    @property
+    def enough(self) -> tuple[float | None, int]:
+        """Posterior at which asking stops (None: it does not), and answers at most."""
+        return (self.stop.posterior, self.stop.most) if self.stop else (None, self.per_row)
+
+
+class LabelsSpec(PeopleSpec, QuestionSpec, frozen=True):
+    """A question about rows, who is asked about which of them, and where the answers are."""
 
     @model_validator(mode="after")
     def _one_way_to_answer(self) -> "LabelsSpec":
@@ -123,8 +151,6 @@ class LabelsSpec(StrictModel, frozen=True):
             raise ValueError(f"answers: {repeated[0]!r} is empty or stands there twice")
         if unknown := sorted(set(self.noise) - set(self.classes)):
             raise ValueError(f"noise: {unknown[0]!r} is none of the answers {', '.join(self.classes)}")
-        if self.truth != "dawid_skene" and (stray := {"prior_right", "prior_wrong"} & self.model_fields_set):
-            raise ValueError(f"{min(stray)!r} goes with 'truth: dawid_skene'")
         return self
 
     @property
@@ -141,19 +167,9 @@ class LabelsSpec(StrictModel, frozen=True):
         return tuple(float(first + place) for place in range(len(self.classes)))
 
     @property
-    def patterns(self) -> tuple[str, ...]:
-        """Where answers that came back are."""
-        return (self.files,) if isinstance(self.files, str) else self.files
-
-    @property
     def noisy(self) -> tuple[str, ...]:
         """The answers that mean noise."""
         return self.noise or (self.classes[0 if self.keep == "high" else -1],)
-
-    @property
-    def enough(self) -> tuple[float | None, int]:
-        """Posterior at which asking stops (None: it does not), and answers at most."""
-        return (self.stop.posterior, self.stop.most) if self.stop else (None, self.per_row)
 
     @property
     def columns(self) -> dict[str, str]:

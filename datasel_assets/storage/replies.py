@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,13 +67,13 @@ class KeptReplies:
         """
         self._folder = folder
         self._found: dict[str, Reply] = {}
+        self._of_member: dict[str, list[tuple[Reply, int, int]]] = {}
         self._out: IO[str] | None = None
         self._synced = time.monotonic()
         self.spent = Spent()
-        for key, chars, reply in _stored(folder):
+        for key, chars, members, reply in _stored(folder):
             # A key that is there twice was paid for twice: two processes asked at the same time.
-            self.spent = self.spent.plus(reply, chars)
-            self._found.setdefault(key, reply)
+            self._note(key, chars, members, reply)
 
     def __enter__(self) -> "KeptReplies":
         return self
@@ -91,19 +91,24 @@ class KeptReplies:
         """Return the reply that is kept under a key."""
         return self._found.get(key)
 
-    def add(self, key: str, chars: int, reply: Reply) -> None:
+    def of_member(self, key: str) -> Sequence[tuple[Reply, int, int]]:
+        """Return the replies to batches with a member, in the order in which they came: reply, place, members."""
+        return self._of_member.get(key, ())
+
+    def add(self, key: str, chars: int, reply: Reply, members: Sequence[str] = ()) -> None:
         """Keep a reply.
 
         Args:
             key: of its request.
             chars: length of the request.
             reply: that did not fail.
+            members: keys of the questions of the request, where it is a batch.
 
         Raises:
             StorageFullError: there is no space for it.
         """
-        line = {"key": key, "chars": chars, **vars(reply)}
-        del line["failed"]
+        line = {"key": key, "chars": chars, **({"members": list(members)} if members else {}), **vars(reply)}
+        del line["failed"], line["too_much"]
         with storage_errors(self._folder):
             if self._out is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -113,8 +118,13 @@ class KeptReplies:
             self._out.flush()
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self._sync()
-        self._found.setdefault(key, reply)
+        self._note(key, chars, members, reply)
+
+    def _note(self, key: str, chars: int, members: Sequence[str], reply: Reply) -> None:
         self.spent = self.spent.plus(reply, chars)
+        self._found.setdefault(key, reply)
+        for place, member in enumerate(members):
+            self._of_member.setdefault(member, []).append((reply, place, len(members)))
 
     def _sync(self) -> None:
         assert self._out is not None
@@ -122,14 +132,14 @@ class KeptReplies:
         self._synced = time.monotonic()
 
 
-def _stored(folder: Path) -> Iterator[tuple[str, int, Reply]]:
+def _stored(folder: Path) -> Iterator[tuple[str, int, list[str], Reply]]:
     for path in sorted(folder.glob("*.jsonl")):
         with path.open(encoding="ascii", errors="replace") as lines:
             for line in lines:
                 try:
                     values = json.loads(line)
-                    key, chars = values.pop("key"), values.pop("chars")
+                    key, chars, members = values.pop("key"), values.pop("chars"), values.pop("members", [])
                     reply = Reply(**values)
                 except (ValueError, TypeError, KeyError, AttributeError):
                     continue  # the last line of a process that was killed
-                yield key, chars, reply
+                yield key, chars, members, reply

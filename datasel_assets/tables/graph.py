@@ -36,6 +36,7 @@ from datasel_assets.tables.documents.extractions import EXTRACTIONS, extraction_
 from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES, duplicates_table
 from datasel_assets.tables.duplicates.minhash import MINHASH
 from datasel_assets.tables.duplicates.near_duplicates import NEAR_DUPLICATES, duplicate_tables
+from datasel_assets.tables.duplicates.near_pairs import NEAR_PAIRS
 from datasel_assets.tables.duplicates.semantic_duplicates import SEMANTIC_DUPLICATES
 from datasel_assets.tables.dynamics.watched import DYNAMICS, dynamics_tables
 from datasel_assets.tables.labels.label_answers import LABEL_ANSWERS
@@ -204,7 +205,8 @@ def _answers(registry: Registry) -> Iterable[Table]:
     read = families_read(scores_read(registry.scores, registry.recipes, registry.duplicates), registry.answers)
     for name in sorted(registry.answers):
         yield answer_table(name, registry)
-        yield answer_score_table(name, registry, read=name in read)
+        if not registry.answers[name].adjudicates:
+            yield answer_score_table(name, registry, read=name in read)
 
 
 def _tags(registry: Registry) -> list[Table]:
@@ -259,7 +261,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
         contamination_tables,
         (EVALUATIONS, CONTAMINATION, CONTAMINATION_REVIEW, EVALUATION_NEIGHBOURS, EVALUATION_THRESHOLD),
     ),
-    (_near_duplicates, (MINHASH, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
+    (_near_duplicates, (MINHASH, NEAR_PAIRS, NEAR_DUPLICATES, SEMANTIC_DUPLICATES)),
     (_scores, (SCORES, WORD_COUNTS, NEIGHBOURS, *DECLARED)),
     (_language_models, (PROXY_LM, TOKEN_STATISTICS, SCORES)),
     (_loops, (LOOPS, INFLUENCE_TARGETS)),

@@ -376,5 +376,5 @@ def test_shipped_prompts_with_probabilities_ask_for_one_token(tmp_path: Path):
         rows = {"r": asked_row([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])}
         request = request_of(own, ask_of("deita"), Item("r", turn=0, question="quality"), rows, {})
         replies: list[Reply] = []
-        Endpoint(own.provider).ask([request], lambda sent, reply: replies.append(reply))  # type: ignore[arg-type]
+        Endpoint(own.provider).ask([request], lambda sent, reply: replies.append(reply) or ())  # type: ignore[arg-type]
     assert replies[0].logprobs == {"5": 0.0}

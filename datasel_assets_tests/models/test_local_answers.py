@@ -31,7 +31,7 @@ def request(text: str, **more: object) -> Request:
 
 def asked(own: LocalModel, requests: list[Request]) -> dict[str, Reply]:
     found: dict[str, Reply] = {}
-    own.ask(requests, lambda sent, reply: found.update({sent.item.row_id: reply}))
+    own.ask(requests, lambda sent, reply: found.update({sent.item.row_id: reply}) or ())
     return found
 
 
@@ -106,9 +106,9 @@ def test_a_prompt_that_does_not_fit_costs_only_itself(folder: str):
 def test_what_is_asked_again_is_answered_too(folder: str):
     seen: list[int] = []
 
-    def told(sent: Request, reply: Reply) -> Request | None:
+    def told(sent: Request, reply: Reply) -> list[Request]:
         seen.append(sent.attempt)
-        return replace(sent, attempt=sent.attempt + 1) if sent.attempt < 2 else None
+        return [replace(sent, attempt=sent.attempt + 1)] if sent.attempt < 2 else []
 
     model(folder).ask([request("quick")], told)
     assert seen == [0, 1, 2]

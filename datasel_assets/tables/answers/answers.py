@@ -13,18 +13,24 @@ from typing import Any
 import polars as pl
 
 from datasel_assets.answers.cost import above_limits
-from datasel_assets.models.asking import Asked, ask_all
-from datasel_assets.models.providers import ProviderError
+from datasel_assets.answers.requests import Item
+from datasel_assets.models.asking import Answer, Asked, ask_all
+from datasel_assets.models.batch_asking import ask_in_batches
+from datasel_assets.models.providers import Provider, ProviderError
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.answers import LocalSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.replies import KeptReplies, Spent
+from datasel_assets.tables.answers.adjudicate import Adjudicated, adjudicate
+from datasel_assets.tables.answers.batches import CHUNK, Together
+from datasel_assets.tables.answers.plan import plan
 from datasel_assets.tables.answers.questions import Questions
+from datasel_assets.tables.duplicates.near_pairs import DECISIONS
 from datasel_assets.tables.shown import Rows, counts_table, sample_table
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-ANSWERS = Kind("answers", per="source")
+ANSWERS = Kind("answers", per="source", companions=(DECISIONS,))
 
 FAILED_SHARE = 0.05
 """Share of the items (and more than one) that may fail; with more the table is not published."""
@@ -61,7 +67,7 @@ def answer_table(name: str, registry: Registry) -> Table:
         kinds=frozenset({"parquet"}),
         version=own.fingerprint(ANSWERS.version),
         columns={
-            "item": "what of the row was asked about; empty where a row has one question",
+            "item": "what of the row was asked about, and its place among the questions of a request; else empty",
             "unread": "why the numbers of the reply are not known",
             "failed": "why there is no reply",
             "cost": "by the prices of the file, of all attempts together",
@@ -79,20 +85,24 @@ def _expect(own: Questions, warehouse: Warehouse, source: str | None) -> Expecte
 def _build(own: Questions, step: Step) -> Built:
     warehouse, source = step.warehouse, str(step.source)
     with KeptReplies(own.replies(warehouse)) as kept:
-        plan = own.plan(warehouse, kept)
-        if problems := above_limits(plan, own.spec):
+        planned = plan(own, warehouse, kept)
+        if problems := above_limits(planned, own.spec):
             raise OverLimitError(
                 f"answers/{own.name}.yaml: nothing was sent, because asking would take {'; '.join(problems)}. Ask "
                 "about fewer rows (rows.sample), or raise the limit"
             )
         before = kept.spent
-        asked = _ask(own, step, kept)
+        together = Together(own, warehouse) if own.spec.together else None
+        decided = _adjudicate(own, step, kept, together) if own.spec.adjudicates else None
+        asked = decided.asked if decided else _ask(own, step, kept, together)
         spent = kept.spent
     if asked.stopped:
         raise OverLimitError(
             f"answers/{own.name}.yaml: stopped at {asked.stopped}. {len(asked.answers):,} items of {source} have a "
             "reply that is kept; raise the limit and ask again to go on from there"
         )
+    if decided:
+        asked, decided = _of_source(decided, warehouse, source)
     table = lines(own, asked)
     failed = table["failed"].drop_nulls()
     if len(failed) > max(1, FAILED_SHARE * table.height):
@@ -102,6 +112,9 @@ def _build(own: Questions, step: Step) -> Built:
         )
     inputs = {**step.expected.inputs, "all_answered": "no" if len(failed) else "yes"}
     expected = Expected(step.expected.key, step.expected.fingerprint, inputs)
+    if decided:
+        beside = Expected((DECISIONS, *expected.key[1:]), expected.fingerprint, expected.inputs)
+        warehouse.lake.write(beside, decided.pairs)
     info = warehouse.lake.write(expected, table)
     unread = table["unread"].is_not_null()
     share = float(unread.mean() or 0.0)  # type: ignore[arg-type]  # of truth values
@@ -109,7 +122,11 @@ def _build(own: Questions, step: Step) -> Built:
         info,
         asked.new,
         table.height - min(asked.new, table.height),
-        metadata=_facts(own, table, before, spent),
+        metadata={
+            **_facts(own, table, before, spent),
+            **(_together_facts(asked, together) if together else {}),
+            **(_decision_facts(decided) if decided else {}),
+        },
         checks={
             "all_answered": Check(not len(failed), {"items": table.height, "failed": len(failed)}),
             "mostly_read": Check(share <= 0.5, {"unread": int(unread.sum())}),
@@ -118,7 +135,7 @@ def _build(own: Questions, step: Step) -> Built:
     )
 
 
-def _ask(own: Questions, step: Step, kept: KeptReplies) -> Asked:
+def _ask(own: Questions, step: Step, kept: KeptReplies, together: Together | None) -> Asked:
     """Ask what is missing of one source, with the progress in the log."""
     warehouse, source = step.warehouse, str(step.source)
     responses = own.responses(warehouse, source)
@@ -132,15 +149,57 @@ def _ask(own: Questions, step: Step, kept: KeptReplies) -> Asked:
             money = own.spec.price.of(spent.tokens_in, spent.tokens_out)
             step.log.info(f"{step.stage} {source}: {done:,} of {total:,}; {tokens:,} tokens, {money:.4g} spent in all")
 
-    return ask_all(
-        own.requests(warehouse, source),
+    def response(row: str) -> str:
+        return responses.get(row, "")
+
+    def provider() -> Provider:
+        return own.provider(warehouse)
+
+    if together is None:
+        return ask_all(own.requests(warehouse, source), own.spec, own.ask, kept, provider, response, tell)
+    return ask_in_batches(
+        together.members(source),
+        together.batches,
+        CHUNK,
         own.spec,
         own.ask,
         kept,
-        lambda: own.provider(warehouse),
-        lambda row: responses.get(row, ""),
+        own.decides(warehouse),
+        provider,
+        response,
         tell,
     )
+
+
+def _adjudicate(own: Questions, step: Step, kept: KeptReplies, together: Together | None) -> Adjudicated:
+    """Ask about the pairs of the pool that are near duplicates or not, with the progress in the log."""
+
+    def tell(done: int, spent: Spent) -> None:
+        if done:
+            tokens = spent.tokens_in + spent.tokens_out
+            step.log.info(f"{step.stage}: {done:,} questions about pairs answered; {tokens:,} tokens spent in all")
+
+    return adjudicate(own, step.warehouse, kept, lambda: own.provider(step.warehouse), together, tell)
+
+
+def _of_source(decided: Adjudicated, warehouse: Warehouse, source: str) -> tuple[Asked, Adjudicated]:
+    """Return what is about pairs whose first row is of a source."""
+    rows = set(warehouse.lake.scan(("corpus", source)).select("row_id").collect()["row_id"])
+    answers = {item: answer for item, answer in decided.asked.answers.items() if item.row_id in rows}
+    pairs = decided.pairs.filter(pl.col("row_id").is_in(list(rows)))
+    return Asked(answers, decided.asked.new), Adjudicated(decided.asked, pairs, decided.conflicts)
+
+
+def _decision_facts(decided: Adjudicated) -> dict[str, Any]:
+    pairs = decided.pairs
+    return {
+        "pairs": pairs.height,
+        "pairs_asked": int(pairs["was_asked"].sum()),
+        "pairs_that_followed_from_others": int((~pairs["was_asked"]).sum()),
+        "pairs_the_same": int(pairs["is_same"].sum()),
+        "answers_that_contradicted_others": decided.conflicts,
+        "rounds": int(pairs["round"].max() or 0),  # type: ignore[arg-type]
+    }
 
 
 def lines(own: Questions, asked: Asked) -> pl.DataFrame:
@@ -173,7 +232,7 @@ def lines(own: Questions, asked: Asked) -> pl.DataFrame:
         rows.append(
             (
                 item.row_id,
-                item.label,
+                _label(item, answer),
                 item.turn,
                 item.step,
                 item.question,
@@ -194,6 +253,23 @@ def lines(own: Questions, asked: Asked) -> pl.DataFrame:
         )
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     return frame.sort("row_id", "turn", "step", "question", "other", "swapped", "sample", nulls_last=False)
+
+
+def _label(item: Item, answer: Answer) -> str:
+    """Return what of a row was asked about, and where among others it stood in the request."""
+    place = f"{answer.place[0] + 1} of {answer.place[1]}" if answer.place else ""
+    return ", ".join(filter(None, (item.label, place)))
+
+
+def _together_facts(asked: Asked, together: Together) -> dict[str, Any]:
+    """Show how many questions stood together, and what examples took."""
+    sizes = [answer.place[1] if answer.place else 1 for answer in asked.answers.values()]
+    counts = {str(size): sizes.count(size) for size in sorted(set(sizes), reverse=True)}
+    facts: dict[str, Any] = {"questions_of_a_request": counts_table(counts, "questions of the request", "items")}
+    if together.own.spec.demonstrations:
+        facts["examples_shown_now"] = len(together.shown)
+        facts["questions_without_an_example_within_reach"] = together.uncovered
+    return facts
 
 
 def _facts(own: Questions, table: pl.DataFrame, before: Spent, spent: Spent) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What a file of ``answers/`` asks: which rows of the pool, in which requests, and what these will take.
+"""What a file of ``answers/`` asks: about which rows of the pool, of whom, and made from what.
 
-Belongs here: reading rows, choosing them, the plan. Does not belong here: prompts and replies (``answers``), asking
-(``models``), the tables (``answers``, ``scores``).
+Belongs here: reading rows, choosing them, what the answers depend on. Does not belong here: prompts and replies
+(``answers``), what asking takes (``plan``), asking (``models``), the tables (``answers``, ``scores``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,31 +10,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from datasel_assets.answers.asks import ask_of
-from datasel_assets.answers.cost import Plan, minutes
 from datasel_assets.answers.pairs import ring_pairs
 from datasel_assets.answers.prompts import AskedRow, asked_row
 from datasel_assets.answers.reading import COMPARED
 from datasel_assets.answers.requests import Item, Request, pair_items, request_of, row_items
-from datasel_assets.arrays.hash_sample import hash_sample
-from datasel_assets.models.asking import chars_per_token
 from datasel_assets.models.providers import Provider
 from datasel_assets.registry.registry import Registry
 from datasel_assets.specs.answers import AnswersSpec, EndpointSpec, LocalSpec, PairsSpec
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key
-from datasel_assets.storage.replies import KeptReplies
-from datasel_assets.tables.score_names import score_column, score_deps, score_inputs, score_key, score_tables
+from datasel_assets.tables.asked_rows import chosen_rows, row_deps, row_inputs
 from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
 
-PLANNED = 5000
-"""Requests that a plan looks at; of more it takes a sample."""
 BATCH_ROWS = 1024
+NEAR_PAIRS = "near_pairs"
+"""The table of pairs whose rows may be the same."""
+MODELS, PEOPLE = "answers", "label_truth"
+"""Tables that examples are taken from."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +66,56 @@ class Questions:
     # ------------------------------------------------------------------------------------------------ what it reads
     def reads(self) -> list[Key]:
         """Return the keys of the tables that it is made from."""
-        rows = self.spec.rows
-        found: list[Key] = [("corpus",)]
-        found += [("selections", rows.recipe)] if rows.recipe else []
-        found += [("categories", rows.categories)] if rows.categories else []
-        found += score_deps([rows.score]) if rows.score else []
+        found: list[Key] = [("corpus",), *row_deps(self.spec.rows)]
         if isinstance(self.spec.provider, LocalSpec):
             name = self.spec.provider.local
             found += model_tables(name, self.registry.language_models[name])
+        found += [("representations", name) for name in self.representations]
+        found += [self.examples_key] if self.spec.demonstrations else []
+        found += [(NEAR_PAIRS,)] if self.spec.adjudicates else []
         return found
+
+    @property
+    def representations(self) -> list[str]:
+        """The representations that questions are put together by."""
+        batch, shown = self.spec.batch, self.spec.demonstrations
+        names = {batch.representation if batch else None, shown.representation if shown else None}
+        return sorted(name for name in names if name is not None)
+
+    @property
+    def examples_key(self) -> Key:
+        """The key of the tables that examples are taken from."""
+        asked = self.spec.demonstrations
+        assert asked is not None
+        return (MODELS if asked.source in self.registry.answers else PEOPLE, asked.source)
 
     def fingerprint(self, version: str) -> str:
         """Return a hash of everything in the file that decides which answers there are and what they say."""
         said = self.spec.model_dump(mode="json", include={"samples", "temperature", "seed", "again", "rows", "price"})
         pairs = self.pairs.model_dump(include={"rings", "swap"}) if self.ask.about == "pair" else None
         ask = self.ask.model_dump(mode="json", exclude={"columns", "doc", "paper"})
-        return digest([version, said, ask, pairs])
+        parts = [version, said, ask, pairs]
+        if self.spec.adjudicates:
+            parts.append(NEAR_PAIRS)
+        if self.spec.together:
+            parts.append(self.spec.model_dump(mode="json", include={"batch", "demonstrations"}))
+        return digest(parts)
 
     def inputs(self, warehouse: Warehouse, source: str) -> dict[str, str]:
         """Return the versions of everything outside the file that decides them."""
         every = warehouse.versions("corpus")
         found = every if self.of_pool else {f"corpus/{source}": every.get(f"corpus/{source}", "missing")}
-        rows = self.spec.rows
-        if rows.recipe:
-            found[f"selections/{rows.recipe}"] = warehouse.lake.version(("selections", rows.recipe))
-        if rows.categories:
-            found |= warehouse.versions("categories", rows.categories)
-        if rows.score:
-            found |= score_inputs(warehouse, [rows.score])
+        found |= row_inputs(self.spec.rows, warehouse)
+        if self.spec.adjudicates:
+            found[NEAR_PAIRS] = warehouse.lake.version((NEAR_PAIRS,))
+        for name in self.representations:
+            found |= warehouse.versions("representations", name)
+        if self.spec.demonstrations:
+            key = self.examples_key
+            if key[0] == MODELS:
+                found |= warehouse.versions(*key)
+            else:
+                found["/".join(key)] = warehouse.lake.version(key)
         return found | {"model": digest(self.decides(warehouse))}
 
     def decides(self, warehouse: Warehouse) -> dict[str, Any]:
@@ -129,65 +148,48 @@ class Questions:
     # ------------------------------------------------------------------------------------------------ rows
     def chosen(self, warehouse: Warehouse) -> pl.DataFrame:
         """Return ``row_id`` and ``source`` of the rows of the pool that are asked about, by row id."""
-        rows, lake = self.spec.rows, warehouse.lake
-        sources = [one for one in warehouse.active_sources() if rows.sources is None or one in rows.sources]
-        frames = [lake.scan(("corpus", source)).select("row_id", "source") for source in sources]
-        if not frames:
-            return pl.DataFrame(schema={"row_id": pl.String, "source": pl.String})
-        found = pl.concat(frames)
-        if rows.recipe:
-            found = found.join(lake.scan(("selections", rows.recipe)).select("row_id"), on="row_id", how="semi")
-        if rows.categories and rows.among:
-            of = [lake.scan(("categories", rows.categories, source)).select("row_id", "category") for source in sources]
-            found = found.join(pl.concat(of).filter(pl.col("category").is_in(rows.among)), on="row_id", how="semi")
-        if rows.score:
-            column = pl.col(score_column(rows.score)).fill_nan(None)
-            scores = [
-                lake.scan(key).select("row_id", value=column)
-                for key in score_tables(warehouse, score_key(rows.score))
-                if lake.info(key)
-            ]
-            known = pl.concat(scores).filter(
-                pl.col("value").is_between(
-                    -np.inf if rows.low is None else rows.low, np.inf if rows.high is None else rows.high
-                )
-            )
-            found = found.join(known.select("row_id"), on="row_id", how="semi")
-        table = found.collect().sort("row_id")
-        if rows.sample is not None:
-            table = table[np.sort(hash_sample(table["row_id"].to_numpy(), rows.sample, rows.seed))]
-        return table
+        return chosen_rows(self.spec.rows, warehouse)
 
     def requests(self, warehouse: Warehouse, source: str) -> Iterator[Request]:
         """Yield the first request for each item of one source; of a pair it is the source of its first row."""
         decides = self.decides(warehouse)
-        for items, rows in self._items(warehouse, source):
+        for items, rows in self.items(warehouse, source):
             for item in items:
                 yield request_of(self.spec, self.ask, item, rows, decides)
 
     def count(self, warehouse: Warehouse, source: str) -> int:
         """Return how many items there are of one source."""
-        return sum(len(items) for items, _ in self._items(warehouse, source))
+        return sum(len(items) for items, _ in self.items(warehouse, source))
 
-    def _items(self, warehouse: Warehouse, source: str) -> Iterator[tuple[list[Item], Mapping[str, AskedRow]]]:
+    def items(self, warehouse: Warehouse, source: str) -> Iterator[tuple[list[Item], Mapping[str, AskedRow]]]:
         """Yield some items together with the rows that they are about."""
         chosen = self.chosen(warehouse)
         if self.ask.about == "pair":
-            ids, sources = chosen["row_id"].to_numpy(), chosen["source"].to_list()
-            pairs = ring_pairs(ids, self.pairs.rings, self.spec.seed)
-            own = [(str(ids[a]), str(ids[b])) for a, b in pairs.tolist() if sources[a] == source]
+            own = self._own_pairs(warehouse, chosen, source)
+            sources = chosen["source"].unique().to_list()
             wanted = {row for pair in own for row in pair}
             rows: dict[str, AskedRow] = {}
             for name in sorted(set(sources)):
-                for found in _read(warehouse, name, wanted):
+                for found in read_rows(warehouse, name, wanted):
                     rows |= found
             for a, b in own:
                 yield list(pair_items(self.ask, a, b, self.spec.samples, swap=self.pairs.swap)), rows
             return
         wanted = set(chosen.filter(pl.col("source") == source)["row_id"])
-        for rows in _read(warehouse, source, wanted):
+        for rows in read_rows(warehouse, source, wanted):
             for row_id, row in rows.items():
                 yield list(row_items(self.ask, row_id, row, self.spec.samples)), rows
+
+    def _own_pairs(self, warehouse: Warehouse, chosen: pl.DataFrame, source: str) -> list[tuple[str, str]]:
+        """Return the pairs whose first row is of a source."""
+        of = dict(chosen.select("row_id", "source").iter_rows())
+        if self.spec.adjudicates:
+            table = warehouse.lake.scan((NEAR_PAIRS,)).filter("is_asked").select("row_id", "other").collect()
+            return [(row, other) for row, other in table.iter_rows() if of.get(row) == source]
+        ids = chosen["row_id"].to_numpy()
+        pairs = ring_pairs(ids, self.pairs.rings, self.spec.seed)
+        named = [(str(ids[a]), str(ids[b])) for a, b in pairs.tolist()]
+        return [(row, other) for row, other in named if of[row] == source]
 
     def responses(self, warehouse: Warehouse, source: str) -> Mapping[str, str]:
         """Return row id -> response, where replies are compared with it; else nothing."""
@@ -197,55 +199,9 @@ class Questions:
         rows = warehouse.lake.scan(("corpus", source)).filter(pl.col("row_id").is_in(chosen.implode()))
         return dict(rows.select("row_id", "response").collect().iter_rows())
 
-    # ------------------------------------------------------------------------------------------------ the plan
-    def plan(self, warehouse: Warehouse, kept: KeptReplies) -> Plan:
-        """Return what asking about the whole pool will take; nothing is sent.
 
-        Args:
-            warehouse: the opened data folder.
-            kept: replies that are there.
-        """
-        chosen, decides = self.chosen(warehouse), self.decides(warehouse)
-        sources = sorted(chosen["source"].unique().to_list())
-        groups = [(items, rows) for source in sources for items, rows in self._items(warehouse, source)]
-        requests = sum(len(items) for items, _ in groups)
-        step = max(1, -(-requests // PLANNED))
-        seen = done = tokens = replies = 0
-        rate = chars_per_token(kept.spent)
-        at = 0
-        for items, rows in groups:
-            for item in items:
-                at += 1
-                if at % step:
-                    continue
-                request = request_of(self.spec, self.ask, item, rows, decides)
-                seen += 1
-                if kept.get(request.key) is not None:
-                    done += 1
-                    continue
-                tokens += request.tokens(rate)
-                replies += 1 if request.options else request.max_tokens
-        scale = requests / seen if seen else 0.0
-        tokens_in, tokens_out, left = round(tokens * scale), round(replies * scale), round((seen - done) * scale)
-        spent = kept.spent
-        return Plan(
-            rows=chosen.height,
-            requests=requests,
-            kept=requests - left,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            money=self.spec.price.of(tokens_in, tokens_out),
-            minutes=minutes(
-                self.spec, left, tokens_in, tokens_out, spent.seconds / spent.replies if spent.replies else None
-            ),
-            sampled=seen,
-            spent_tokens=spent.tokens_in + spent.tokens_out,
-            spent_money=self.spec.price.of(spent.tokens_in, spent.tokens_out),
-        )
-
-
-def _read(warehouse: Warehouse, source: str, wanted: set[str]) -> Iterator[dict[str, AskedRow]]:
-    """Yield the wanted rows of a source, some at a time."""
+def read_rows(warehouse: Warehouse, source: str, wanted: set[str]) -> Iterator[dict[str, AskedRow]]:
+    """Yield the wanted rows of a source as templates see them, some at a time."""
     if not wanted:
         return
     for batch in warehouse.lake.read_batches(("corpus", source), ["row_id", "messages"], rows=BATCH_ROWS):

@@ -42,9 +42,11 @@ from datasel_assets.tables.warehouse import Warehouse
 if TYPE_CHECKING:
     from datasel_assets.models.encoder import Encoder
 
-EXTRACTIONS = Kind("extractions", companions=("extraction_rounds",))
+EXTRACTIONS = Kind("extractions", version="2", companions=("extraction_rounds",))
 
 MOST_CLUSTERS, DOCUMENTS_PER_CLUSTER, DRAWS, SHOWN = 1000, 20, 2, 20
+WARM_ROWS = 8
+"""Rows of a document that the warm-up learns from at most: encoding them is what it costs."""
 
 SCHEMA = pl.Schema(
     {
@@ -181,7 +183,11 @@ def _warm_up(reading: _Reading) -> tuple[SharedMap, np.ndarray]:
         return same, np.empty(0, np.int64)
     ids = reading.documents["row_id"].to_numpy().astype(np.str_)
     chosen = hash_sample(ids, max(1, int(warm.share * len(ids))), spec.seed)
-    drawn = [(place, row) for place, document in enumerate(chosen) for row in reading.draw(int(document))]
+    drawn = [
+        (place, row)
+        for place, document in enumerate(chosen)
+        for row in _some(reading.draw(int(document)), WARM_ROWS, spec.seed)
+    ]
     rows = reading.encode([_conversation(row) for _, row in drawn]) if drawn else reading.vectors[:0]
     owner = np.array([place for place, _ in drawn], np.int64)
     how = {"dims": warm.dims, "steps": warm.steps, "temperature": warm.temperature, "rate": warm.rate}
@@ -247,7 +253,9 @@ def _carry_out(
             drawn = [(int(place), row) for place in members[arm][at] for row in reading.draw(int(place))]
             reward = float("nan")
             if drawn:
-                vectors = shared.of(reading.encode([_conversation(row) for _, row in drawn]))
+                # The reward is that of samples, so that only these need vectors.
+                some = _some([row for _, row in drawn], DRAWS * spec.at, spec.seed)
+                vectors = shared.of(reading.encode([_conversation(row) for row in some]))
                 reward = likeness(vectors, aims, spec.at, DRAWS, spec.seed)
             rewards.append((arm, at, reward))
             where = {"cluster": arm, "round": rounds.round + 1}
@@ -280,6 +288,12 @@ def _rows(reading: _Reading, found: list[dict[str, Any]]) -> pl.DataFrame:
         lines.append({**row, **own, "row_id": row_id})
     table = pl.DataFrame(lines, schema_overrides=SCHEMA) if lines else SCHEMA.to_frame()
     return table.select(SCHEMA.names()).cast(SCHEMA).unique("row_id", keep="first", maintain_order=True)
+
+
+def _some(rows: Sequence[Drawn], most: int, seed: int) -> list[Drawn]:
+    """Return at most so many rows, by the hash of what they say."""
+    ids = [digest([row.prompt, row.response]) for row in rows]
+    return [rows[place] for place in np.sort(hash_sample(ids, most, seed))]
 
 
 def _conversation(row: Drawn) -> list[dict[str, str]]:

@@ -6,32 +6,28 @@ Belongs here: what the search is given, and what is kept of it for the next one.
 
 from collections.abc import Mapping
 from functools import partial
-from itertools import chain
 from types import MappingProxyType
+from typing import Any
 
-import numpy as np
 import polars as pl
 
 from datasel_assets.corpus import near_duplicates as near
-from datasel_assets.recipes.scores import numbers, oriented
 from datasel_assets.specs.duplicates import DuplicatesSpec, NearSpec
-from datasel_assets.storage.fingerprint import digest, digest_of_json
-from datasel_assets.storage.gather import gather
-from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.storage.fingerprint import digest
+from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.corpus.conversations import CORPUS
 from datasel_assets.tables.duplicates.exact_duplicates import DUPLICATES
 from datasel_assets.tables.duplicates.listed_pairs import CHECKS, shown_pairs, stay_checks
-from datasel_assets.tables.duplicates.minhash import MINHASH, TEXT, minhash_table, pool_signatures
+from datasel_assets.tables.duplicates.minhash import MINHASH, minhash_table
+from datasel_assets.tables.duplicates.near_pairs import Decisions, answers_key, near_pairs_table
+from datasel_assets.tables.duplicates.near_search import STATE, search, search_fingerprint
 from datasel_assets.tables.duplicates.semantic_duplicates import semantic_duplicates_table
-from datasel_assets.tables.pool import read_pool
 from datasel_assets.tables.score_names import score_deps, score_inputs
-from datasel_assets.tables.table import Built, Kind, Step, Table
+from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-STATE = "_near_duplicates"
 NEAR_DUPLICATES = Kind("near_duplicates", state=(STATE,))
-
-HASHED_ROWS = 1 << 16
+ADJUDICATED = {"pairs_adjudicated": "somebody has decided about every pair that is asked about"}
 
 
 def duplicate_tables(
@@ -39,22 +35,30 @@ def duplicate_tables(
 ) -> list[Table]:
     """Return the tables of near duplicates, and of semantic ones where a representation is clustered."""
     tables = [minhash_table(spec.near), near_duplicates_table(spec.near, keep_signs)]
+    if spec.near.adjudicate:
+        tables.append(near_pairs_table(spec.near, keep_signs, _search_version(spec.near, keep_signs)))
     return [*tables, semantic_duplicates_table(spec.semantic, clustered)] if clustered else tables
+
+
+def _search_version(spec: NearSpec, keep_signs: Mapping[str, str]) -> str:
+    return search_fingerprint(NEAR_DUPLICATES.version, spec, keep_signs)
 
 
 def near_duplicates_table(spec: NearSpec, keep_signs: Mapping[str, str]) -> Table:
     """Return the table of near duplicates; ``keep_signs``: score -> which end of it is the better one."""
     scores = [spec.score] if spec.score else []
-    described = spec.model_dump() if spec.score else spec.model_dump(exclude={"score"})
-    fingerprint = digest([NEAR_DUPLICATES.version, described, *(keep_signs[score] for score in scores)])
+    fingerprint = _search_version(spec, keep_signs)
+    if spec.adjudicate:
+        fingerprint = digest([fingerprint, spec.threshold])
     stays = f"that of the best {spec.score}" if spec.score else f"the {spec.keep}"
+    asked = f" Pairs from {spec.least:.0%} up are duplicates where answers say so." if spec.adjudicate else ""
     return Table(
         kind=NEAR_DUPLICATES,
         key=(NEAR_DUPLICATES.name,),
         description=(
             f"Rows that share at least {spec.threshold:.0%} of their shingles with a row that stays ({stays}), "
             "across all sources. Candidates come from MinHash bands, every pair is verified by its exact Jaccard "
-            "similarity; after an increment only pairs with a new row are."
+            f"similarity; after an increment only pairs with a new row are.{asked}"
         ),
         group="duplicates",
         reads=[
@@ -62,38 +66,41 @@ def near_duplicates_table(spec: NearSpec, keep_signs: Mapping[str, str]) -> Tabl
             (MINHASH.name,),
             *([(DUPLICATES.name,)] if scores else []),
             *score_deps(scores),
+            *([answers_key(spec.adjudicate)] if spec.adjudicate else []),
         ],
-        expect=partial(_expect, fingerprint, scores),
+        expect=partial(_expect, fingerprint, spec, scores),
         build=partial(_build, spec, keep_signs),
-        checks=CHECKS,
+        checks=CHECKS | (ADJUDICATED if spec.adjudicate else {}),
         kinds=frozenset({"parquet", "numpy"}),
         version=fingerprint,
     )
 
 
-def _expect(fingerprint: str, scores: list[str], warehouse: Warehouse, source: str | None) -> Expected:
+def _expect(fingerprint: str, spec: NearSpec, scores: list[str], warehouse: Warehouse, source: str | None) -> Expected:
     inputs = warehouse.versions(MINHASH.name) | warehouse.versions(CORPUS.name) | score_inputs(warehouse, scores)
+    if spec.adjudicate:
+        inputs |= warehouse.versions(*answers_key(spec.adjudicate))
     return Expected((NEAR_DUPLICATES.name,), fingerprint, inputs)
 
 
 def _build(spec: NearSpec, keep_signs: Mapping[str, str], step: Step) -> Built:
-    warehouse, fingerprint = step.warehouse, step.expected.fingerprint
-    rows = _rows(warehouse)
-    ranked = _with_score(warehouse, rows, spec.score, keep_signs[spec.score]) if spec.score else rows
-    found = near.find_near_duplicates(
-        rows["row_id"],
-        near.rank_rows(ranked, spec.keep),
-        pool_signatures(warehouse, spec.shingles),
-        partial(_texts, warehouse),
-        spec.shingles,
-        spec.threshold,
-        _known(warehouse, fingerprint, spec),
-    )
+    warehouse = step.warehouse
+    decisions = Decisions.read(warehouse, spec) if spec.adjudicate else None
+    version = _search_version(spec, keep_signs)
+    rows, found = search(warehouse, spec, keep_signs, version, decisions.keep if decisions else None)
     table = near.with_exact_kind(found.table, _contents(warehouse, found.table))
-    _remember(warehouse, fingerprint, found.verified)
     info = warehouse.lake.write(step.expected, table)
     kinds = dict(table.group_by("kind").len().iter_rows())
     least = float(table["similarity"].min() or 1.0)  # type: ignore[arg-type]  # of numbers
+    checks = stay_checks(table, {"threshold": spec.threshold}, least, spec.least)
+    asked: dict[str, Any] = {}
+    if decisions and spec.adjudicate:
+        open_pairs = decisions.asked - decisions.decided
+        asked = {"pairs_to_adjudicate": decisions.asked, "pairs_adjudicated_the_same": decisions.same}
+        checks["pairs_adjudicated"] = Check(
+            not open_pairs,
+            {"undecided": open_pairs, **({"to do": f"datasel ask {spec.adjudicate.answers}"} if open_pairs else {})},
+        )
     return Built(
         info,
         table.height,
@@ -104,24 +111,11 @@ def _build(spec: NearSpec, keep_signs: Mapping[str, str], step: Step) -> Built:
             "share_of_pool": round(table.height / max(rows.height, 1), 5),
             "pairs_compared": found.compared,
             "chance_to_be_compared_at_threshold": round(spec.shingles.chance(spec.threshold), 5),
+            **asked,
             "pairs": shown_pairs(warehouse, table.filter(pl.col("kind") == "near")),
         },
-        checks=stay_checks(table, {"threshold": spec.threshold}, least, spec.threshold),
+        checks=checks,
     )
-
-
-def _rows(warehouse: Warehouse) -> pl.DataFrame:
-    """Return what rows are ranked by: row_id, source, position, n_chars; sources by name, rows as they lie there."""
-    columns = ["row_id", "source", "position", "n_chars"]
-    sources = warehouse.active_sources()
-    return pl.concat(warehouse.lake.scan((CORPUS.name, source)).select(columns) for source in sources).collect()
-
-
-def _texts(warehouse: Warehouse, positions: np.ndarray) -> pl.Series:
-    """Return the texts of some rows by their positions in :func:`_rows`."""
-    corpora = [warehouse.lake.require((CORPUS.name, source)) for source in warehouse.active_sources()]
-    files = [path for corpus in corpora for path in corpus.files]
-    return gather(files, ["prompt", "response"], positions).select(text=TEXT).to_series()
 
 
 def _contents(warehouse: Warehouse, table: pl.DataFrame) -> pl.DataFrame:
@@ -133,39 +127,3 @@ def _contents(warehouse: Warehouse, table: pl.DataFrame) -> pl.DataFrame:
         .select("row_id", "content_hash")
         for source in warehouse.active_sources()
     ).collect()
-
-
-def _with_score(warehouse: Warehouse, rows: pl.DataFrame, score: str, keep: str) -> pl.DataFrame:
-    """Add the column ``score``, the greater the better."""
-    pool = read_pool(warehouse, scores=[score])
-    best = pool.select("row_id").with_columns(score=pl.Series(oriented(numbers(pool, score), keep)))
-    return rows.join(best, on="row_id", how="left", maintain_order="left")
-
-
-def _keys() -> tuple[Key, Key, Key]:
-    return (STATE, "pairs"), (STATE, "unlisted"), (STATE, "digests")
-
-
-def _known(warehouse: Warehouse, fingerprint: str, spec: NearSpec) -> near.Verified | None:
-    """Return what the last search compared, unless it was another kind of search or has been lost."""
-    infos = [warehouse.lake.info(key) for key in _keys()]
-    if any(info is None or info.fingerprint != fingerprint for info in infos):
-        return None
-    if len({info.inputs["search"] for info in infos if info}) != 1:  # a killed step left parts of two searches
-        return None
-    pairs, unlisted, digests = (warehouse.lake.scan(key).collect() for key in _keys())
-    return near.Verified(pairs, digests["digest"].to_numpy(), unlisted, spec.shingles, spec.threshold)
-
-
-def _remember(warehouse: Warehouse, fingerprint: str, found: near.Verified) -> None:
-    search = {"search": _name(found)}
-    digests = pl.DataFrame({"digest": found.digests}, schema={"digest": pl.UInt64})
-    for key, frame in zip(_keys(), (found.pairs, found.unlisted, digests), strict=True):
-        warehouse.lake.write(Expected(key, fingerprint, search), frame)
-
-
-def _name(found: near.Verified) -> str:
-    """Return the digest of ``[number of pairs, [digests]]``, without a list of all digests."""
-    blocks = (found.digests[start : start + HASHED_ROWS] for start in range(0, len(found.digests), HASHED_ROWS))
-    listed = (("," if place else "") + ",".join(map(str, block.tolist())) for place, block in enumerate(blocks))
-    return digest_of_json(chain([f"[{found.pairs.height},["], listed, ["]]"]))

@@ -10,9 +10,11 @@ import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.crowd.assignment import entropy_gain, is_settled, one_coin
+from datasel_assets.registry.people import AskedOfPeople
 from datasel_assets.specs.labels import AskSpec, LabelsSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected
+from datasel_assets.storage.lake import Expected, Key
+from datasel_assets.tables.asked_rows import chosen_rows, row_deps, row_inputs
 from datasel_assets.tables.labels.label_answers import contents_of_rows
 from datasel_assets.tables.labels.label_truth import LABEL_TRUTH, WORKERS, golden_version, read_golden
 from datasel_assets.tables.pool import read_pool
@@ -39,7 +41,7 @@ SCHEMA = {
 
 def tasks_table(name: str, spec: LabelsSpec) -> Table:
     """Return the table of the tasks of ``labels/<name>.yaml``."""
-    decides = spec.model_dump(mode="json", include={"ask", "per_row", "stop", "golden"})
+    decides = spec.model_dump(mode="json", include={"ask", "per_row", "stop", "golden", "rows"})
     code = digest([LABEL_TASKS.version, len(spec.classes), decides])
     truth = (LABEL_TRUTH.name, name)
     scores = [spec.ask.score] if spec.ask.score else []
@@ -51,7 +53,7 @@ def tasks_table(name: str, spec: LabelsSpec) -> Table:
             f"`datasel label {name}` asks; `datasel label {name} --export tasks.csv` hands them out."
         ),
         group="scores",
-        reads=[("corpus",), ("duplicates",), truth, *score_deps(scores)],
+        reads=[("corpus",), ("duplicates",), truth, *score_deps(scores), *_row_deps(spec)],
         expect=partial(_expect, name, spec, scores, code),
         build=partial(_build, name, spec, scores),
         kinds=frozenset({"parquet", "numpy"}),
@@ -65,6 +67,10 @@ def tasks_table(name: str, spec: LabelsSpec) -> Table:
             "is_golden": "The right answer is known; asked to check the worker.",
         },
     )
+
+
+def _row_deps(spec: LabelsSpec) -> list[Key]:
+    return row_deps(spec.rows) if isinstance(spec, AskedOfPeople) else []
 
 
 def draw(pool: pl.DataFrame, ask: AskSpec) -> np.ndarray:
@@ -96,6 +102,7 @@ def _expect(
     truth = (LABEL_TRUTH.name, name)
     inputs = {"/".join(truth): warehouse.lake.version(truth), **warehouse.versions("corpus")}
     inputs |= score_inputs(warehouse, scores)
+    inputs |= row_inputs(spec.rows, warehouse) if isinstance(spec, AskedOfPeople) else {}
     if spec.golden:
         inputs["golden"] = golden_version(warehouse, spec)
     return Expected((LABEL_TASKS.name, name), code, inputs)
@@ -107,8 +114,10 @@ def _build(name: str, spec: LabelsSpec, scores: list[str], step: Step) -> Built:
     golden = read_golden(warehouse, spec, dict(contents.select("row_id", "content_hash").iter_rows()))
     pool = read_pool(warehouse, scores=scores).join(contents.select("row_id", "content_hash"), on="row_id")
     pool = pool.sort("row_id")
-    pool = pool.unique("content_hash", keep="first", maintain_order=True)
     is_golden = pl.col("content_hash").is_in(list(golden))
+    if isinstance(spec, AskedOfPeople):
+        pool = pool.filter(is_golden | pl.col("row_id").is_in(chosen_rows(spec.rows, warehouse)["row_id"].implode()))
+    pool = pool.unique("content_hash", keep="first", maintain_order=True)
     of = pl.lit(True) if spec.ask.sources is None else pl.col("source").is_in(spec.ask.sources)
     asked = pool.filter(~is_golden & of)
     drawn = pl.concat([asked[draw(asked, spec.ask)], pool.filter(is_golden)])

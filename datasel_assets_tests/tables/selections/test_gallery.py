@@ -33,6 +33,10 @@ def any_judge(body: dict, number: int) -> Answer:
         return said(json.dumps(dict.fromkeys(("accuracy", "explanation", "clarity", "difficulty"), 1 + length % 5)))
     if "Reply A or B" in asked or "one letter" in asked:
         return said("AB"[zlib.crc32(asked.encode()) % 2])
+    if "Reply no, partly or yes" in asked:
+        tasks = asked.count("\nTask ") or 1
+        words = [("no", "partly", "yes", "yes")[(length + task) % 4] for task in range(tasks)]
+        return said("\n".join(f"#{task}: {word}" for task, word in enumerate(words, 1)) if tasks > 1 else words[0])
     return said("5" if length % 4 else "4.5" if "halves" in asked else "4")
 
 

@@ -312,9 +312,10 @@ def test_two_judges_are_compared_with_length_taken_out(data: Path):
         write(data, there.url, name="second", seed=1)
         ask(data, "second")
         _, built = scores(data, "second")
-    ((column, other, n, plain, _),) = built.metadata["other judges"].cells
+    ((column, other, n, plain, _, alpha),) = built.metadata["other judges"].cells
     assert (column, other, n) == ("score", "quality.score", 36)
     assert plain == pytest.approx(1)
+    assert alpha == pytest.approx(1)
 
 
 def test_answers_run_in_no_job_by_default(data: Path):

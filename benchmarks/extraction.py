@@ -95,40 +95,41 @@ def line(name: str, n: int, cost: Any, shares: list[float], read: list[float], t
     return Row(name, n, cost, float(np.mean(shares)), {**extra, "sd": round(float(np.std(shares)), 3)})
 
 
-def run(data: Path, seeds: int, most: int) -> list[Row]:
-    """Return a row for each target and arm."""
-    names, rows = lay(data, most), []
-    for target, (_, useful) in TARGETS.items():
-        for place, (name, options) in enumerate(ARMS.items()):
-            shares, read, calls, total = [], [], 0, 0
-            for seed in range(seeds):
-                warehouse, table = arm(data, names, target, options, seed)
-                if place == 0 and seed == 0:
-                    make(warehouse, table, upstream=True)
-                with measured() as cost:
-                    made = make(warehouse, table).built
-                found = warehouse.lake.scan(("extractions", "arm")).collect()
-                of_use = pl.col("documents").is_in(list(useful))
-                shares.append(float(found.select(of_use.mean()).item()))
-                read.append(float(found.unique("document").select(of_use.mean()).item()))
-                calls, total = made.metadata["documents_read"], made.metadata["documents"]
-            rows.append(line(name, total, cost, shares, read, target, calls))
-            print(rows[-1], flush=True)
-        rows += baselines(data, names, target, useful, seeds)
-        print(*rows[-2:], sep="\n", flush=True)
-    return rows
+def run(data: Path, names: Sequence[str], target: str, seeds: int) -> list[Row]:
+    """Return a row for each arm toward one target."""
+    rows, (_, useful) = [], TARGETS[target]
+    for place, (name, options) in enumerate(ARMS.items()):
+        shares, read, calls, total = [], [], 0, 0
+        for seed in range(seeds):
+            warehouse, table = arm(data, names, target, options, seed)
+            if place == 0 and seed == 0:
+                make(warehouse, table, upstream=True)
+            with measured() as cost:
+                made = make(warehouse, table).built
+            found = warehouse.lake.scan(("extractions", "arm")).collect()
+            of_use = pl.col("documents").is_in(list(useful))
+            shares.append(float(found.select(of_use.mean()).item()))
+            read.append(float(found.unique("document").select(of_use.mean()).item()))
+            calls, total = made.metadata["documents_read"], made.metadata["documents"]
+        rows.append(line(name, total, cost, shares, read, target, calls))
+        print(rows[-1], flush=True)
+    return [*rows, *baselines(data, names, target, useful, seeds)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure; print and append the figures."""
+    """Measure; print and append the figures, those of a target as soon as it is done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--documents", type=int, default=300, help="of a collection at most")
+    parser.add_argument("--target", choices=TARGETS, help="this one only")
     parser.add_argument("--no-record", action="store_true", help="print only")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        rows = run(Path(folder) / "data", arguments.seeds, arguments.documents)
-        report(OPERATION, rows, record=not arguments.no_record)
+        data = Path(folder) / "data"
+        names = lay(data, arguments.documents)
+        for target in [arguments.target] if arguments.target else TARGETS:
+            rows = run(data, names, target, arguments.seeds)
+            report(OPERATION, rows, record=not arguments.no_record)
     return 0
 
 

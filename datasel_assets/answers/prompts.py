@@ -87,6 +87,11 @@ def asked_row(messages: Sequence[Message]) -> AskedRow:
     )
 
 
+def answered_otherwise(row: AskedRow, reply: str) -> AskedRow:
+    """Return a row of one turn: all that its user says, and another answer."""
+    return AskedRow(row.prompt, reply, row.system, (Turn(row.prompt, reply),))
+
+
 MOST_STEPS = 64
 """Steps of one answer that are asked about; the last of them holds what is left."""
 
@@ -173,6 +178,18 @@ def _written(ask: AskSpec, question: str | None, mark: str, texts: Mapping[str, 
         return tuple(template.render(mark=mark, **asked, **shown).strip() for template in (system, prompt))  # type: ignore[return-value]
     except Exception as error:  # a template is a program: it may ask for anything
         raise PromptError(f"the prompt cannot be filled in: {type(error).__name__}: {error}") from error
+
+
+def conversation_messages(row: AskedRow, most: int) -> list[dict[str, str]]:
+    """Return a row as the conversation that it is, for models that score conversations; texts cut as in prompts."""
+    shown = _cut(row, most)
+    system = [{"role": "system", "content": shown.system}] if shown.system else []
+    said = [
+        {"role": role, "content": text}
+        for turn in shown.turns
+        for role, text in (("user", turn.prompt), ("assistant", turn.response))
+    ]
+    return [*system, *said]
 
 
 def check_template(ask: AskSpec) -> None:

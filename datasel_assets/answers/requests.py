@@ -11,9 +11,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from datasel_assets.answers.prompts import AskedRow, broken_control, prompt_messages, shortened, steps_of
+from datasel_assets.answers.prompts import (
+    AskedRow,
+    broken_control,
+    conversation_messages,
+    prompt_messages,
+    shortened,
+    steps_of,
+)
 from datasel_assets.answers.reading import json_schema, reminder
-from datasel_assets.specs.answers import AnswersSpec, EndpointSpec
+from datasel_assets.specs.answers import AnswersSpec, EndpointSpec, RewardSpec
 from datasel_assets.specs.ask import AskSpec, Options
 
 CHARS_PER_TOKEN = 3.5
@@ -149,9 +156,13 @@ def request_of(
     """
     constrained = isinstance(spec.provider, EndpointSpec) and spec.provider.json_schema
     expected = ask.reply.read == "expected"
+    if isinstance(spec.provider, RewardSpec):
+        messages = conversation_messages(rows[item.row_id], ask.max_chars)
+    else:
+        messages = prompt_messages(ask, item.question, **texts_of(item, rows))
     return Request(
         item=item,
-        messages=prompt_messages(ask, item.question, **texts_of(item, rows)),
+        messages=messages,
         max_tokens=ask.max_reply_tokens,
         temperature=spec.temperature,
         seed=spec.seed + item.sample,

@@ -5,6 +5,7 @@ Belongs here: figures about scores. Does not: the scores (``answers.scoring``), 
 
 import numpy as np
 
+from datasel_assets.crowd.agreement import krippendorff_alpha
 from datasel_assets.diagnostics.lds import spearman
 
 
@@ -22,6 +23,23 @@ def correlation_given(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     ab, ac, bc = spearman(x, y), spearman(x, z), spearman(y, z)
     rest = (1 - ac**2) * (1 - bc**2)
     return (ab - ac * bc) / float(np.sqrt(rest)) if rest > 1e-12 else float("nan")
+
+
+MOST_VALUES = 64
+"""Different values up to which agreement beyond chance is told; finer scores are compared by their ranks."""
+
+
+def alpha(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Krippendorff's alpha of two judges on one scale, by the squares of their differences.
+
+    1: they say the same; 0: they agree as far as two who deal their grades out at random. A judge who is always a grade
+    stricter agrees less here and not less in rank. NaN with more than ``MOST_VALUES`` different values.
+    """
+    a, b = _known(a, b)
+    values, number = np.unique(np.concatenate([a, b]), return_inverse=True)
+    if len(values) > MOST_VALUES or not len(a):
+        return float("nan")
+    return krippendorff_alpha(np.tile(np.arange(len(a)), 2), number, "interval", values)
 
 
 def ties(values: np.ndarray) -> tuple[int, float]:

@@ -110,6 +110,8 @@ def _of_answers(answers: AnswersSpec, registry: Registry, settled: set[str]) -> 
         source = answers.demonstrations.source
         yield f"representations/{answers.demonstrations.representation}.yaml"
         yield f"answers/{source}.yaml" if source in registry.answers else registry.file_of_labels(source)
+    if answers.replies_of:
+        yield f"answers/{answers.replies_of}.yaml"
     yield from _of_rows(answers.rows, registry, settled)
 
 

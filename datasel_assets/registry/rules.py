@@ -217,9 +217,23 @@ def questions_can_be_asked_together(registry: Registry) -> Problems:
             )
         elif shown and (ask.about != "row" or ask.questions or ask.reply.read in COMPARED):
             found[file] = "demonstrations: they go with one question about whole rows that is not answered by a text"
+        elif spec.replies_of and (problem := _no_replies(name, spec, registry)):
+            found[file] = f"replies_of: {problem}"
         elif shown and (problem := _no_examples(name, spec, registry)):
             found[file] = f"demonstrations.from: {problem}"
     return found
+
+
+def _no_replies(name: str, spec: AnswersSpec, registry: Registry) -> str | None:
+    """Return why a file cannot judge the replies of another one, or None."""
+    other = registry.answers.get(str(spec.replies_of))
+    if other is None:
+        return f"answers/{spec.replies_of}.yaml is absent, broken or answered by people"
+    if f"answers/{name}.yaml" in files_of_answers(name, registry):
+        return f"{spec.replies_of} itself waits for these answers; name another"
+    if ask_of(other.ask).about != "row" or ask_of(other.ask).reply.read != "text":
+        return f"{spec.replies_of} is not answered by texts about rows, as 'own_answer' is"
+    return "pairs of rows have replies of their own" if ask_of(spec.ask).about == "pair" else None
 
 
 def _no_examples(name: str, spec: AnswersSpec, registry: Registry) -> str | None:

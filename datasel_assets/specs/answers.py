@@ -12,10 +12,11 @@ from pydantic import Field, field_validator, model_validator
 from datasel_assets.schema import Slug, StrictModel
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.specs.batch import BatchSpec, DemonstrationsSpec
+from datasel_assets.specs.encoder import Precision
 from datasel_assets.specs.labels import PeopleSpec
 
 MODEL_KEYS = frozenset(
-    {"samples", "temperature", "again", "limits", "price", "pairs", "batch", "demonstrations", "distil"}
+    {"samples", "temperature", "again", "limits", "price", "pairs", "batch", "demonstrations", "distil", "replies_of"}
 )
 """Keys of a file that go with a model."""
 
@@ -83,6 +84,27 @@ class LocalSpec(StrictModel, frozen=True):
 
     local: Slug
     token_budget: Annotated[int, Field(ge=1)] | None = None
+
+
+class RewardSpec(StrictModel, frozen=True):
+    """A reward model in this process: a sequence classifier with one head, which gives a conversation a number.
+
+    Attributes:
+        reward: a local folder, or a name on the Hugging Face hub.
+        revision: branch, tag or commit on the hub.
+        precision: ``auto`` is bfloat16 where the device computes it natively, else float32.
+        token_budget: tokens of one batch; None for the default of the device.
+    """
+
+    reward: Annotated[str, Field(min_length=1)]
+    revision: str | None = None
+    precision: Precision = "auto"
+    token_budget: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def called(self) -> str:
+        """The model, as pages name it."""
+        return self.reward
 
 
 class AskedPeopleSpec(PeopleSpec, frozen=True):
@@ -198,8 +220,11 @@ class AnswersSpec(StrictModel, frozen=True):
     Attributes:
         doc: what it is for.
         ask: the name of a shipped prompt, or a prompt of your own with the way its replies are read.
-        provider: who is asked: ``{endpoint: ..., model: ...}``, ``{local: ...}`` or ``{people: ...}``.
+        provider: who is asked: ``{endpoint: ..., model: ...}``, ``{local: ...}``, ``{reward: ...}`` or
+            ``{people: ...}``.
         rows: which rows are asked about.
+        replies_of: a file of ``answers/`` whose replies stand in the place of the rows' own answers: what a model
+            answers itself is judged (MoDS). Rows without such a reply are not asked about.
         samples: answers to each question; more than one only with a temperature.
         temperature: 0: the likeliest answer.
         seed: sent along, and another seed asks anew.
@@ -214,8 +239,9 @@ class AnswersSpec(StrictModel, frozen=True):
 
     doc: str = ""
     ask: Slug | AskSpec
-    provider: EndpointSpec | LocalSpec | AskedPeopleSpec
+    provider: EndpointSpec | LocalSpec | RewardSpec | AskedPeopleSpec
     rows: AskedRows = AskedRows()
+    replies_of: Slug | None = None
     samples: Annotated[int, Field(ge=1, le=100)] = 1
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -231,8 +257,15 @@ class AnswersSpec(StrictModel, frozen=True):
     def _consistent(self) -> "AnswersSpec":
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples: several likeliest answers are the same one; give a 'temperature' above 0")
-        if self.adjudicates and (stray := sorted({"rows", "distil", "demonstrations"} & self.model_fields_set)):
+        if self.adjudicates and (
+            stray := sorted({"rows", "distil", "demonstrations", "replies_of"} & self.model_fields_set)
+        ):
             raise ValueError(f"{stray[0]}: 'pairs: {{of: near_duplicates}}' asks about pairs of its own; leave it out")
+        if isinstance(self.provider, RewardSpec):
+            if stray := sorted((MODEL_KEYS - {"limits", "distil", "replies_of"}) & self.model_fields_set):
+                raise ValueError(f"{stray[0]}: a reward model gives one number and reads no prompt; leave it out")
+            if self.ask != "reward":
+                raise ValueError("ask: a reward model is asked with the shipped prompt 'reward'")
         if isinstance(self.provider, AskedPeopleSpec) and (stray := sorted(MODEL_KEYS & self.model_fields_set)):
             raise ValueError(f"{stray[0]}: people are asked otherwise than a model; leave it out")
         return self

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from datasel_assets.documents.rules import RULES
 from datasel_assets.schema import Slug, StrictModel, suggestion
+from datasel_assets.specs.answers import EndpointSpec, LimitsSpec, PriceSpec
 from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
 from datasel_assets.specs.loop.bandit import UcbSpec
 
@@ -30,6 +31,30 @@ class WarmUpSpec(StrictModel, frozen=True):
     rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.001
 
 
+class ExtractorSpec(StrictModel, frozen=True):
+    """A model that draws rows in the place of rules, with a second pass over what it has drawn.
+
+    Attributes:
+        provider: the model.
+        refine: whether it goes through its own rows once more.
+        most: rows of a document at most.
+        max_chars: documents are cut in the middle to this length.
+        max_reply_tokens: length of a reply.
+        again: a reply that cannot be read is asked for again at most so often; then the document gives no rows.
+        limits: what it may take in all; ``rows`` counts for nothing here, ``budget`` says how many documents are read.
+        price: of tokens.
+    """
+
+    provider: EndpointSpec
+    refine: bool = True
+    most: Annotated[int, Field(ge=1, le=100)] = 8
+    max_chars: Annotated[int, Field(ge=100)] = 12_000
+    max_reply_tokens: Annotated[int, Field(ge=16, le=32_768)] = 1500
+    again: Annotated[int, Field(ge=0, le=10)] = 1
+    limits: LimitsSpec = LimitsSpec()
+    price: PriceSpec = PriceSpec()
+
+
 class ExtractionSpec(StrictModel, frozen=True):
     """Rows drawn out of those documents whose rows are like a target, most documents unread (EQUAL).
 
@@ -42,6 +67,7 @@ class ExtractionSpec(StrictModel, frozen=True):
         documents: files of ``documents/``.
         target: a file of ``targets/`` that the rows shall be like.
         rules: what rows are drawn by; all rules where it is left out.
+        extractor: a model that draws them instead.
         encoder: what documents, rows and the target are compared by; the last of its layers counts.
         warm_up: how documents and rows are brought together first, or ``off``.
         clusters: how many there are; ``auto``: a twentieth of the documents, at most 1,000.
@@ -58,6 +84,7 @@ class ExtractionSpec(StrictModel, frozen=True):
     documents: Annotated[tuple[Slug, ...], Field(min_length=1)]
     target: Slug
     rules: tuple[str, ...] = tuple(RULES)
+    extractor: ExtractorSpec | None = None
     encoder: EncoderSpec = EncoderSpec(model=DEFAULT_MODEL, max_tokens=256, layers="last")
     warm_up: WarmUpSpec | Literal[False] = WarmUpSpec()
     clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -79,3 +106,9 @@ class ExtractionSpec(StrictModel, frozen=True):
         if not value or len(set(value)) != len(value):
             raise ValueError(f"give at least one of {', '.join(RULES)}, each once")
         return value
+
+    @model_validator(mode="after")
+    def _rules_or_a_model(self) -> "ExtractionSpec":
+        if self.extractor and "rules" in self.model_fields_set:
+            raise ValueError("rows are drawn by 'rules' or by an 'extractor'; leave one of them out")
+        return self

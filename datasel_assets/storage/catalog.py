@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasel_assets.storage.atomic import atomic_path
+from datasel_assets.storage.catalog_asked import NAMES as ASKED
+from datasel_assets.storage.catalog_asked import asked_views
 from datasel_assets.storage.parts import table_name
 from datasel_assets.storage.shards import FAILED
 
@@ -136,7 +138,7 @@ def build_catalog(
 
     There is always ``failed_rows`` (source, table, row_id, reason): the rows that could not be computed, of all views
     with the columns ``row_id`` and ``failed``. Where their inputs exist there are also ``why`` (decisions with the text
-    of their rows), ``overlap`` (pairs of recipes) and ``stage_costs``.
+    of their rows), ``overlap`` (pairs of recipes) and ``stage_costs``; and those of ``catalog_asked``.
 
     Args:
         path: the DuckDB file.
@@ -175,6 +177,9 @@ def build_catalog(
                     con.unregister("_incoming")
                 con.execute(f"CREATE VIEW {FAILED_ROWS} AS {_failed_rows(tables, labels, columns)}")
                 lacking = _add_convenience_views(con, {*views, *small})
+                for name, body in asked_views(views).items():
+                    con.execute(f"CREATE VIEW {name} AS {body}")
+                    views.append(name)
                 con.execute("CHECKPOINT")
         except duckdb.Error as error:
             if "No space left" in str(error):
@@ -242,7 +247,7 @@ def _sweep_journals(path: Path) -> None:
 def _check_names(names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        if name.lower() in {FAILED_ROWS, *_CONVENIENCE}:
+        if name.lower() in {FAILED_ROWS, *_CONVENIENCE, *ASKED}:
             raise ValueError(f"the catalog makes {name!r} itself: give this table another name")
         if name.lower() in seen:
             raise ValueError(f"the catalog cannot hold both {seen[name.lower()]!r} and {name!r}: SQL ignores case")

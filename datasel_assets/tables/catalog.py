@@ -18,7 +18,7 @@ from datasel_assets.tables.shown import FilePath, sample_table
 from datasel_assets.tables.table import Built, Kind, Per, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-CATALOG = Kind("catalog", version="2")
+CATALOG = Kind("catalog", version="3")
 
 FILE = "datasel.duckdb"
 

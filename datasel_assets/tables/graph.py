@@ -106,7 +106,10 @@ COMPARED_BY = ("clusters", "tags", "quality", "comparison")
 
 def _sources(registry: Registry) -> list[Table]:
     targets = [target_table(name) for name in sorted(registry.targets)]
-    return [raw_corpus_table(), corpus_table(), duplicates_table(), *targets]
+    # Rows that were drawn out of documents are a source of the pool.
+    uris = {uri for spec in registry.sources.values() for uri in spec.uris}
+    drawn = [(EXTRACTIONS.name, name) for name in sorted(registry.extractions) if f"extraction:{name}" in uris]
+    return [raw_corpus_table(drawn), corpus_table(), duplicates_table(), *targets]
 
 
 def _layers(registry: Registry) -> list[Table]:

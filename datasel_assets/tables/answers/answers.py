@@ -18,7 +18,7 @@ from datasel_assets.models.asking import Answer, Asked, ask_all
 from datasel_assets.models.batch_asking import ask_in_batches
 from datasel_assets.models.providers import Provider, ProviderError
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.answers import LocalSpec
+from datasel_assets.specs.answers import LocalSpec, RewardSpec
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.replies import KeptReplies, Spent
 from datasel_assets.tables.answers.adjudicate import Adjudicated, adjudicate
@@ -62,7 +62,7 @@ def answer_table(name: str, registry: Registry) -> Table:
             "all_answered": "every item has a reply",
             "mostly_read": "at least half of the replies could be read",
         },
-        runs_model=isinstance(own.spec.provider, LocalSpec),
+        runs_model=isinstance(own.spec.provider, LocalSpec | RewardSpec),
         on_demand=True,
         kinds=frozenset({"parquet"}),
         version=own.fingerprint(ANSWERS.version),

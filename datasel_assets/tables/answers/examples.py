@@ -4,7 +4,7 @@ Belongs here: reading them, and writing an answer as a reply. Does not: which of
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Examples:
     """
 
     row_ids: list[str]
-    texts: list[Mapping[str, AskedRow]]
+    texts: Sequence[Mapping[str, AskedRow]]
     replies: list[str]
     vectors: np.ndarray
     lengths: np.ndarray

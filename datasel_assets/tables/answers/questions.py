@@ -14,12 +14,13 @@ import polars as pl
 
 from datasel_assets.answers.asks import ask_of
 from datasel_assets.answers.pairs import ring_pairs
-from datasel_assets.answers.prompts import AskedRow, asked_row
+from datasel_assets.answers.prompts import AskedRow, answered_otherwise, asked_row
 from datasel_assets.answers.reading import COMPARED
 from datasel_assets.answers.requests import Item, Request, pair_items, request_of, row_items
 from datasel_assets.models.providers import Provider
+from datasel_assets.models.shape import model_shape
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.answers import AnswersSpec, EndpointSpec, LocalSpec, PairsSpec
+from datasel_assets.specs.answers import AnswersSpec, EndpointSpec, LocalSpec, PairsSpec, RewardSpec
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key
@@ -72,6 +73,7 @@ class Questions:
             found += model_tables(name, self.registry.language_models[name])
         found += [("representations", name) for name in self.representations]
         found += [self.examples_key] if self.spec.demonstrations else []
+        found += [(MODELS, self.spec.replies_of)] if self.spec.replies_of else []
         found += [(NEAR_PAIRS,)] if self.spec.adjudicates else []
         return found
 
@@ -95,6 +97,8 @@ class Questions:
         pairs = self.pairs.model_dump(include={"rings", "swap"}) if self.ask.about == "pair" else None
         ask = self.ask.model_dump(mode="json", exclude={"columns", "doc", "paper"})
         parts = [version, said, ask, pairs]
+        if self.spec.replies_of:
+            parts.append(self.spec.replies_of)
         if self.spec.adjudicates:
             parts.append(NEAR_PAIRS)
         if self.spec.together:
@@ -106,6 +110,8 @@ class Questions:
         every = warehouse.versions("corpus")
         found = every if self.of_pool else {f"corpus/{source}": every.get(f"corpus/{source}", "missing")}
         found |= row_inputs(self.spec.rows, warehouse)
+        if self.spec.replies_of:
+            found |= warehouse.versions(MODELS, self.spec.replies_of)
         if self.spec.adjudicates:
             found[NEAR_PAIRS] = warehouse.lake.version((NEAR_PAIRS,))
         for name in self.representations:
@@ -123,6 +129,9 @@ class Questions:
         provider = self.spec.provider
         if isinstance(provider, EndpointSpec):
             return provider.decides()
+        if isinstance(provider, RewardSpec):
+            shape = model_shape(provider.reward, provider.revision, warehouse.settings.data)
+            return {"model": shape.digest, "precision": provider.precision}
         assert isinstance(provider, LocalSpec), "the files of others are refused"
         spec = self.registry.language_models[provider.local]
         return {"model": model_version(warehouse, provider.local, spec), "precision": spec.causal.precision}
@@ -134,6 +143,10 @@ class Questions:
             from datasel_assets.models.endpoint import Endpoint
 
             return Endpoint(provider)
+        if isinstance(provider, RewardSpec):
+            from datasel_assets.models.reward_model import RewardModel
+
+            return RewardModel(provider, warehouse.settings.device, base=warehouse.settings.data)
         assert isinstance(provider, LocalSpec), "the files of others are refused"
         from datasel_assets.models.local_answers import LocalModel
 
@@ -176,9 +189,23 @@ class Questions:
                 yield list(pair_items(self.ask, a, b, self.spec.samples, swap=self.pairs.swap)), rows
             return
         wanted = set(chosen.filter(pl.col("source") == source)["row_id"])
+        replies = self._replies(warehouse, source) if self.spec.replies_of else {}
+        wanted &= set(replies) if self.spec.replies_of else wanted
         for rows in read_rows(warehouse, source, wanted):
+            rows |= {row: answered_otherwise(rows[row], replies[row]) for row in rows if row in replies}
             for row_id, row in rows.items():
                 yield list(row_items(self.ask, row_id, row, self.spec.samples)), rows
+
+    def _replies(self, warehouse: Warehouse, source: str) -> dict[str, str]:
+        """Return row id -> what another file's model answered to it, of several samples the first."""
+        key = (MODELS, str(self.spec.replies_of), source)
+        if not warehouse.lake.info(key):
+            raise ValueError(
+                f"answers/{self.name}.yaml: replies_of: nobody has answered the rows of {source} yet; do it with: "
+                f"datasel ask {self.spec.replies_of}"
+            )
+        told = warehouse.lake.scan(key).filter(pl.col("reply").is_not_null() & (pl.col("sample") == 0))
+        return dict(told.select("row_id", "reply").collect().iter_rows())
 
     def _own_pairs(self, warehouse: Warehouse, chosen: pl.DataFrame, source: str) -> list[tuple[str, str]]:
         """Return the pairs whose first row is of a source."""

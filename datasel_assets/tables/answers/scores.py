@@ -4,7 +4,7 @@ Belongs here: the table, the linear model for the other rows, the page by which 
 the arithmetic (``answers``), asking (``answers`` beside this module).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -34,19 +34,32 @@ ANSWER_SCORES = Kind(score_names.ANSWER_SCORES)
 
 @dataclass(frozen=True)
 class _Judge:
-    """Another judge of the same rows.
+    """Another judge of the same rows: a model, or people.
 
     Attributes:
         name: of its file.
-        columns: of its scores.
+        scores: column -> lowest and highest value that there can be; None where that is not said.
+        key: of the table of its scores.
     """
 
     name: str
-    columns: tuple[str, ...]
+    scores: Mapping[str, tuple[float | None, float | None]]
+    key: Key
 
-    @property
-    def key(self) -> Key:
-        return (ANSWER_SCORES.name, self.name)
+
+def _judges(registry: Registry) -> list[_Judge]:
+    models = [
+        _Judge(
+            name, {column: (c.low, c.high) for column, c in answer_columns(spec).items()}, (ANSWER_SCORES.name, name)
+        )
+        for name, spec in sorted(registry.answers.items())
+    ]
+    people = [
+        _Judge(name, {"score": (min(spec.values), max(spec.values))}, ("label_truth", name))
+        for name, spec in sorted(registry.labels.items())
+        if spec.ordered
+    ]
+    return [*models, *people]
 
 
 def answer_score_table(name: str, registry: Registry, *, read: bool) -> Table:
@@ -261,23 +274,30 @@ def _pair_facts(own: Questions, answers: pl.DataFrame, table: pl.DataFrame) -> d
 def _other_judges(own: Questions, registry: Registry, warehouse: Warehouse, table: pl.DataFrame) -> dict[str, Any]:
     """Show how far other judges of the same rows agree, the length of the response taken out."""
     cells = []
-    for name, spec in sorted(registry.answers.items()):
-        judge = _Judge(name, tuple(answer_columns(spec)))
-        if name == own.name or not warehouse.lake.info(judge.key):
+    own_columns = answer_columns(own.spec)
+    for judge in _judges(registry):
+        if judge.name == own.name or not warehouse.lake.info(judge.key):
             continue
-        other = warehouse.lake.scan(judge.key).collect()
-        both = table.join(other, on="row_id", how="inner", suffix=" of the other")
+        theirs = warehouse.lake.scan(judge.key).select(
+            "row_id", **{f"{column} of the other": column for column in judge.scores}
+        )
+        both = table.join(theirs.collect().unique("row_id"), on="row_id", how="inner")
+        chars = both["response_chars"].cast(pl.Float64).to_numpy()
         for mine in own.ask.scores:
-            for theirs in (column for column in judge.columns if column in other.columns):
-                found = f"{theirs} of the other" if theirs in table.columns else theirs
-                a, b, chars = (
-                    both[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
-                    for column in (mine, found, "response_chars")
+            for column, scale in judge.scores.items():
+                a, b = (
+                    both[name].cast(pl.Float64).fill_nan(None).fill_null(np.nan).to_numpy()
+                    for name in (mine, f"{column} of the other")
                 )
                 rows = int((np.isfinite(a) & np.isfinite(b)).sum())
                 if rows > 2:
-                    plain, given = judges.correlation(a, b), judges.correlation_given(a, b, chars)
-                    cells.append([mine, f"{name}.{theirs}", rows, _figure(plain), _figure(given)])
+                    one_scale = scale == (own_columns[mine].low, own_columns[mine].high) and None not in scale
+                    figures = (
+                        judges.correlation(a, b),
+                        judges.correlation_given(a, b, chars),
+                        judges.alpha(a, b) if one_scale else np.nan,
+                    )
+                    cells.append([mine, f"{judge.name}.{column}", rows, *map(_figure, figures)])
     if not cells:
         return {}
     headings = {
@@ -286,6 +306,8 @@ def _other_judges(own: Questions, registry: Registry, warehouse: Warehouse, tabl
         "rows": "that both have judged",
         "Spearman": None,
         "length taken out": "partial Spearman correlation given the length of the response",
+        "alpha": "Krippendorff's, by the squares of the differences: 1 the same grades, 0 as if dealt out at random; "
+        "for judges on one scale of few values",
     }
     return {"other judges": Rows(headings, cells)}
 

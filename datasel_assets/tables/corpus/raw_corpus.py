@@ -1,10 +1,12 @@
 """The table of the files of a source. Does not belong here: what stands in them (``conversations``)."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.fingerprint import digest
-from datasel_assets.storage.lake import Expected
+from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.readers import Snapshot, SourceError, snapshot
 from datasel_assets.storage.release.licences import UNKNOWN
 from datasel_assets.tables.shown import sample_table
@@ -21,13 +23,18 @@ SCHEMA = {
 }
 
 
-def raw_corpus_table() -> Table:
-    """Return the table of the files of each source."""
+def raw_corpus_table(reads: Sequence[Key] = ()) -> Table:
+    """Return the table of the files of each source.
+
+    Args:
+        reads: keys of tables whose rows are a source of the pool.
+    """
     return Table(
         kind=RAW_CORPUS,
         key=(RAW_CORPUS.name,),
         description="The files of a source as they are now: found, fetched where they are remote, and hashed.",
         group="sources",
+        reads=list(reads),
         expect=_expect,
         build=_build,
         kinds=frozenset({"file"}),

@@ -9,6 +9,7 @@ The rounds so far are written down after each round, so that a step that was kil
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,13 +26,13 @@ from datasel_assets.bandits.neighbours import gaussian_distances, neighbour_weig
 from datasel_assets.bandits.probe_rounds import ProbeRounds
 from datasel_assets.bandits.ucb import Ucb
 from datasel_assets.documents.document import Document, Drawn
-from datasel_assets.documents.rules import draw
 from datasel_assets.representations.shared_map import SharedMap, fit_shared_map
 from datasel_assets.specs.extraction import ExtractionSpec, WarmUpSpec
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.vectors import vectors_of
+from datasel_assets.tables.documents.extractors import Extract, ModelExtractor, by_rules
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.loops.outcome import path_shown, rounds_frame
 from datasel_assets.tables.shown import counts_table, sample_table, table_link
@@ -61,24 +62,28 @@ def extraction_table(name: str, spec: ExtractionSpec, graph: Graph) -> Table:
     documents = [("documents", other) for other in spec.documents]
     vectors = [(DOCUMENT_EMBEDDINGS.name, spec.encoder.slug, other) for other in spec.documents]
     reads: list[Key] = [*documents, *vectors, ("targets", spec.target)]
-    said = spec.model_dump(mode="json", exclude={"doc", "paper", "encoder"})
+    said = spec.model_dump(mode="json", exclude={"doc", "paper", "encoder", "extractor"})
+    if spec.extractor:
+        decides = spec.extractor.model_dump(mode="json", exclude={"provider", "limits", "price"})
+        said["extractor"] = {**decides, **spec.extractor.provider.decides()}
     fingerprint = digest([EXTRACTIONS.version, said, encoder_code(spec.encoder), spec.encoder.layers])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
         return Expected((EXTRACTIONS.name, name), fingerprint, input_versions(warehouse, reads, graph))
 
+    by = f"by the model `{spec.extractor.provider.called}`" if spec.extractor else "by rules"
     return Table(
         kind=EXTRACTIONS,
         key=(EXTRACTIONS.name, name),
         description=(
-            f"{spec.doc}\n\nRows drawn out of at most {spec.budget:.0%} of the documents, by rules: those of the "
+            f"{spec.doc}\n\nRows drawn out of at most {spec.budget:.0%} of the documents, {by}: those of the "
             f"clusters whose rows are like `{spec.target}`. A file of `sources/` that says `uri: extraction:{name}` "
             f"makes them part of the pool. Source: {spec.paper}"
         ),
         group="selections",
         reads=reads,
         expect=expect,
-        build=partial(_build, spec),
+        build=partial(_build, name, spec),
         checks={"spans_hold_the_rows": "every span lies inside its document"},
         on_demand=True,
         runs_model=True,
@@ -103,17 +108,19 @@ class _Reading:
         documents: one line per document, by row id: ``row_id``, ``documents``, ``title``, ``text``, ``path``.
         vectors: (n, d) theirs.
         encoder: of rows.
+        extract: draws the rows of documents.
     """
 
     spec: ExtractionSpec
     documents: pl.DataFrame
     vectors: np.ndarray
     encoder: "Encoder"
+    extract: Extract
 
-    def draw(self, document: int) -> list[Drawn]:
-        """Return the rows of a document."""
-        title, text = self.documents.select("title", "text").row(document)
-        return draw(Document(title, text), self.spec.rules)
+    def draw(self, documents: Sequence[int]) -> list[list[Drawn]]:
+        """Return the rows of each document."""
+        texts = self.documents.select("title", "text")
+        return self.extract([Document(title or "", text) for title, text in map(texts.row, documents)])
 
     def encode(self, conversations: Sequence[Sequence[dict[str, str]]]) -> np.ndarray:
         """Return (n, d) vectors of conversations."""
@@ -121,12 +128,13 @@ class _Reading:
         return np.asarray(found.layers[self.encoder.layers[-1]], np.float64)
 
 
-def _build(spec: ExtractionSpec, step: Step) -> Built:
+def _build(name: str, spec: ExtractionSpec, step: Step) -> Built:
     warehouse = step.warehouse
     documents, vectors = read_documents(spec, warehouse)
     examples = warehouse.lake.scan(("targets", spec.target)).sort("row_id").collect()
-    with load_encoder(warehouse, spec.encoder.model_dump(mode="json")) as encoder:
-        reading = _Reading(spec, documents, vectors, encoder)
+    model = ModelExtractor(name, spec.extractor, warehouse) if spec.extractor else None
+    with load_encoder(warehouse, spec.encoder.model_dump(mode="json")) as encoder, model or nullcontext():
+        reading = _Reading(spec, documents, vectors, encoder, model or by_rules(spec))
         shared, warmed = _warm_up(reading)
         aims = shared.of(reading.encode(examples["messages"].to_list()))
         mapped = shared.of(vectors)
@@ -151,6 +159,7 @@ def _build(spec: ExtractionSpec, step: Step) -> Built:
         "share_read": round(read / documents.height, 4),
         "read_for_the_warm_up": len(warmed),
         "read_without_a_row": empty,
+        **(model.facts() if model else {}),
         "recall_of_own_rows": f"{shared.recall_before:.2f} before the warm-up, {shared.recall:.2f} after it",
         "share_of_tries_for_a_first_sweep": round(sweep, 3),
         **way,
@@ -185,8 +194,8 @@ def _warm_up(reading: _Reading) -> tuple[SharedMap, np.ndarray]:
     chosen = hash_sample(ids, max(1, int(warm.share * len(ids))), spec.seed)
     drawn = [
         (place, row)
-        for place, document in enumerate(chosen)
-        for row in _some(reading.draw(int(document)), WARM_ROWS, spec.seed)
+        for place, rows in enumerate(reading.draw(chosen.tolist()))
+        for row in _some(rows, WARM_ROWS, spec.seed)
     ]
     rows = reading.encode([_conversation(row) for _, row in drawn]) if drawn else reading.vectors[:0]
     owner = np.array([place for place, _ in drawn], np.int64)
@@ -250,7 +259,8 @@ def _carry_out(
     while rounds.looked_at < most and (proposed := rounds.propose(most - rounds.looked_at)):
         rewards = []
         for arm, at in proposed:
-            drawn = [(int(place), row) for place in members[arm][at] for row in reading.draw(int(place))]
+            places = members[arm][at].tolist()
+            drawn = [(place, row) for place, own in zip(places, reading.draw(places), strict=True) for row in own]
             reward = float("nan")
             if drawn:
                 # The reward is that of samples, so that only these need vectors.

@@ -107,7 +107,7 @@ def ratio_table(name: str, registry: Registry, graph: Graph) -> Table:
             f"pool as `{name}` selects it, and on random rows with as many tokens, {spec.seeds} times each, with equal "
             f"{spec.equal}: how much is enough? Made on request only."
         ),
-        group="evidence",
+        group="comparison",
         reads=list(dict.fromkeys([*selecting, *targets, *model_tables(spec.model, model)])),
         expect=expect,
         build=partial(_build, name, spec, recipe, graph, trained),

@@ -67,7 +67,7 @@ def run_effects_table(name: str, registry: Registry, *, read: bool) -> Table:
             f"What each {spec.units} does to the outcomes of `runs/{name}`, with standard errors, and whether any of "
             "it is more than the noise of seeds. Effects are of the negative loss: above 0 a unit helps."
         ),
-        group="evidence",
+        group="comparison",
         reads=[key_of(name)],
         expect=expect,
         build=partial(_build, name, spec),

@@ -66,7 +66,7 @@ def runs_table(name: str, registry: Registry, graph: Graph, *, read: bool) -> Ta
             f"row, the model or the file changes. The first training shows what the series will take; it is stopped "
             f"where that is more than {spec.max_minutes:g} minutes, and goes on from what was made."
         ),
-        group="evidence",
+        group="comparison",
         reads=[("corpus",), *targets, *divided, *model_tables(spec.model, model)],
         expect=expect,
         build=partial(_build, name, spec),

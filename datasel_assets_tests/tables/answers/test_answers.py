@@ -312,9 +312,10 @@ def test_two_judges_are_compared_with_length_taken_out(data: Path):
         write(data, there.url, name="second", seed=1)
         ask(data, "second")
         _, built = scores(data, "second")
-    ((column, other, n, plain, _),) = built.metadata["other judges"].cells
+    ((column, other, n, plain, _, alpha),) = built.metadata["other judges"].cells
     assert (column, other, n) == ("score", "quality.score", 36)
     assert plain == pytest.approx(1)
+    assert alpha == pytest.approx(1)
 
 
 def test_answers_run_in_no_job_by_default(data: Path):
@@ -350,6 +351,10 @@ def _asks(data: Path, **more: Any) -> str:
         ({"rows": {"score": "text.nobody", "low": 1}}, "there is no score 'text.nobody'"),
         ({"rows": {"score": "quality.score", "low": 1}}, "made from the answers about them"),
         ({"distil": {"representation": "nobody"}}, "representations/nobody.yaml is absent"),
+        ({"replies_of": "nobody"}, "answers/nobody.yaml is absent"),
+        ({"replies_of": "quality"}, "itself waits for these answers"),
+        ({"provider": {"reward": "m"}}, "shipped prompt 'reward'"),
+        ({"provider": {"reward": "m"}, "ask": "reward", "samples": 2, "temperature": 1.0}, "reads no prompt"),
         ({"samples": 3}, "give a 'temperature'"),
         ({"rows": {"low": 3}}, "'score' goes with"),
         ({"batch": {"size": 8}}, "'representation' goes with"),
@@ -441,3 +446,24 @@ def test_each_category_has_its_own_judge_and_all_are_one_score(data: Path):
     assert found["score"].min() == 0
     assert found["score"].max() == 1
     assert set(found["category"]) == {"sum", "code"}
+
+
+def test_what_a_model_answers_itself_is_judged_and_the_row_is_not(data: Path):
+    def answer(body: dict, number: int):
+        prompt = body["messages"][-1]["content"]
+        if "Carry out the instruction" in prompt:
+            return said("I do not know." if "plus" in prompt else "forty-two")
+        return said("1" if "I do not know." in prompt else "5" if "forty-two" in prompt else "3")
+
+    with judge(answer) as there:
+        write(data, there.url, name="own", ask="own_answer", rows={"sources": ["sums", "code"]})
+        write(data, there.url, name="necessity", replies_of="own")
+        warehouse = open_warehouse(data, device="cpu")
+        assert warehouse.registry.errors == {}
+        ask(data, "own")
+        ask(data, "necessity")
+    table = answers(data, "necessity")
+    assert table.height == 24
+    found, _ = scores(data, "necessity")
+    assert dict(found.drop_nulls().select("source", "score").unique().rows()) == {"sums": 1.0, "code": 5.0}
+    assert found.filter(pl.col("source") == "fruit")["score"].null_count() == 12

@@ -7,10 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from datasel_assets.definitions import assemble
 from datasel_assets.registry.load import load_registry
 from datasel_assets.tables import make, open_warehouse
 from datasel_assets.tables.documents import extractions
 from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.planning import regular_phases
 from datasel_assets_tests.pools import small_pool, write_jsonl, write_yaml
 
 ENCODER = {"max_tokens": 32, "layers": "last", "precision": "float32"}
@@ -176,3 +178,19 @@ def test_a_wrong_file_is_said_with_its_key(tmp_path: Path, spec: dict, message: 
     registry = load_registry(lay(tmp_path / "data", **spec))
     assert registry.extractions == {}
     assert message in registry.errors["extractions/some.yaml"]
+
+
+def test_a_source_of_drawn_rows_has_the_extraction_above_it_and_runs_by_default_all_the_same(
+    data: Path, tmp_path: Path
+):
+    copied = shutil.copytree(data, tmp_path / "data")
+    write_yaml(copied / "sources" / "drawn.yaml", {"uri": "extraction:some", "licence": "CC0-1.0"})
+    definitions, tables = assemble(open_warehouse(copied, device="cpu"))
+    by_name = {table.name: table for table in tables}
+    assert by_name["raw_corpus"].reads == [("extractions", "some")]
+    assert by_name["extractions/some"].on_demand
+    regular = {table.name for phase in regular_phases(tables) for table in phase.tables}
+    assert "raw_corpus" in regular
+    assert "extractions/some" not in regular
+    keys = definitions.resolve_job_def("refresh_source").asset_layer.executable_asset_keys
+    assert "raw_corpus" in {key.to_user_string() for key in keys}

@@ -13,7 +13,6 @@ from datasel_assets.storage.lake import Key
 from datasel_assets.tables.columns import describe
 from datasel_assets.tables.shown import FilePath, Link, Picture, Rows
 
-
 FIRST_FACTS = 10
 DETAILS = "details"
 

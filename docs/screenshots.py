@@ -117,12 +117,10 @@ def materialization(page: Page, address: str) -> None:
 
 
 def comparison(page: Page, data: Path) -> None:
-    """Quality against diversity of all recipes, from the page that compares them."""
-    page.set_viewport_size({"width": 1100, "height": 900})
-    open_page(page, (data / "warehouse" / "reports" / "comparison.html").as_uri(), "Recipes side by side")
-    page.get_by_text("Pictures", exact=True).scroll_into_view_if_needed()
-    page.evaluate("[...document.querySelectorAll('h2')].find(h => h.textContent == 'Pictures').scrollIntoView()")
-    save(page, "comparison", x=0, y=0, width=1100, height=820)
+    """Which recipe to use, and how far from random rows all of them are."""
+    page.set_viewport_size({"width": 1200, "height": 1100})
+    open_page(page, (data / "warehouse" / "reports" / "comparison.html").as_uri(), "Which one should I use?")
+    save(page, "comparison")
 
 
 if __name__ == "__main__":

@@ -126,18 +126,24 @@ def _result(table: Table, made: Made) -> dg.MaterializeResult:
     built, cost = made.built, made.cost
     new = built.rows_new
     rate = {"rows_per_second": round(new / max(cost["seconds"], 1e-3), 1)} if new and cost else {}
+    shown = display.metadata(built.metadata)
     facts: dict[str, Any] = {
-        "dagster/partition_row_count" if table.per_source else "dagster/row_count": built.rows,
         "rows_total": built.rows,
         "rows_new": new,
         "rows_reused": built.rows_reused,
         "rows_removed": built.rows_removed,
-        **display.metadata(built.metadata),
+        **{name: cost[name] for name in ("seconds",) if name in cost},
+        **shown,
         **cost,
         **rate,
-        "path": dg.MetadataValue.path(str(built.info.path)),
         "size_mb": display.short(built.info.bytes / 1e6),
         "fingerprint": built.info.fingerprint,
+        "made from": ", ".join("/".join(key) for key in table.reads) or "files",
+    }
+    facts = {
+        **display.arranged(facts),
+        "dagster/partition_row_count" if table.per_source else "dagster/row_count": built.rows,
+        "path": dg.MetadataValue.path(str(built.info.path)),
     }
     if built.info.path.suffix == ".parquet":
         facts["dagster/column_schema"] = display.column_schema(built.info.path, table.columns)

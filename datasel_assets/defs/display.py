@@ -13,10 +13,25 @@ from datasel_assets.storage.lake import Key
 from datasel_assets.tables.columns import describe
 from datasel_assets.tables.shown import FilePath, Link, Picture, Rows
 
+FIRST_FACTS = 10
+DETAILS = "details"
+
 
 def metadata(shown: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a page shows as metadata of an event."""
     return {name: _value(value) for name, value in shown.items()}
+
+
+def arranged(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of an event in the order of a page: the first ten figures and words, then ``details``.
+
+    Pictures, tables and links keep an entry each, behind the figures. What remains stands under one entry.
+    """
+    plain = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
+    shown = dict(list(plain.items())[:FIRST_FACTS])
+    rest = {name: value for name, value in plain.items() if name not in shown}
+    others = {name: value for name, value in facts.items() if name not in plain}
+    return {**shown, **others, **({DETAILS: dg.MetadataValue.json(rest)} if rest else {})}
 
 
 def short(value: Any) -> Any:

@@ -134,8 +134,8 @@ def _ranked(known: Candidates, name: str) -> list[tuple[str, float]]:
 
 def _trained(known: Candidates, held_out: str | None, verdict: str) -> list[tuple[str, dict]]:
     """Return the recipes with this verdict of a training on the held-out set, the lowest loss first."""
-    found = []
-    for recipe, frame in known.outcomes.items():
+    found: list[tuple[str, dict]] = []
+    for recipe, frame in known.outcomes.items() if held_out else ():
         of_aim = frame.filter((pl.col("arm") == recipe) & (pl.col("set") == held_out) & (pl.col("verdict") == verdict))
         found += [(recipe, row) for row in of_aim.iter_rows(named=True)]
     return sorted(found, key=lambda one: (one[1]["difference"], one[0]))

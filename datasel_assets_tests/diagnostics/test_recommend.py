@@ -83,3 +83,8 @@ def test_where_nothing_is_beyond_the_best_of_as_many_random_draws_random_rows_ar
 
 def test_of_an_aim_that_no_recipe_was_measured_by_nothing_is_said():
     assert advice(replace(KNOWN, gains={name: {} for name in KNOWN.gains})) == []
+
+
+def test_an_aim_without_a_held_out_set_is_told_by_its_measure_whatever_was_trained():
+    trained = replace(KNOWN, outcomes={"toward": losses("toward", 0.5)})
+    assert advice(trained, replace(AIM, held_out=None))[0].recipe == "costly"

@@ -46,7 +46,7 @@ def test_the_same_selection_is_not_tried_out_twice_and_the_main_job_leaves_it_al
     assert len(try_out(read, "random").runs) == 1
     assert try_out(read, "random").runs == []
     runs = read.update()
-    assert {run["stage"] for run in runs} <= {"catalog"}
+    assert {run["stage"] for run in runs} <= {"comparison", "catalog"}, "which tell of the training"
     assert read.warehouse.lake.info(("proxy_eval", "longest")) is None
 
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.diagnostics.lds import spearman
 from datasel_assets.models.proxy_rows import draw_rows, split_rows
 from datasel_assets.models.run_trainings import Trainings
 from datasel_assets.registry.load import load_registry
@@ -159,11 +160,48 @@ def test_trainings_are_made_on_request_until_a_recipe_reads_their_effects(tmp_pa
         assert registry.errors == {}
         return {table.name: table.on_demand for table in all_tables(registry) if table.key[0].startswith("run")}
 
-    assert on_demand() == {"runs/mine": True, "run_effects/mine": True}
+    asked = {"runs/mine": True, "run_effects/mine": True, "run_scores/mine": True}
+    assert on_demand() == asked
     write_yaml(data / "scores" / "helps.yaml", {"how": "run_effect", "runs": "mine"})
-    assert on_demand() == {"runs/mine": True, "run_effects/mine": True}
+    assert on_demand() == asked
     read_by_a_recipe(data)
-    assert on_demand() == {"runs/mine": False, "run_effects/mine": False, "run_effect/helps": False}
+    made = {"runs/mine": False, "run_effects/mine": False, "run_effect/helps": False}
+    assert on_demand() == {**made, "run_scores/mine": True}
+
+
+def test_scores_are_held_against_outcomes_and_their_means_are_what_a_blend_is_fitted_on(data: Path):
+    design = {"kind": "dirichlet", "subsets": 12}
+    write_yaml(
+        data / "runs" / "mixed.yaml", {**FILE, "design": design, "seeds": 1, "estimators": ["ols"], "tokens": 300}
+    )
+    inputs = [{"score": "text.response_words"}]
+    uri = {"uri": "warehouse/run_scores/mixed.parquet"}
+    write_yaml(data / "scores" / "fitted.yaml", {"how": "ols", "inputs": inputs, "outcomes": uri})
+    warehouse = open_warehouse(data, device="cpu")
+    for source in SOURCES:
+        make(warehouse, "scores/text", source)
+    made = make(warehouse, "run_scores/mixed", upstream=True).built
+    table = warehouse.lake.scan(("run_scores", "mixed")).collect()
+    runs = warehouse.lake.scan(("runs", "mixed")).collect().filter(pl.col("subset") >= 0)
+    rows = warehouse.lake.scan(("run_rows", "mixed")).collect()
+    words = pl.concat(warehouse.lake.scan(("scores", "text", source)) for source in SOURCES).collect()
+    means = rows.join(words, on="row_id").group_by("unit").agg(pl.col("response_words").mean()).sort("unit")
+    expected = np.array(runs["shares"].to_list()) @ means["response_words"].to_numpy()
+    np.testing.assert_allclose(table["text.response_words"], expected)
+    losses = warehouse.lake.scan(("run_outcomes", "mixed")).collect().filter(pl.col("set") == "target: adding")
+    np.testing.assert_allclose(table["outcome"], losses.filter(pl.col("run") > 0).sort("run")["loss"])
+    lds = warehouse.lake.scan(("run_lds", "mixed")).collect().filter(pl.col("set") == "all")
+    one = lds.row(by_predicate=pl.col("score") == "text.response_words", named=True)
+    assert one["correlation"] == pytest.approx(spearman(expected, -table["outcome"].to_numpy()))
+    assert one["low"] < one["correlation"] < one["high"]
+    assert "how well scores foretell outcomes" in made.metadata
+    make(warehouse, "blend/fitted", upstream=True)
+    blend = warehouse.lake.scan(("blend", "fitted")).collect().join(words, on="row_id")
+    slope = np.polyfit(expected, -table["outcome"].to_numpy(), 1)[0]
+    fitted = np.polyfit(blend["response_words"].to_numpy(), blend["score"].to_numpy(), 1)[0]
+    assert fitted == pytest.approx(slope, rel=1e-3)
+    (data / "runs" / "mixed.yaml").unlink()
+    (data / "scores" / "fitted.yaml").unlink()
 
 
 def test_another_estimator_or_limit_trains_nothing_again(data: Path):

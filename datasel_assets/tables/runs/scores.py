@@ -87,15 +87,15 @@ def _build(name: str, step: Step) -> Built:
     keep = {**dict.fromkeys(LENGTHS, "high"), **warehouse.registry.score_keep()}
     scores = [*LENGTHS, *scores_there(warehouse)]
     means = _means(warehouse, name, scores)
-    known = [score for score in scores if np.isfinite(means[score]).all() and np.ptp(means[score]) > 0]
-    if not known:
+    comparable = [score for score in scores if means[score].is_finite().all() and means[score].n_unique() > 1]
+    if not comparable:
         raise ValueError(f"run_scores/{name}: no score has values for the rows of every unit of runs/{name}")
     sets = [each for each in outcome_sets(warehouse, name) if not each.startswith(UNIT)]
     observed = read_observed(warehouse, name, sets, [each for each in sets if each.startswith(TARGET)] or sets)
     lines = []
-    for score in known:
+    for score in comparable:
         sign = -1.0 if keep[score] == "low" else 1.0
-        found = foretelling(sign * means[score], observed.shares, observed.outcomes)
+        found = foretelling(sign * means[score].to_numpy(), observed.shares, observed.outcomes)
         for outcome, ends in zip((OVERALL, *sets), found, strict=True):
             lines.append((score, keep[score], outcome, *ends.tolist()))
     schema = {"score": pl.String, "keep": pl.String, "set": pl.String}
@@ -103,21 +103,21 @@ def _build(name: str, step: Step) -> Built:
     lds = pl.DataFrame(lines, schema=schema, orient="row")
     lake, expected = warehouse.lake, step.expected
     lake.write(Expected(("run_lds", name), expected.fingerprint, expected.inputs), lds)
-    table = _by_training(warehouse, name, means.select(known))
+    table = _by_training(warehouse, name, means.select(comparable))
     info = lake.write(expected, table)
     best = lds.filter(pl.col("set") == OVERALL).sort("correlation", "score", descending=[True, False], nulls_last=True)
     columns = ["score", "keep", "correlation", "low", "high"]
     shown = {
-        "scores": len(known),
+        "scores": len(comparable),
         "subsets": len(observed.shares),
-        "intervals_that_miss_by_chance": round(0.05 * len(known), 1),
+        "intervals_that_miss_by_chance": round(0.05 * len(comparable), 1),
         "how well scores foretell outcomes": sample_table(best, columns, rows=SHOWN),
         "worst": sample_table(best.reverse(), columns, rows=10),
-        "not comparable": ", ".join(sorted(set(scores) - set(known))) or "none",
+        "not comparable": ", ".join(sorted(set(scores) - set(comparable))) or "none",
         "trainings": table_link("runs", name),
     }
     return Built(
-        info, table.height, metadata=shown, checks={"some_scores_are_there": Check(True, {"scores": len(known)})}
+        info, table.height, metadata=shown, checks={"some_scores_are_there": Check(True, {"scores": len(comparable)})}
     )
 
 
@@ -129,7 +129,12 @@ def _means(warehouse: Warehouse, name: str, scores: list[str]) -> pl.DataFrame:
     units = warehouse.lake.scan(("run_units", name)).select("unit").collect().sort("unit")
     values = {score: pl.Series(numbers(placed, score)).fill_nan(None) for score in scores}
     found = placed.select("unit").with_columns(**values).group_by("unit").agg(pl.all().mean())
-    return units.join(found, on="unit", how="left", maintain_order="left").drop("unit").fill_null(float("nan"))
+    return (
+        units.join(found, on="unit", how="left", maintain_order="left")
+        .drop("unit")
+        .cast(pl.Float64)
+        .fill_null(float("nan"))
+    )
 
 
 def _by_training(warehouse: Warehouse, name: str, means: pl.DataFrame) -> pl.DataFrame:

@@ -113,7 +113,13 @@ def test_a_source_that_is_left_out_is_known_worse_and_the_effects_say_so(warehou
     np.testing.assert_allclose(own.filter(pl.col("set") == "target: adding").sort("unit")["effect"], expected)
     shown = make(warehouse, "run_effects/mine").built.metadata
     assert shown["verdict"]
-    assert {"plot: effects", "most helpful", "how well effects foretell subsets left out"} <= shown.keys()
+    assert {
+        "plot: effects",
+        "most helpful",
+        "shares to try",
+        "how well effects foretell subsets left out",
+    } <= shown.keys()
+    assert sum(cells[2] for cells in shown["shares to try"].cells) == pytest.approx(1, abs=0.01)
     # Each source is out of one subset only: too few for a difference of means.
     assert "memorisation: a difference of means needs two subsets" in shown["not worked out"]
 

@@ -169,7 +169,7 @@ def row(i: int, said: str | None = None, **more) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_pool_repeated_tenfold_needs_a_tenth(tmp_path: Path):
     rows = [row(i) for i in range(60)] * 10
     recipe = {"drop": [{"when": "duplicate"}], "select": {"sampler": "random"}}
@@ -177,7 +177,7 @@ def test_a_pool_repeated_tenfold_needs_a_tenth(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_shuffled_rows_lower_how_much_is_enough(tmp_path: Path):
     """The same pool, ranked by how good its rows are said to be: of the others the answers are noise."""
     draw = np.random.default_rng(0)

@@ -260,6 +260,7 @@ def test_a_series_that_would_take_longer_than_allowed_stops_after_its_first_trai
     write_yaml(data / "runs" / "mine.yaml", FILE)
 
 
+@pytest.mark.slow
 def test_clusters_are_units_with_titles_and_shares_are_drawn_at_random(data: Path):
     design = {"kind": "dirichlet", "subsets": 8}
     outcomes = {"held_out": 5, "targets": []}

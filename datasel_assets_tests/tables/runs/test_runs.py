@@ -21,6 +21,7 @@ from datasel_assets_tests.pools import CAUSAL, TINY, small_pool, write_yaml
 
 N = 12
 SOURCES = ("code", "fruit", "sums")
+LENGTH = "n_response_tokens"
 HOW = {"batch_tokens": 128, "learning_rate": 0.01, "precision": "float32"}
 FILE = {
     "model": "tiny",
@@ -180,31 +181,31 @@ def test_scores_are_held_against_outcomes_and_their_means_are_what_a_blend_is_fi
     write_yaml(
         data / "runs" / "mixed.yaml", {**FILE, "design": design, "seeds": 1, "estimators": ["ols"], "tokens": 300}
     )
-    inputs = [{"score": "text.response_words"}]
+    inputs = [{"score": LENGTH}]
     uri = {"uri": "warehouse/run_scores/mixed.parquet"}
     write_yaml(data / "scores" / "fitted.yaml", {"how": "ols", "inputs": inputs, "outcomes": uri})
     warehouse = open_warehouse(data, device="cpu")
-    for source in SOURCES:
-        make(warehouse, "scores/text", source)
     made = make(warehouse, "run_scores/mixed", upstream=True).built
     table = warehouse.lake.scan(("run_scores", "mixed")).collect()
     runs = warehouse.lake.scan(("runs", "mixed")).collect().filter(pl.col("subset") >= 0)
     rows = warehouse.lake.scan(("run_rows", "mixed")).collect()
-    words = pl.concat(warehouse.lake.scan(("scores", "text", source)) for source in SOURCES).collect()
-    means = rows.join(words, on="row_id").group_by("unit").agg(pl.col("response_words").mean()).sort("unit")
-    expected = np.array(runs["shares"].to_list()) @ means["response_words"].to_numpy()
-    np.testing.assert_allclose(table["text.response_words"], expected)
+    lengths = (
+        pl.concat(warehouse.lake.scan(("corpus", source)) for source in SOURCES).select("row_id", LENGTH).collect()
+    )
+    means = rows.join(lengths, on="row_id").group_by("unit").agg(pl.col(LENGTH).mean()).sort("unit")
+    expected = np.array(runs["shares"].to_list()) @ means[LENGTH].to_numpy()
+    np.testing.assert_allclose(table[LENGTH], expected)
     losses = warehouse.lake.scan(("run_outcomes", "mixed")).collect().filter(pl.col("set") == "target: adding")
     np.testing.assert_allclose(table["outcome"], losses.filter(pl.col("run") > 0).sort("run")["loss"])
     lds = warehouse.lake.scan(("run_lds", "mixed")).collect().filter(pl.col("set") == "all")
-    one = lds.row(by_predicate=pl.col("score") == "text.response_words", named=True)
+    one = lds.row(by_predicate=pl.col("score") == LENGTH, named=True)
     assert one["correlation"] == pytest.approx(spearman(expected, -table["outcome"].to_numpy()))
     assert one["low"] < one["correlation"] < one["high"]
     assert "how well scores foretell outcomes" in made.metadata
     make(warehouse, "blend/fitted", upstream=True)
-    blend = warehouse.lake.scan(("blend", "fitted")).collect().join(words, on="row_id")
+    blend = warehouse.lake.scan(("blend", "fitted")).collect().join(lengths, on="row_id")
     slope = np.polyfit(expected, -table["outcome"].to_numpy(), 1)[0]
-    fitted = np.polyfit(blend["response_words"].to_numpy(), blend["score"].to_numpy(), 1)[0]
+    fitted = np.polyfit(blend[LENGTH].to_numpy(), blend["score"].to_numpy(), 1)[0]
     assert fitted == pytest.approx(slope, rel=1e-3)
     (data / "runs" / "mixed.yaml").unlink()
     (data / "scores" / "fitted.yaml").unlink()

@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Carry out every design, then judge estimators and scores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=20_000, help="of one training")
+    parser.add_argument("--seeds", type=int, default=None, help="trainings of each subset, instead of the design's")
     parser.add_argument("--designs", nargs="*", default=list(DESIGNS), choices=DESIGNS)
     parser.add_argument("--cache", type=Path, default=Path(gettempdir(), "datasel_runs"))
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (data / "sources").is_dir():
         write_pool(data)
     for design in arguments.designs:
-        write_series(data, design, arguments.tokens)
+        write_series(data, design, arguments.tokens, arguments.seeds)
     warehouse = open_warehouse(data, device="cpu")
     rows: list[Row] = []
     for design in arguments.designs:
@@ -129,9 +130,9 @@ def write_source(data: Path, name: str, rows: Sequence[Any]) -> None:
     write(data / "sources" / f"{name}.yaml", {"uri": f"files/{name}.jsonl"})
 
 
-def write_series(data: Path, design: str, tokens: int) -> None:
+def write_series(data: Path, design: str, tokens: int, seeds: int | None) -> None:
     """Write the file of one design."""
-    own = DESIGNS[design]
+    own = {**DESIGNS[design], **({} if seeds is None else {"seeds": seeds})}
     file = {
         "model": "small",
         "units": "source",
@@ -171,18 +172,24 @@ def judged(warehouse: Any, design: str, slug: str, cost: Measured, shown: Mappin
         extra = {
             "design": design,
             "trainings": lake.require(("runs", slug)).rows - 1,
+            "tokens": int(lake.scan(("runs", slug)).collect()["tokens"][1:].mean()),  # type: ignore[arg-type]
             "rank_copied": ranks["copied"],
             "rank_poisoned": len(names) + 1 - ranks["poisoned"],
             "effect_copied": float(values[names.index("copied")]),
             "effect_poisoned": float(values[names.index("poisoned")]),
-            "error": float(np.median(own["error"].fill_null(np.nan).to_numpy())),
+            "error": known(float(np.median(own["error"].fill_null(np.nan).to_numpy()))),
             "believed": ", ".join(planted) or "none",
             "believed_others": len(believed) - len(planted),
-            "seed_noise": shown["noise_of_seeds"],
+            "seed_noise": known(shown["noise_of_seeds"]),
             "training_seconds": seconds,
         }
         rows.append(Row(f"{design}: {estimator}", len(names), cost, foretold.get(estimator), extra))
     return rows
+
+
+def known(value: float) -> float | str:
+    """Return a number, or a word for none, which JSON has no number for."""
+    return value if np.isfinite(value) else "unknown"
 
 
 def scored(warehouse: Any) -> list[Row]:

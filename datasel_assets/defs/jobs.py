@@ -14,6 +14,7 @@ from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.dynamics.watched import DYNAMICS
 from datasel_assets.tables.ratio.ratio import RATIO
 from datasel_assets.tables.runs.effects import RUN_EFFECTS
+from datasel_assets.tables.runs.scores import RUN_SCORES
 from datasel_assets.tables.runs.series import RUNS
 from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL
 from datasel_assets.tables.table import Table
@@ -27,7 +28,9 @@ def asset_jobs(assets: Sequence[Table]) -> list:
     last = [dg.AssetKey(list(a.key)) for a in assets if a.comes_last]
     asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
     watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
-    series = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS, RATIO)]
+    series = [
+        dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS, RUN_SCORES, RATIO)
+    ]
     evidence = dg.define_asset_job(
         EVIDENCE,
         selection=dg.AssetSelection.assets(*asked),

@@ -42,6 +42,29 @@ def lds(scores: np.ndarray, masks: np.ndarray, outcomes: np.ndarray) -> Predicti
     return _per_target(masks.astype(np.float64) @ scores, outcomes)
 
 
+def foretelling(units: np.ndarray, shares: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
+    """Return how well the mean of a score over what was trained on foretells outcomes, with 95 % intervals.
+
+    Spearman's correlation over subsets; the interval by Fisher's transformation with the variance 1.06 / (m - 3)
+    (Fieller, Hartley and Pearson 1957), NaN for fewer than 5 subsets.
+
+    Args:
+        units: (k,) mean of the score over the rows of each unit.
+        shares: (m, k) share of what was trained on that came from each unit.
+        outcomes: (m, t), better = larger.
+
+    Returns:
+        (t, 3) correlation, lower and upper end.
+    """
+    found = _per_target(np.tile((shares @ units)[:, None], (1, outcomes.shape[1])), outcomes).per_target
+    m = len(shares)
+    if m < 5:
+        return np.column_stack([found, np.full((len(found), 2), np.nan)])
+    reach = 1.959964 * np.sqrt(1.06 / (m - 3))
+    middle = np.arctanh(np.clip(found, -1 + 1e-12, 1 - 1e-12))
+    return np.column_stack([found, np.tanh(middle - reach), np.tanh(middle + reach)])
+
+
 def leave_one_out(scores: np.ndarray, differences: np.ndarray) -> Prediction:
     """Return Spearman's correlation of scores with what leaving each row out really changes (Koh and Liang 2017).
 

@@ -70,6 +70,7 @@ def _of_file(file: str, registry: Registry, settled: set[str]) -> Iterator[str]:
         yield from (f"targets/{target}.yaml" for target in ratio.targets or ())
     if folder == "recipes" and (recipe := registry.recipes.get(name)):
         yield from _of_recipe(recipe, registry, settled)
+        yield from [f"ratio/{name}.yaml"] if recipe.budget.from_ratio else []
     if folder == "representations" and (vectors := registry.representations.get(name)) and vectors.gradients:
         yield f"gradients/{vectors.gradients}.yaml"
     if folder == "dynamics" and (watched := registry.dynamics.get(name)):

@@ -51,6 +51,7 @@ from datasel_assets.tables.loops.outcome import LOOPS
 from datasel_assets.tables.planning import with_all_they_read
 from datasel_assets.tables.ratio.ratio import RATIO, ratio_table
 from datasel_assets.tables.runs.effects import RUN_EFFECTS, run_effects_table
+from datasel_assets.tables.runs.scores import RUN_SCORES, run_scores_table
 from datasel_assets.tables.runs.series import RUNS, runs_table
 from datasel_assets.tables.scores.declared import DECLARED, declared_tables
 from datasel_assets.tables.scores.families import SCORES
@@ -201,6 +202,7 @@ def _runs(registry: Registry) -> Iterable[Table]:
     for name in sorted(registry.runs):
         yield runs_table(name, registry, GRAPH, read=name in read)
         yield run_effects_table(name, registry, read=name in read)
+        yield run_scores_table(name, registry)
 
 
 def _answers(registry: Registry) -> Iterable[Table]:
@@ -270,7 +272,7 @@ GROUPS: Sequence[tuple[Callable[[Registry], Iterable[Table]], tuple[Kind, ...]]]
     (_loops, (LOOPS, INFLUENCE_TARGETS)),
     (_documents, (DOCUMENTS, DOCUMENT_EMBEDDINGS, EXTRACTIONS)),
     (_dynamics, (DYNAMICS, SCORES)),
-    (_runs, (RUNS, RUN_EFFECTS)),
+    (_runs, (RUNS, RUN_EFFECTS, RUN_SCORES)),
     (_answers, (ANSWERS, ANSWER_SCORES)),
     (_tags, (TAG_CANDIDATES, TAG_VOCABULARY, TAGS, LABEL_GRAPH)),
     (_categories, (CATEGORY_MODELS, CATEGORIES)),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from datasel_assets.diagnostics.lds import lds, leave_one_out, spearman
+from datasel_assets.diagnostics.lds import foretelling, lds, leave_one_out, spearman
 
 
 def linear_world(n: int = 30, m: int = 80, t: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,3 +66,18 @@ def test_shapes_that_do_not_fit_are_refused():
     scores, masks, outcomes = linear_world()
     with pytest.raises(ValueError, match=r"expected \(n, t\), \(m, n\), \(m, t\)"):
         lds(scores, masks[:, :5], outcomes)
+
+
+def test_means_of_a_score_over_what_was_trained_on_foretell_with_an_interval_that_narrows_with_subsets():
+    generator = np.random.default_rng(0)
+    widths = []
+    for m in (30, 300):
+        shares = generator.dirichlet(np.ones(6), m)
+        units = np.arange(6.0)
+        outcomes = np.column_stack([shares @ units, -(shares @ units), generator.random(m)])
+        found = foretelling(units, shares, outcomes)
+        np.testing.assert_allclose(found[:2, 0], [1, -1])
+        assert found[2, 1] < found[2, 0] < found[2, 2]
+        widths.append(found[2, 2] - found[2, 1])
+    assert widths[1] < widths[0] / 2
+    assert np.isnan(foretelling(units, shares[:4], outcomes[:4])[:, 1:]).all()

@@ -180,7 +180,9 @@ def test_ninety_of_a_hundred_intervals_hold_the_truth():
     assert np.mean(held) == pytest.approx(0.9, abs=0.02)
 
 
-@pytest.mark.parametrize("name", ["ols", "lasso", "difference_of_means", "banzhaf"])
+@pytest.mark.parametrize(
+    "name", ["ols", "difference_of_means", "banzhaf", pytest.param("lasso", marks=pytest.mark.slow)]
+)
 def test_trainings_that_differ_by_their_seeds_alone_are_told_to(name: str):
     nothing = np.zeros((UNITS, 1))
     said = []

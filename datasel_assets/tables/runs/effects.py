@@ -16,6 +16,7 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.registry.registry import Registry
 from datasel_assets.runs.estimators import ESTIMATORS, MEANINGS, Estimator
 from datasel_assets.runs.memorisation import influence, memorisation
+from datasel_assets.runs.mixture import skill_it
 from datasel_assets.runs.names import EFFECTS, INFLUENCE, MEMORISATION, OVERALL, OWN_ROWS, TARGET, UNIT
 from datasel_assets.runs.observed import Effects, Observed, RunsError
 from datasel_assets.runs.prediction import foretold
@@ -24,7 +25,7 @@ from datasel_assets.specs.runs import RunsSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected
 from datasel_assets.tables.runs.series import key_of, outcome_sets, read_observed, shown_units
-from datasel_assets.tables.shown import picture, sample_table, table_link
+from datasel_assets.tables.shown import Rows, picture, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -118,6 +119,8 @@ def _build(name: str, spec: RunsSpec, step: Step) -> Built:
     table = pl.DataFrame(lines, schema=SCHEMA, orient="row").with_columns(pl.col("error", "low", "high").fill_nan(None))
     info = step.warehouse.lake.write(step.expected, table, meta={"estimators": [each.estimator for each in found]})
     shown = _page(name, table, found, observed, named, titles, refused)
+    if found and observed is not None:
+        shown["shares to try"] = _mixture(found[0], observed, named, titles, natural)
     checks = {"some_estimator_could_be_used": Check(True, dict(refused))}
     return Built(info, table.height, metadata=shown, checks=checks)
 
@@ -198,6 +201,15 @@ def _page(
     if refused:
         shown["not worked out"] = " ".join(f"{estimator}: {why}." for estimator, why in refused.items())
     return {**shown, "trainings": table_link("runs", name)}
+
+
+def _mixture(found: _Found, observed: Observed, sets: list[str], titles: list[str], natural: np.ndarray) -> Rows:
+    """Return the units whose share of the tokens Skill-It would raise or lower most."""
+    own = [j for j, name in enumerate(sets) if name.startswith(TARGET)] or list(range(1, len(sets)))
+    shares = skill_it(found.effects.values[:, own], -observed.outcomes[:, own].mean(axis=0), natural)
+    frame = pl.DataFrame({"unit": titles, "share_of_the_pool": natural, "share_to_try": shares})
+    change = (pl.col("share_to_try") / pl.col("share_of_the_pool")).log().abs()
+    return sample_table(frame.sort(change, "unit", descending=[True, False]), frame.columns, rows=PICTURED)
 
 
 def _verdicts(found: list[_Found], sets: list[str]) -> pl.DataFrame:

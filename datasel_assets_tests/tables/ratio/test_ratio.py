@@ -144,15 +144,15 @@ def test_a_file_about_no_recipe_says_which_there_are(tmp_path: Path):
 
 
 # ---------------------------------------------------------------------------------------------- planted, with trainings
-def planted(folder: Path, rows: list[dict], fractions: list[float], recipe: dict, equal: str) -> float:
+def planted(folder: Path, rows: list[dict], fractions: list[float], recipe: dict, epochs: int = 3) -> float:
     """Return the fraction that is found for a pool of one source whose rows are sums."""
     data = folder / "data"
     add_source(data, "sums", rows, licence="CC0-1.0")
     proxy = {**TINY, "token_budget": 2000}
     write_yaml(data / "language_models" / "tiny.yaml", {"causal": CAUSAL, "proxy": proxy})
     write_yaml(data / "recipes" / "mine.yaml", {"doc": "x", "paper": "y", **recipe, "budget": {"rows": 5}})
-    file = {**FILE, "fractions": fractions, "seeds": 3, "held_out": 0, "equal": equal, "targets": ["sums"]}
-    write_yaml(data / "ratio" / "mine.yaml", {**file, "tolerance": 0.02, "epochs": 3})
+    file = {**FILE, "fractions": fractions, "seeds": 2, "held_out": 0, "targets": ["sums"]}
+    write_yaml(data / "ratio" / "mine.yaml", {**file, "tolerance": 0.02, "epochs": epochs})
     examples = [{"prompt": f"Add {i} and {i + 5}.", "response": response(i)} for i in range(1000, 1030)]
     write_yaml(data / "targets" / "sums.yaml", {"doc": "sums", "examples": examples})
     warehouse = open_warehouse(data, device="cpu")
@@ -169,24 +169,24 @@ def row(i: int, said: str | None = None, **more) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_pool_repeated_tenfold_needs_a_tenth(tmp_path: Path):
     rows = [row(i) for i in range(60)] * 10
     recipe = {"drop": [{"when": "duplicate"}], "select": {"sampler": "random"}}
-    assert planted(tmp_path, rows, [0.01, 0.03, 0.1, 0.3], recipe, "epochs") == 0.1
+    assert planted(tmp_path, rows, [0.01, 0.03, 0.1, 0.3], recipe) == 0.1
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_shuffled_rows_lower_how_much_is_enough(tmp_path: Path):
-    """The same pool, ranked by how good its rows are said to be: of the other half the answers are noise."""
+    """The same pool, ranked by how good its rows are said to be: of the others the answers are noise."""
     draw = np.random.default_rng(0)
-    noise = ["".join(draw.choice(list("zqxjkvwy "), 60)) for _ in range(100)]
+    noise = ["".join(draw.choice(list("zqxjkvwy "), 30)) for _ in range(60)]
     recipe = {"select": {"sampler": "topk", "by": "given.quality"}}
     found = []
-    for name, spoilt in (("clean", 0), ("shuffled", 60)):
-        rows = [row(i, noise[i] if i >= 100 - spoilt else None, quality=1.0 - i / 100) for i in range(100)]
+    for name, spoilt in (("clean", 0), ("shuffled", 36)):
+        rows = [row(i, noise[i] if i >= 60 - spoilt else None, quality=1.0 - i / 60) for i in range(60)]
         data = tmp_path / name / "data"
         write_yaml(data / "scores" / "quality.yaml", {"how": "given", "field": "quality", "keep": "high"})
-        found.append(planted(tmp_path / name, rows, [0.1, 0.2, 0.4, 1.0], recipe, "epochs"))
+        found.append(planted(tmp_path / name, rows, [0.2, 0.4, 1.0], recipe, epochs=14))
     assert found == [1.0, 0.4]

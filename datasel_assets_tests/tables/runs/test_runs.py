@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from datasel_assets.arrays.hash_sample import hash_sample
+from datasel_assets.diagnostics.lds import spearman
 from datasel_assets.models.proxy_rows import draw_rows, split_rows
 from datasel_assets.models.run_trainings import Trainings
 from datasel_assets.registry.load import load_registry
@@ -20,6 +21,7 @@ from datasel_assets_tests.pools import CAUSAL, TINY, small_pool, write_yaml
 
 N = 12
 SOURCES = ("code", "fruit", "sums")
+LENGTH = "n_response_tokens"
 HOW = {"batch_tokens": 128, "learning_rate": 0.01, "precision": "float32"}
 FILE = {
     "model": "tiny",
@@ -112,7 +114,13 @@ def test_a_source_that_is_left_out_is_known_worse_and_the_effects_say_so(warehou
     np.testing.assert_allclose(own.filter(pl.col("set") == "target: adding").sort("unit")["effect"], expected)
     shown = make(warehouse, "run_effects/mine").built.metadata
     assert shown["verdict"]
-    assert {"plot: effects", "most helpful", "how well effects foretell subsets left out"} <= shown.keys()
+    assert {
+        "plot: effects",
+        "most helpful",
+        "shares to try",
+        "how well effects foretell subsets left out",
+    } <= shown.keys()
+    assert sum(cells[2] for cells in shown["shares to try"].cells) == pytest.approx(1, abs=0.01)
     # Each source is out of one subset only: too few for a difference of means.
     assert "memorisation: a difference of means needs two subsets" in shown["not worked out"]
 
@@ -159,11 +167,48 @@ def test_trainings_are_made_on_request_until_a_recipe_reads_their_effects(tmp_pa
         assert registry.errors == {}
         return {table.name: table.on_demand for table in all_tables(registry) if table.key[0].startswith("run")}
 
-    assert on_demand() == {"runs/mine": True, "run_effects/mine": True}
+    asked = {"runs/mine": True, "run_effects/mine": True, "run_scores/mine": True}
+    assert on_demand() == asked
     write_yaml(data / "scores" / "helps.yaml", {"how": "run_effect", "runs": "mine"})
-    assert on_demand() == {"runs/mine": True, "run_effects/mine": True}
+    assert on_demand() == asked
     read_by_a_recipe(data)
-    assert on_demand() == {"runs/mine": False, "run_effects/mine": False, "run_effect/helps": False}
+    made = {"runs/mine": False, "run_effects/mine": False, "run_effect/helps": False}
+    assert on_demand() == {**made, "run_scores/mine": True}
+
+
+def test_scores_are_held_against_outcomes_and_their_means_are_what_a_blend_is_fitted_on(data: Path):
+    design = {"kind": "dirichlet", "subsets": 12}
+    write_yaml(
+        data / "runs" / "mixed.yaml", {**FILE, "design": design, "seeds": 1, "estimators": ["ols"], "tokens": 300}
+    )
+    inputs = [{"score": LENGTH}]
+    uri = {"uri": "warehouse/run_scores/mixed.parquet"}
+    write_yaml(data / "scores" / "fitted.yaml", {"how": "ols", "inputs": inputs, "outcomes": uri})
+    warehouse = open_warehouse(data, device="cpu")
+    made = make(warehouse, "run_scores/mixed", upstream=True).built
+    table = warehouse.lake.scan(("run_scores", "mixed")).collect()
+    runs = warehouse.lake.scan(("runs", "mixed")).collect().filter(pl.col("subset") >= 0)
+    rows = warehouse.lake.scan(("run_rows", "mixed")).collect()
+    lengths = (
+        pl.concat(warehouse.lake.scan(("corpus", source)) for source in SOURCES).select("row_id", LENGTH).collect()
+    )
+    means = rows.join(lengths, on="row_id").group_by("unit").agg(pl.col(LENGTH).mean()).sort("unit")
+    expected = np.array(runs["shares"].to_list()) @ means[LENGTH].to_numpy()
+    np.testing.assert_allclose(table[LENGTH], expected)
+    losses = warehouse.lake.scan(("run_outcomes", "mixed")).collect().filter(pl.col("set") == "target: adding")
+    np.testing.assert_allclose(table["outcome"], losses.filter(pl.col("run") > 0).sort("run")["loss"])
+    lds = warehouse.lake.scan(("run_lds", "mixed")).collect().filter(pl.col("set") == "all")
+    one = lds.row(by_predicate=pl.col("score") == LENGTH, named=True)
+    assert one["correlation"] == pytest.approx(spearman(expected, -table["outcome"].to_numpy()))
+    assert one["low"] < one["correlation"] < one["high"]
+    assert "how well scores foretell outcomes" in made.metadata
+    make(warehouse, "blend/fitted", upstream=True)
+    blend = warehouse.lake.scan(("blend", "fitted")).collect().join(lengths, on="row_id")
+    slope = np.polyfit(expected, -table["outcome"].to_numpy(), 1)[0]
+    fitted = np.polyfit(blend[LENGTH].to_numpy(), blend["score"].to_numpy(), 1)[0]
+    assert fitted == pytest.approx(slope, rel=1e-3)
+    (data / "runs" / "mixed.yaml").unlink()
+    (data / "scores" / "fitted.yaml").unlink()
 
 
 def test_another_estimator_or_limit_trains_nothing_again(data: Path):
@@ -216,6 +261,7 @@ def test_a_series_that_would_take_longer_than_allowed_stops_after_its_first_trai
     write_yaml(data / "runs" / "mine.yaml", FILE)
 
 
+@pytest.mark.slow
 def test_clusters_are_units_with_titles_and_shares_are_drawn_at_random(data: Path):
     design = {"kind": "dirichlet", "subsets": 8}
     outcomes = {"held_out": 5, "targets": []}

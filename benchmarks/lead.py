@@ -6,8 +6,8 @@ another. Every arm goes on from the same model and trains on as many rows, in ro
 
 ``random``: distinct rows. ``highest loss`` and ``IFD below 1``: static rankings by the first model. ``highest loss,
 scored anew``: by the model as it is, which reads the whole pool five times on the way. ``LEAD as published``:
-highest utility first, each row up to four times, change from two gradients, small steps of the bandit, no row given up;
-``LEAD``: the default of ``kind: lead``; the others change one thing of it. ``random, all passes``: random rows, as many
+highest utility first, each row up to four times, change from two gradients, no row given up; ``LEAD``: the default of
+``kind: lead``; the others change one thing of it. ``random, all passes``: random rows, as many
 more as reading the pool twice costs (a step counts as three passes).
 
 ``objective`` is the held-out loss minus that of ``random`` with the same seed, mean over seeds; ``error`` its standard
@@ -44,7 +44,7 @@ LEAD: dict[str, dict[str, Any]] = {
     "LEAD, highest first": {"pick": {"rate": RATE, "order": "highest"}},
     "LEAD, highest first, twice": {"pick": {"rate": RATE, "order": "highest", "most_uses": 2}},
     "LEAD, middle first": {"pick": {"rate": RATE, "order": "middle"}},
-    "LEAD, published bandit": {"pick": {"rate": RATE}, "bandit": {"eta": "published"}},
+    "LEAD, eta 0.3": {"pick": {"rate": RATE}, "bandit": {"eta": 0.3}},
 }
 STATIC = ("random", "highest loss", "IFD below 1", "highest loss, scored anew", "random, all passes")
 

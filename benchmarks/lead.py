@@ -6,8 +6,8 @@ another. Every arm goes on from the same model and trains on as many rows, in ro
 
 ``random``: distinct rows. ``highest loss`` and ``IFD below 1``: static rankings by the first model. ``highest loss,
 scored anew``: by the model as it is, which reads the whole pool five times on the way. ``LEAD as published``:
-highest utility first, each row up to four times, change from two gradients, small steps of the bandit, no row given up;
-``LEAD``: the default of ``kind: lead``; the others change one thing of it. ``random, all passes``: random rows, as many
+highest utility first, each row up to four times, change from two gradients, no row given up; ``LEAD``: the default of
+``kind: lead``; the others change one thing of it. ``random, all passes``: random rows, as many
 more as reading the pool twice costs (a step counts as three passes).
 
 ``objective`` is the held-out loss minus that of ``random`` with the same seed, mean over seeds; ``error`` its standard
@@ -44,7 +44,7 @@ LEAD: dict[str, dict[str, Any]] = {
     "LEAD, highest first": {"pick": {"rate": RATE, "order": "highest"}},
     "LEAD, highest first, twice": {"pick": {"rate": RATE, "order": "highest", "most_uses": 2}},
     "LEAD, middle first": {"pick": {"rate": RATE, "order": "middle"}},
-    "LEAD, published bandit": {"pick": {"rate": RATE}, "bandit": {"eta": "published"}},
+    "LEAD, eta 0.3": {"pick": {"rate": RATE}, "bandit": {"eta": 0.3}},
 }
 STATIC = ("random", "highest loss", "IFD below 1", "highest loss, scored anew", "random, all passes")
 
@@ -166,9 +166,13 @@ def led(pool: Pool, settings: dict[str, Any], seed: int) -> int:
 
 
 def several(folder: str, arms: Sequence[str], shuffled: bool, seed: int, lines: str) -> dict[str, Any]:
-    """Carry out arms on one pool; every one is written to ``lines`` as it ends, where that is not empty."""
-    pool, found = Pool(folder, shuffled, seed), {}
-    for arm in arms:
+    """Carry out arms on one pool; one that stands in the file ``lines`` is not carried out again."""
+    there = [json.loads(line) for line in Path(lines).read_text("utf-8").splitlines()] if Path(lines).is_file() else []
+    found = {run["arm"]: run for run in there if (run["shuffled"], run["seed"]) == (shuffled, seed)}
+    left = [arm for arm in arms if arm not in found]
+    pool = Pool(folder, shuffled, seed) if left else None
+    for arm in left:
+        assert pool is not None
         with measured() as cost:
             passes = led(pool, LEAD[arm], seed) if arm in LEAD else static(pool, arm, seed)
         shown = np.array(pool.shown)
@@ -197,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--token-budget", type=int, default=300_000, help="of the first model's training")
     parser.add_argument("--model", type=Path, help="the first model, trained where it is not there; None: each time")
-    parser.add_argument("--lines", type=Path, help="a file that every run is written to as it ends")
+    parser.add_argument("--lines", type=Path, help="a file that every run is written to, and taken from")
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
     rows: list[Row] = []

@@ -90,7 +90,8 @@ class UtilityRounds:
             utilities: of n rows; a row without one is left out.
             bandit: with an arm for each group.
             budget: distinct rows that are trained on, at most.
-            rate: share of the rows of a task of the group that one round takes; at least one row.
+            rate: share of the rows of a task of the group that one round takes, rounded up or down at random so that
+                it is right on average; a round takes at least one row.
             most_uses: how often a row is trained on, at most.
             order: which rows come first.
             seed: of the order where that is random.
@@ -109,7 +110,8 @@ class UtilityRounds:
     @property
     def largest(self) -> int:
         """Rows of a round, at most."""
-        return max(sum(self._take(n) for n in self._sizes(arm).values()) for arm in range(self.bandit.arms))
+        sizes = [self._sizes(arm) for arm in range(self.bandit.arms)]
+        return max(1, *(int(self._rate * sum(each.values())) + len(each) for each in sizes))
 
     def propose(self) -> Proposal | None:
         """Return what the next round trains on; None where the budget or the rows are used up."""
@@ -124,9 +126,15 @@ class UtilityRounds:
         arm = self.bandit.choose(usable)
         wanted = self._wanted()
         picked: list[np.ndarray] = []
-        for task, size in self._sizes(arm).items():
+        shares = self._sizes(arm)
+        extra = np.random.default_rng([self._seed, len(self.rounds), 1]).random(len(shares))
+        for (task, size), more in zip(shares.items(), extra, strict=True):
             own = np.flatnonzero(free & (self._arms == arm) & (self._tasks == task))
-            picked.append(own[np.argsort(-wanted[own], kind="stable")][: self._take(size)])
+            # Rounded down, small tasks would never be trained on; rounded up, they would be trained on too often.
+            picked.append(own[np.argsort(-wanted[own], kind="stable")][: int(self._rate * size + more)])
+        if not any(map(len, picked)):
+            own = np.flatnonzero(free & (self._arms == arm))
+            picked.append(own[np.argsort(-wanted[own], kind="stable")][:1])
         rows = np.concatenate(picked)
         rows = rows[np.argsort(-wanted[rows], kind="stable")]
         new = self.utilities.uses[rows] == 0
@@ -181,10 +189,6 @@ class UtilityRounds:
         """Return the rows of each task of a group, whether they were used or not."""
         tasks, counts = np.unique(self._tasks[self._arms == arm], return_counts=True)
         return dict(zip(tasks.tolist(), counts.tolist(), strict=True))
-
-    def _take(self, size: int) -> int:
-        # Rounded down alone, groups of fewer than 1 / rate rows would never be trained on.
-        return max(1, int(self._rate * size))
 
     def _wanted(self) -> np.ndarray:
         """Return (n,) how much each row is wanted; equal ones come in the order of the rows."""

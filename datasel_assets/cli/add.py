@@ -71,7 +71,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _shipped(file: str) -> Path:
-    """Return where a shipped file lies."""
+    """Return where a shipped file lies; recipes of the gallery lie in it, other files in folders of it."""
+    if file.startswith("recipes/"):
+        return _shipped_recipe(Path(file).stem)
     return next((path for root in (DEFAULT_DATA, GALLERY) if (path := root / file).is_file()), DEFAULT_DATA / file)
 
 

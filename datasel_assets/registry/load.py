@@ -88,7 +88,8 @@ def load_registry(data: Path, *beside: Path) -> Registry:
 
     Args:
         data: the data folder.
-        beside: further folders with registry folders in them; a file there counts where ``data`` has none of its name.
+        beside: further folders of recipes with registry folders in them; a file there counts where ``data`` has none
+            of its name.
 
     Raises:
         OSError: the folder of sources cannot be listed: a mount that has gone away must not look like a registry from
@@ -113,7 +114,9 @@ def read_files(data: Path, *beside: Path) -> Registry:
         errors |= {f"{folder}/{name}.yaml": message for name, message in loaded.errors.items()}
         names[folder] = frozenset(loaded.specs) | frozenset(loaded.errors)
         for root in beside:
-            more = load_folder(root / folder, model, missing_ok=True).specs
+            # A gallery is made of recipes: these lie in it and not in a folder of it.
+            where = root if folder == "recipes" else root / folder
+            more = load_folder(where, model, missing_ok=True).specs
             fields[folder] |= {name: spec for name, spec in more.items() if name not in names[folder]}
     people = _asked_of_people(fields, errors)
     # The control arms are always there, so that no method goes without a baseline.

@@ -108,3 +108,9 @@ def test_a_wrong_name_is_answered_with_the_right_one(datasel, bare):
     assert answer.status == 2
     assert "there is no shipped recipe 'qditt'" in answer.err
     assert "'qdit'" in answer.err
+
+
+def test_a_recipe_that_a_model_is_warmed_up_on_comes_with_the_one_that_asks_for_it(datasel, bare):
+    assert datasel(bare, "add", "cherry").status == 0
+    assert {"recipes/cherry.yaml", "loops/cherry.yaml", "recipes/cherry_warmup.yaml"} <= set(written(bare))
+    assert load_registry(bare).errors == {}

@@ -33,8 +33,9 @@ class Exp3Spec(StrictModel, frozen=True):
     Attributes:
         gamma: share of the rounds in which any group is drawn.
         eta: how fast chances move; ``published``: gamma over the number of groups, with which they hardly have after
-            20 rounds.
+            20 rounds. With 0.3 they have, and the groups whose losses fall fastest are not those that help (see the
+            docs).
     """
 
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
-    eta: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["published"] = 0.3
+    eta: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["published"] = "published"

@@ -32,7 +32,7 @@ class PickSpec(StrictModel, frozen=True):
     """Which rows of a group a round trains on.
 
     Attributes:
-        rate: share of them; of each task at least one row.
+        rate: share of them, in each task; rounded up or down at random, so that it is right on average.
         per: what a task is: a ``source``, or all rows are one (``none``).
         most_uses: how often a row is trained on, at most.
         order: which come first: those of the ``highest`` utility, as published; those nearest to its median

@@ -62,6 +62,8 @@ def gallery(project: Project) -> Iterator[Project]:
     # A model that is hardly trained tells no cluster from another.
     tried = project.data / "loops" / "quad_arithmetic.yaml"
     write_yaml(tried, yaml.safe_load(tried.read_text("utf-8")) | {"tau": -1.0})
+    measured = project.data / "loops" / "mates_arithmetic.yaml"
+    write_yaml(measured, yaml.safe_load(measured.read_text("utf-8")) | {"probes": 24, "reference": 4, "rounds": 1})
     watched = project.data / "dynamics" / "learned.yaml"
     spec = yaml.safe_load(watched.read_text("utf-8"))
     write_yaml(watched, spec | {"rows": 200, "epochs": 2, "planted": None})

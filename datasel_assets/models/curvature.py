@@ -74,7 +74,7 @@ def divide(layers: Sequence[LayerCurvature], gradients: np.ndarray, damping: flo
 def to_arrays(modules: Sequence[str], layers: Sequence[LayerCurvature]) -> dict[str, np.ndarray]:
     """Return the curvature of all layers as named arrays in float32."""
     return {
-        f"{name}.{part}": getattr(layer, part).astype(np.float32)
+        f"{name}.{part}": getattr(layer, part).astype(np.float32, copy=False)
         for name, layer in zip(modules, layers, strict=True)
         for part in ("outputs", "inputs", "eigenvalues")
     }

@@ -5,20 +5,22 @@ whose task is the dataset (``DATASEL_SHARED``). ``objective`` is the share of th
 rows that round-robin selects, the mean over tasks and ``--seeds`` draws of queries, ``se`` its standard error over
 draws.
 
-Gradients are of the loss of the response, each to unit length. ``whole`` compares them with every weight,
-``eigenbasis 1024`` by what is stored, with the curvature of the first rows. ``joined`` puts a row's gradient beside its
-vector by the default representation, each of unit length. The proxy is one that ``benchmarks.gradients --folder`` left
-(``--proxy``). SmolLM2 (``--models smollm2``, ``make smollm2``) takes a second a row and more.
+Gradients are of the loss of the response, each to unit length. ``whole`` compares them with every weight, where that
+fits into memory, ``eigenbasis 1024`` by what is stored, with the curvature of some of the rows. ``joined`` puts a row's
+gradient beside its vector by the default representation, each of unit length. The proxy is one that
+``benchmarks.gradients --folder`` left (``--proxy``). SmolLM2 (``--models smollm2``, ``make smollm2``) takes a second a
+row and more.
 """
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from benchmarks.gradients import labelled_mixture
+from benchmarks.gradients import DIRECTIONS, labelled_mixture
 from benchmarks.harness import Measured, Row, measured, report
 from benchmarks.task_retrieval import draw, hash_of, read, recall, shipped, standard_error, vectors_of
 from datasel_assets.settings import DEFAULT_DATA
@@ -59,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found[f"{name}, joined with spectral"] = both, cost
         found["random vectors"] = vectors_of(None, np.zeros((len(talks), 1, 1))), Measured()  # type: ignore[assignment]
         own = [scored(table, name, vectors, names, arguments.seeds, cost) for name, (vectors, cost) in found.items()]
+        print(*(f"{row.implementation}: {row.objective:.3f}" for row in own), sep="\n", file=sys.stderr, flush=True)
         rows += sorted(own, key=lambda row: -(row.objective or 0.0))
     report(OPERATION, rows, record=not arguments.no_record)
     return 0
@@ -114,7 +117,7 @@ def by_gradients(name: str, model: str, talks: list) -> Found:
             del layers
             kept = opened.read(talks, basis).values
         found[f"{name}, gradients, eigenbasis {DIMS}"] = unit(kept), cost
-        if name == "proxy":
+        if len(talks) * sum(o * i for o, i in opened.shapes) <= DIRECTIONS:
             with measured() as cost:
                 whole = opened.read(talks, Whole(opened.shapes)).values
             found[f"{name}, gradients, whole"] = unit(whole), cost
@@ -122,8 +125,9 @@ def by_gradients(name: str, model: str, talks: list) -> Found:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return rows of unit length."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+    """Return the rows, brought to unit length in place."""
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+    return vectors
 
 
 def scored(table: str, name: str, vectors: np.ndarray, names: np.ndarray, seeds: int, cost: Measured) -> Row:

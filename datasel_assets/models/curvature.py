@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasel_assets.arrays.linear_algebra import eigh
+
 
 @dataclass(frozen=True, eq=False)
 class LayerCurvature:
@@ -47,7 +49,7 @@ def eigenvectors(second_moment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     In float64. The sign of an eigenvector is that which makes its largest entry positive: no library's choice.
     """
     whole = second_moment.astype(np.float64)
-    values, vectors = np.linalg.eigh((whole + whole.T) / 2)
+    values, vectors = eigh((whole + whole.T) / 2)
     largest = np.abs(vectors).argmax(axis=0)
     flip = np.where(vectors[largest, np.arange(len(vectors))] < 0, -1.0, 1.0)
     return values.clip(min=0), vectors * flip
@@ -74,7 +76,7 @@ def divide(layers: Sequence[LayerCurvature], gradients: np.ndarray, damping: flo
 def to_arrays(modules: Sequence[str], layers: Sequence[LayerCurvature]) -> dict[str, np.ndarray]:
     """Return the curvature of all layers as named arrays in float32."""
     return {
-        f"{name}.{part}": getattr(layer, part).astype(np.float32)
+        f"{name}.{part}": getattr(layer, part).astype(np.float32, copy=False)
         for name, layer in zip(modules, layers, strict=True)
         for part in ("outputs", "inputs", "eigenvalues")
     }

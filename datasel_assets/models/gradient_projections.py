@@ -74,11 +74,9 @@ class Eigenbasis:
         """
         import torch
 
-        sizes = [layer.eigenvalues.size for layer in layers]
-        everything = np.concatenate([layer.eigenvalues.ravel() for layer in layers])
-        chosen = np.sort(np.argsort(-everything, kind="stable")[:dims])
+        starts = np.concatenate([[0], np.cumsum([layer.eigenvalues.size for layer in layers])])
+        chosen = _largest([layer.eigenvalues.ravel() for layer in layers], dims)
         self.width = len(chosen)
-        starts = np.concatenate([[0], np.cumsum(sizes)])
         self._of = []
         for layer, start, end in zip(layers, starts[:-1], starts[1:], strict=True):
             first, last = np.searchsorted(chosen, [start, end])
@@ -103,6 +101,26 @@ class Eigenbasis:
         thin = len(outputs) <= inputs.shape[1]
         rotated = (outputs @ gradient) @ inputs if thin else outputs @ (gradient @ inputs)
         out[:, places] += rotated.flatten(1)[:, kept]
+
+    def add_tokens(self, module: int, x: "torch.Tensor", delta: "torch.Tensor", out: "torch.Tensor") -> None:
+        """Add the coordinates of one layer, from inputs (r, T, i) and gradients of outputs (r, T, o): the same sums."""
+        places, outputs, inputs, kept = self._of[module]
+        if len(kept):
+            rotated = (delta @ outputs.T).transpose(1, 2) @ (x @ inputs)
+            out[:, places] += rotated.flatten(1)[:, kept]
+
+
+def _largest(parts: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Return the places of the largest numbers of all parts together, ascending; of equal ones the earlier."""
+    places, values, start = [], [], 0
+    for part in parts:
+        # No more of a part can be among them, and sorting a hundred million numbers takes long.
+        least = np.partition(part, len(part) - count)[len(part) - count] if len(part) > count else -np.inf
+        own = np.flatnonzero(part >= least)
+        places.append(own + start)
+        values.append(part[own])
+        start += len(part)
+    return np.sort(np.concatenate(places)[np.argsort(-np.concatenate(values), kind="stable")[:count]])
 
 
 class TwoSided:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from datasel_assets.models.device import pick_device, pick_dtype
 from datasel_assets.models.device_memory import run_within_memory
 from datasel_assets.models.dialogue import DialogueRenderer
 from datasel_assets.models.forward_hooks import right_pad
-from datasel_assets.models.linear_hooks import Layers, LinearHooks, find_linears, row_gradients
+from datasel_assets.models.linear_hooks import Layers, LinearHooks, find_linears, row_gradients, squared_lengths
 from datasel_assets.models.loading import text_config
 from datasel_assets.models.resolve import resolve_model
 from datasel_assets.models.scored_tokens import Scored, ScoringTokenizer
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 CPU_ACTIVATIONS = 1024 * 192
 GPU_TOKENS = 16_384
+WIDE = 512
+"""Hidden size from which batches run one after the other on the CPU."""
+
 LOGITS = 1 << 22
 
 
@@ -50,6 +53,15 @@ class Projection(Protocol):
 
     def add(self, module: int, gradient: "torch.Tensor", out: "torch.Tensor") -> None:
         """Add what one layer gives, from its gradients (r, o, i), to ``out`` (r, width), both float32."""
+        ...
+
+
+@runtime_checkable
+class TokenProjection(Projection, Protocol):
+    """A projection that can be told the tokens of a row instead of its gradient, which then is never formed."""
+
+    def add_tokens(self, module: int, x: "torch.Tensor", delta: "torch.Tensor", out: "torch.Tensor") -> None:
+        """Add what one layer gives, from its inputs (r, T, i) and the gradients of its outputs (r, T, o), float32."""
         ...
 
 
@@ -140,6 +152,8 @@ class GradientModel:
         hidden = text_config(model).hidden_size
         default = max(256, CPU_ACTIVATIONS // hidden) if self.device.type == "cpu" else GPU_TOKENS
         self._budget = TokenBudget(token_budget or default)
+        # What a batch of a wide model holds is large, and its products are large enough to be shared by all cores.
+        self._wide = self.device.type == "cpu" and hidden >= WIDE
 
     def read(
         self,
@@ -185,14 +199,20 @@ class GradientModel:
             begin: called for each batch: what is to be called for its layers, and the tensors that this fills.
         """
         passes, tokens, _ = self._passes(conversations)
+        into, total = begin()
+        rows = 0
+        if self._wide:
+
+            def add(batch: Sequence[_Pass], weights: np.ndarray) -> None:
+                self._backward(batch, weights, into)
+
+            return total, sum(len(batch) for batch, _ in self._run(passes, tokens, add))
 
         def work(batch: Sequence[_Pass], weights: np.ndarray) -> "list[torch.Tensor]":
             layers, sums = begin()
             self._backward(batch, weights, layers)
             return sums
 
-        _, total = begin()
-        rows = 0
         for batch, sums in self._run(passes, tokens, work):
             rows += len(batch)
             for whole, part in zip(total, sums, strict=True):
@@ -261,7 +281,8 @@ class GradientModel:
             )
             yield from batches
         else:
-            yield from _in_order(of_rows, plan(lengths, self._budget.tokens))
+            batches = plan(lengths, self._budget.tokens)
+            yield from map(of_rows, batches) if self._wide else _in_order(of_rows, batches)
 
     def _project(
         self, projection: Projection, steps: bool, batch: Sequence[_Pass], weights: np.ndarray
@@ -274,7 +295,15 @@ class GradientModel:
         squared = torch.zeros(rows, dtype=torch.float64, device=self.device)
 
         def layer(module: int, x: Any, delta: Any, real: Any, one_row: bool) -> None:
-            for part, gradient in row_gradients(x, delta, one_row):
+            if one_row:
+                x, delta = x.flatten(0, 1)[None], delta.flatten(0, 1)[None]
+            o, i = self.shapes[module]
+            if adam is None and isinstance(projection, TokenProjection) and x.shape[1] * (o + i) < o * i:
+                x, delta = x.float(), delta.float()
+                squared.add_(squared_lengths(x, delta))
+                projection.add_tokens(module, x, delta, out)
+                return
+            for part, gradient in row_gradients(x, delta, False):
                 if adam is not None:
                     gradient = adam.step(module, gradient)
                 # Sums over a million numbers need more than float32.

@@ -138,3 +138,18 @@ def row_gradients(x: "torch.Tensor", delta: "torch.Tensor", one_row: bool) -> "I
     for start in range(0, len(x), step):
         part = slice(start, min(start + step, len(x)))
         yield part, torch.bmm(delta[part].transpose(1, 2), x[part])
+
+
+def squared_lengths(x: "torch.Tensor", delta: "torch.Tensor") -> "torch.Tensor":
+    """Return the squared lengths (r,) float64 of the gradients of one layer, without forming them.
+
+    |sum_t d_t x_t^T|^2 = sum_{s,t} (d_s . d_t) (x_s . x_t): cheaper where a row has fewer tokens than weights for each.
+
+    Args:
+        x: (r, T, i) float32.
+        delta: (r, T, o) float32.
+    """
+    import torch
+
+    both = torch.bmm(x, x.transpose(1, 2)) * torch.bmm(delta, delta.transpose(1, 2))
+    return both.sum(dim=2).double().sum(dim=1).clamp(min=0)

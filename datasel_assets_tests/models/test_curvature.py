@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from datasel_assets.models.curvature import LayerCurvature, divide, eigenvectors, from_arrays, to_arrays
-from datasel_assets.models.curvature_fit import fit_curvature, second_moments
+from datasel_assets.models.curvature_fit import fit_curvature, second_moments, squares_along
 from datasel_assets.models.gradient_projections import Whole
 from datasel_assets_tests.models.test_causal_lm import talk, tiny_causal
 from datasel_assets_tests.models.test_gradients import ROWS, opened
@@ -234,3 +234,40 @@ def test_dividing_by_curvature_ranks_rows_more_like_the_exact_inverse_than_plain
     mine = pool @ divide(layers, mean_query[None], 0.1)[0]
     plain = pool @ mean_query
     assert spearmanr(mine, exact)[0] > spearmanr(plain, exact)[0]
+
+
+def test_a_wide_model_has_the_curvature_that_batches_side_by_side_give(folder: str, monkeypatch: pytest.MonkeyPatch):
+    """One batch after the other into the same sums, and second moments in strips of which the last is narrower."""
+    expected, rows = fit_curvature(opened(folder, token_budget=40), ROWS)
+    moments = second_moments(opened(folder, token_budget=40), ROWS)
+    monkeypatch.setattr("datasel_assets.models.gradients.WIDE", 1)
+    monkeypatch.setattr("datasel_assets.models.curvature_fit.STRIP", 12)
+    model = opened(folder, token_budget=40)
+    for some, others in zip(second_moments(model, ROWS), moments, strict=True):
+        for one, other in zip(some, others, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(other).max())
+            np.testing.assert_array_equal(one, one.T)
+    layers, again = fit_curvature(model, ROWS)
+    assert again == rows
+    for layer, other in zip(layers, expected, strict=True):
+        assert layer.eigenvalues.sum() == pytest.approx(other.eigenvalues.sum(), rel=1e-5)
+
+
+def test_tokens_turned_before_the_gradients_are_formed_have_the_same_squares(folder: str):
+    """A text of one token turns its tokens first; the same gradient as that of many tokens turns the gradient."""
+    x, d = torch.randn(1, 1, 16), torch.randn(1, 1, 8)
+    bases = [tuple(np.linalg.qr(GENERATOR.standard_normal((n, n)))[0].astype(np.float32) for n in (8, 16))]
+
+    class OneLayer:
+        shapes, device = ((8, 16),), torch.device("cpu")
+
+        def total(self, tokens, begin):
+            layer, sums = begin()
+            padding = torch.zeros(1, tokens - 1, 1)
+            layer(0, *(torch.cat([each, padding.expand(-1, -1, each.shape[2])], 1) for each in (x, d)), None, False)
+            return sums, 1
+
+    few, many = (squares_along(OneLayer(), tokens, bases)[0][0] for tokens in (1, 64))  # type: ignore[arg-type]
+    np.testing.assert_allclose(few, many, rtol=1e-4, atol=1e-6)
+    expected = (bases[0][0].T @ (d[0].T @ x[0]).numpy() @ bases[0][1]) ** 2
+    np.testing.assert_allclose(few, expected, rtol=1e-4, atol=1e-6)

@@ -9,6 +9,7 @@ from datasel_assets.models.curvature import LayerCurvature
 from datasel_assets.models.forward_hooks import UnsupportedModelError
 from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided, Whole
 from datasel_assets.models.gradients import GradientModel
+from datasel_assets.models.linear_hooks import squared_lengths
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets_tests.models.test_causal_lm import talk, tiny_causal
 
@@ -240,3 +241,27 @@ def test_a_sketch_is_drawn_from_its_seed_alone():
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert set(one[1].tolist()) == {-1, 1}
+
+
+def test_a_projection_that_is_told_tokens_keeps_what_it_keeps_of_gradients():
+    """Three rows of 2 tokens with padding, and lengths by inner products of tokens."""
+    draw = torch.Generator().manual_seed(0)
+    x, delta = torch.randn(3, 4, 6, generator=draw), torch.randn(3, 4, 5, generator=draw)
+    delta[:, 2:] = 0
+    gradients = torch.bmm(delta.transpose(1, 2), x)
+    np.testing.assert_allclose(squared_lengths(x, delta), gradients.square().sum(dim=(1, 2)), rtol=1e-5)
+    bases = [np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))[0] for d in (5, 6)]
+    layer = LayerCurvature(*bases, np.random.default_rng(2).random((5, 6)))
+    basis, found, expected = Eigenbasis([layer], 9), torch.zeros(3, 9), torch.zeros(3, 9)
+    basis.add_tokens(0, x, delta, found)
+    basis.add(0, gradients, expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_of_equal_eigenvalues_the_earlier_coordinate_is_kept():
+    layers = [LayerCurvature(np.eye(2), np.eye(2), np.array([[1.0, 3.0], [2.0, 2.0]])) for _ in range(2)]
+    gradient, kept = torch.arange(1.0, 5.0).reshape(1, 2, 2), torch.zeros(1, 3)
+    for number in range(2):
+        Eigenbasis(layers, 3).add(number, gradient * 10**number, kept)
+    # 3 of each layer, and the first 2 of the first.
+    assert kept.tolist() == [[2, 3, 20]]

@@ -290,7 +290,7 @@ def _forecast(step: Step, model: "GradientModel", messages: pl.Series, checkpoin
     some, bases = messages[:: rows // TRIAL_ROWS][:TRIAL_ROWS].to_list(), []
     second_moments(model, some[:2])
     # The eigenvectors cost the same however many rows there are.
-    fixed = timed(lambda: bases.extend(eigenbases(*second_moments(model, some[:2]))))
+    fixed = timed(lambda: bases.extend(eigenbases(model, some[:2])))
     passes = timed(lambda: (second_moments(model, some), squares_along(model, some, bases)))
     basis = f"{len(some)} rows were measured"
     return Forecast(rows, checkpoints * (fixed + passes * rows / len(some)), peak_mb() / 1024, size, basis)

@@ -1,13 +1,16 @@
 """Run the main job over a small data folder on a real instance."""
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from PIL import Image
 
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import Outcome, run_main
@@ -33,10 +36,10 @@ class Project:
     def warehouse(self) -> Warehouse:
         return Warehouse(self.settings)
 
-    def run(self) -> tuple[Outcome, list[dict]]:
+    def run(self, pictures: Callable[[], AbstractContextManager[None]] | None = None) -> tuple[Outcome, list[dict]]:
         before = len(self.warehouse.lake.runs())
         definitions, assets = assemble(self.warehouse)
-        with coarse_pictures():
+        with (pictures or undrawn_pictures)():
             outcome = run_main(definitions, assets, lambda: Warehouse(self.settings), self.instance)
         return outcome, self.warehouse.lake.runs()[before:]
 
@@ -45,7 +48,7 @@ class Project:
         before = len(self.warehouse.lake.runs())
         for table in (table for table in all_tables(self.warehouse.registry) if not table.on_demand):
             for source in sorted(self.warehouse.registry.sources) if table.per_source else [None]:
-                with coarse_pictures():
+                with undrawn_pictures():
                     made = make(self.warehouse, table, source)
                 assert all(check.passed for check in made.built.checks.values())
         return self.warehouse.lake.runs()[before:]
@@ -58,7 +61,7 @@ class Project:
             for source in sorted(warehouse.registry.source_names) if asset.per_source else [None]:
                 if not asset.is_current(warehouse, source):
                     step = Step(warehouse, asset.expect(warehouse, source), source, asset.name, None)
-                    with coarse_pictures():
+                    with undrawn_pictures():
                         built = made[asset.name, source] = asset.build(step)
                     assert all(check.passed for check in built.checks.values())
                     assert set(built.checks) == set(asset.checks)
@@ -71,6 +74,20 @@ def coarse_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(canvas, "_DPI", 40)
         yield
+
+
+@contextmanager
+def undrawn_pictures() -> Iterator[None]:
+    """Put every picture together and draw none, where the first run has drawn the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canvas, "to_png", _undrawn)
+        yield
+
+
+def _undrawn(figure: Any, *_: Any, **__: Any) -> bytes:
+    dot = io.BytesIO()
+    Image.new("P", (1, 1)).save(dot, "PNG")
+    return dot.getvalue()
 
 
 @pytest.fixture
@@ -107,7 +124,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     """The main job, once for all tests: most of them begin where it ends."""
     data = small_pool(tmp_path_factory.mktemp("finished") / "data")
     with dg.DagsterInstance.ephemeral() as instance:
-        outcome, runs = Project(data, instance).run()
+        outcome, runs = Project(data, instance).run(coarse_pictures)
         logged = [entry for run in instance.get_runs() for entry in instance.all_logs(run.run_id)]
     return FirstRun(data, outcome, runs, [entry.dagster_event for entry in logged if entry.dagster_event])
 

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
-
 from datasel_assets.cli.environment import set_environment
 from datasel_assets.cli.file_server import serve_files
 from datasel_assets.settings import FILES_VARIABLE, REPOSITORY, Settings
@@ -43,6 +41,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _serve(port: int, settings: Settings, files: str) -> int:
     """Run code server, webserver and daemon until a signal comes; return 1 where one of them stopped by itself."""
+    import yaml
+
     asked: list[int] = []
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda signum, frame: asked.append(signum))

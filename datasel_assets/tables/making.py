@@ -101,7 +101,8 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
         facts, checks = _recall(note)
         missing = sorted(set(table.checks) - set(checks))
         if not missing:
-            return Made(Built(info, 0, info.rows, 0, {**facts, "increment": UNCHANGED}, checks))
+            shown = {"increment": UNCHANGED} | {name: fact for name, fact in facts.items() if name != "increment"}
+            return Made(Built(info, 0, info.rows, 0, shown, checks))
         log.info(f"its checks {missing} have no record: making it again")
     clock, cpu = time.perf_counter(), time.process_time()
     reset_peak()

@@ -37,7 +37,8 @@ def test_every_shipped_recipe_can_be_used_in_a_folder_that_has_a_source_and_noth
     assert answer.out.endswith(f"next: datasel --data {bare} run\n")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_new_folder_of_init_takes_every_recipe_of_the_gallery_one_after_the_other(datasel, tmp_path):
     folder = tmp_path / "data"
     datasel(tmp_path, "init", str(folder))

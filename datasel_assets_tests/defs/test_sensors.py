@@ -13,7 +13,7 @@ from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import failed_steps
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets_tests.pools import add_source, rows, write_yaml
-from datasel_assets_tests.project import Project, coarse_pictures
+from datasel_assets_tests.project import Project, undrawn_pictures
 
 
 def look(
@@ -39,7 +39,7 @@ def run_main_job(project: Project) -> list[dg.DagsterRun]:
     """Carry out the main job as a run worker does; return the runs that this added, the main one first."""
     before = {run.run_id for run in project.instance.get_runs()}
     job = build_defs(project.settings).resolve_job_def("main")
-    with coarse_pictures():
+    with undrawn_pictures():
         carry_out(job, project.instance, code_location())
     return [run for run in project.instance.get_runs()[::-1] if run.run_id not in before]
 
@@ -247,7 +247,7 @@ def test_a_table_that_somebody_makes_by_hand_is_in_the_catalog_a_minute_later(se
     write_yaml(settled.data / "recipes" / "random.yaml", recipe)
     assert "no run has ended" in look(settled, None, definitions, "catalog_sensor").skip_reason.skip_message
     by_hand = build_defs(settled.settings).resolve_job_def("refresh_pool")
-    with coarse_pictures():
+    with undrawn_pictures():
         carry_out(by_hand, settled.instance, code_location(), keys=[dg.AssetKey(["selections", "random"])])
     tick = look(settled, None, definitions, "catalog_sensor")
     (request,) = tick.run_requests

@@ -21,6 +21,7 @@ PARTS = {
 def test_a_sampler_names_the_part_that_it_misses(name):
     module = SAMPLERS[name]
     needed = {"topk": {"by": "x"}, "band": {"by": "x", "low": 0}, "best_of_clusters": {"by": "x"}}
+    needed["score_ranges"] = {"by": "x"}
     needed["rounds"] = {"inner": {"sampler": "kcenter"}}
     params = module.Params.model_validate(needed.get(name, {}))
     assert isinstance(params, StrictModel)

@@ -51,7 +51,6 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     judge = {"provider": {"endpoint": "http://127.0.0.1:8000/v1", "model": "judge"}}
     write_yaml(data / "answers" / "same.yaml", {"ask": "same_row", "pairs": {"of": "near_duplicates"}, **judge})
     write_yaml(data / "duplicates.yaml", {"near": {"adjudicate": {"answers": "same"}}})
-    write_yaml(data / "ratio" / "deita.yaml", {"model": "proxy_lm"})
     return load_registry(data)
 
 

@@ -15,7 +15,7 @@ from datasel_assets.tables import make, open_warehouse
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.table import Built
 from datasel_assets_tests.pools import ENCODER, add_source, rows, small_pool, write_jsonl, write_yaml
-from datasel_assets_tests.project import coarse_pictures
+from datasel_assets_tests.project import undrawn_pictures
 
 SLUG = EncoderSpec.model_validate(ENCODER).slug
 UPSTREAM: dict[Key, Key] = {
@@ -51,7 +51,7 @@ def refreshed(data: Path, names: tuple[str, ...] = MADE) -> dict[tuple[str, str 
     for table in (tables[key] for key in order):
         for source in sorted(warehouse.registry.sources) if table.per_source else [None]:
             if not table.is_current(warehouse, source):
-                with coarse_pictures():
+                with undrawn_pictures():
                     built = made[table.name, source] = make(warehouse, table, source).built
                 assert all(check.passed for check in built.checks.values())
     return made

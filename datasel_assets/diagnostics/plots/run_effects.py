@@ -43,7 +43,7 @@ def run_effects(
             values[chosen][some], places[some], xerr=reach[:, some], fmt="o", markersize=4, color=colour, linewidth=1.3
         )
     axes.axvline(0, color=canvas.MUTED, linewidth=0.9)
-    canvas.names(axes, [names[i] for i in chosen])
+    canvas.names(axes, [names[int(i)] for i in chosen])
     axes.set_ylim(-0.6, len(chosen) - 0.4)
     axes.grid(axis="x", color=canvas.GRID, linewidth=0.7)
     canvas.caption_axis(axes, "nats of a response token that the unit takes off the loss")

@@ -172,7 +172,7 @@ def test_appended_rows_are_scored_alone_by_the_counts_that_stand(project: Projec
     event = project.instance.get_latest_materialization_event(dg.AssetKey(list(COUNTS)))
     shown = {key: value.value for key, value in event.asset_materialization.metadata.items()}
     assert 0 < shown["drift_bits"] <= DRIFT == shown["counted_anew_at"]
-    assert shown["band: prompt_length (middle 80%)"].split(" to ")[0].isdigit()
+    assert shown["details"]["band: prompt_length (middle 80%)"].split(" to ")[0].isdigit()
     assert (shown["counted"], shown["rows_total"]) == ("no", 263)
 
 

@@ -21,6 +21,8 @@ from datasel_assets.tables.vectors.curvature import Differentiated, open_model
 from datasel_assets_tests.models.test_causal_lm import tiny_causal
 from datasel_assets_tests.pools import CAUSAL, TINY, small_pool, write_yaml
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 N = 8
 FILES = {
     "tracin": {"gradients": "path", "target": "adding", "precondition": "none", "similarity": "dot"},

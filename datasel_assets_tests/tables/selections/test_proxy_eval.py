@@ -50,6 +50,7 @@ def test_the_same_selection_is_not_tried_out_twice_and_the_main_job_leaves_it_al
     assert read.warehouse.lake.info(("proxy_eval", "longest")) is None
 
 
+@pytest.mark.slow
 def test_trying_out_twice_gives_the_same_losses(read: Project):
     try_out(read, "random")
     first = read.warehouse.lake.scan(("proxy_eval", "random")).collect()
@@ -66,6 +67,7 @@ def test_a_model_that_is_no_proxy_is_named(read: Project):
     assert [asset for asset in assemble(read.warehouse)[1] if asset.on_demand] == []
 
 
+@pytest.mark.slow
 def test_what_came_of_it_is_recorded_for_the_gallery_and_only_for_the_recipe_as_it_is(
     read: Project, tmp_path, monkeypatch
 ):

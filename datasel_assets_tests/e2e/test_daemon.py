@@ -152,6 +152,7 @@ def test_the_page_of_an_asset_links_to_its_report_and_the_report_opens(served: P
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{url.split('/', 3)[0]}//{url.split('/')[2]}/releases/%2e%2e/defaults.yaml", timeout=30)
     assert refused.value.code == 404
+    refused.value.close()  # it holds the connection
 
 
 def test_the_timeline_shows_the_jobs_and_not_that_there_are_no_runs(served: Product, page):

@@ -63,7 +63,7 @@ def gallery(project: Project) -> Iterator[Project]:
     write_yaml(source, spec | {"uri": "arithmetic:?rows=400&seed=0"})
     model = project.data / "language_models" / "proxy_lm.yaml"
     spec = yaml.safe_load(model.read_text("utf-8"))
-    write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000}})
+    write_yaml(model, spec | {"proxy": {**spec["proxy"], "token_budget": 20_000, "eval_steps": 2}})
     # A model that is hardly trained tells no cluster from another.
     tried = project.data / "loops" / "quad_arithmetic.yaml"
     write_yaml(tried, yaml.safe_load(tried.read_text("utf-8")) | {"tau": -1.0})

@@ -1,6 +1,7 @@
 """Jobs: one source, the global part, and both in one."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -21,58 +22,69 @@ from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A job over all tables that ``takes`` says yes to; absent where there are none, unless it is ``always`` there."""
+
+    name: str
+    description: str
+    hours: int
+    takes: Callable[[Table], bool]
+    always: bool = False
+
+
+JOBS = (
+    _Job(
+        "refresh_source",
+        "Everything that is kept per source, for one source: files to vectors.",
+        6,
+        lambda table: table.per_source and not table.on_demand,
+        always=True,
+    ),
+    _Job(
+        "refresh_pool",
+        "Everything that looks at the whole pool: duplicates, bases, clusters, selections.",
+        2,
+        lambda table: not (table.per_source or table.on_demand or table.comes_last),
+        always=True,
+    ),
+    _Job(REFRESH_CATALOG, "The DuckDB file over all tables as they are now.", 2, lambda table: table.comes_last),
+    _Job(
+        EVIDENCE,
+        "Selections tried out: a small model trained on each, on random rows, on the whole pool.",
+        12,
+        lambda table: table.on_demand and table.kind is PROXY_EVAL,
+    ),
+    _Job(
+        DYNAMICS.name,
+        "Trainings of which every presentation of every row is remembered.",
+        12,
+        lambda table: table.on_demand and table.kind is DYNAMICS,
+    ),
+    _Job(
+        RUNS.name,
+        "Trainings on parts of the pool: what each part does to the outcomes, and how much is enough.",
+        12,
+        lambda table: table.on_demand and table.kind in (RUNS, RUN_EFFECTS, RUN_SCORES, RATIO),
+    ),
+)
+
+
 def asset_jobs(assets: Sequence[Table]) -> list:
     """Return the jobs of one partition, of the whole pool, of what comes last, and of what is made on request."""
-    per_source = [dg.AssetKey(list(a.key)) for a in assets if a.per_source and not a.on_demand]
-    pool = [dg.AssetKey(list(a.key)) for a in assets if not a.per_source and not a.on_demand and not a.comes_last]
-    last = [dg.AssetKey(list(a.key)) for a in assets if a.comes_last]
-    asked = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is PROXY_EVAL]
-    watched = [dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind is DYNAMICS]
-    series = [
-        dg.AssetKey(list(a.key)) for a in assets if a.on_demand and a.kind in (RUNS, RUN_EFFECTS, RUN_SCORES, RATIO)
-    ]
-    evidence = dg.define_asset_job(
-        EVIDENCE,
-        selection=dg.AssetSelection.assets(*asked),
-        description="Selections tried out: a small model trained on each, on random rows, on the whole pool.",
-        tags={MAX_RUNTIME_TAG: "43200"},
-    )
-    dynamics = dg.define_asset_job(
-        DYNAMICS.name,
-        selection=dg.AssetSelection.assets(*watched),
-        description="Trainings of which every presentation of every row is remembered.",
-        tags={MAX_RUNTIME_TAG: "43200"},
-    )
-    catalog = dg.define_asset_job(
-        REFRESH_CATALOG,
-        selection=dg.AssetSelection.assets(*last),
-        description="The DuckDB file over all tables as they are now.",
-        tags={MAX_RUNTIME_TAG: "7200"},
-    )
-    runs = dg.define_asset_job(
-        RUNS.name,
-        selection=dg.AssetSelection.assets(*series),
-        description="Trainings on parts of the pool: what each part does to the outcomes, and how much is enough.",
-        tags={MAX_RUNTIME_TAG: "43200"},
-    )
-    return [
-        dg.define_asset_job(
-            "refresh_source",
-            selection=dg.AssetSelection.assets(*per_source),
-            description="Everything that is kept per source, for one source: files to vectors.",
-            tags={MAX_RUNTIME_TAG: "21600"},
-        ),
-        dg.define_asset_job(
-            "refresh_pool",
-            selection=dg.AssetSelection.assets(*pool),
-            description="Everything that looks at the whole pool: duplicates, bases, clusters, selections.",
-            tags={MAX_RUNTIME_TAG: "7200"},
-        ),
-        *([catalog] if last else []),
-        *([evidence] if asked else []),
-        *([dynamics] if watched else []),
-        *([runs] if series else []),
-    ]
+    found = []
+    for job in JOBS:
+        keys = [dg.AssetKey(list(table.key)) for table in assets if job.takes(table)]
+        if keys or job.always:
+            found.append(
+                dg.define_asset_job(
+                    job.name,
+                    selection=dg.AssetSelection.assets(*keys),
+                    description=job.description,
+                    tags={MAX_RUNTIME_TAG: str(job.hours * 3600)},
+                )
+            )
+    return found
 
 
 def main_job(

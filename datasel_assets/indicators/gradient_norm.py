@@ -7,7 +7,7 @@ import numpy as np
 
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.score_kind import Need, ScoreKind
-from datasel_assets.specs.score import GradientNormSpec
+from datasel_assets.specs.influence import GradientNormSpec
 
 
 @indicator(keep="high", bounds=(0, None), source="Paul et al. 2021 (arXiv 2107.07075), Definition 2.1")

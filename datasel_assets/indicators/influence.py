@@ -10,7 +10,7 @@ import numpy as np
 
 from datasel_assets.indicators.base import indicator
 from datasel_assets.indicators.score_kind import Need, ScoreKind
-from datasel_assets.specs.score import InfluenceSpec
+from datasel_assets.specs.influence import InfluenceSpec
 
 MOST_DIRECTIONS = 48
 """Directions that rows are compared with at the price of one training step; beyond them a row costs more."""

@@ -5,7 +5,7 @@ Belongs here: safe YAML reading and error messages that a person can act on. Not
 """
 
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
@@ -17,6 +17,9 @@ from datasel_assets.schema import StrictModel, check_slug, suggestion
 
 MAX_YAML_BYTES = 1 << 20
 """Registry files are written by hand; a larger one is a mistake (a dataset saved as YAML) or an attack."""
+
+Problems = Mapping[str, str]
+"""File relative to the data folder -> what is wrong with it, in words."""
 
 Spec = TypeVar("Spec", bound=StrictModel)
 

@@ -13,8 +13,9 @@ from datasel_assets.registry.loops import loops_in_use
 from datasel_assets.registry.registry import Registry
 from datasel_assets.registry.score import scores_in_use
 from datasel_assets.specs.gradients import GradientsSpec, kept_by
+from datasel_assets.specs.influence import GradientNormSpec, InfluenceSpec
 from datasel_assets.specs.language_model import LOCAL, LanguageModelSpec
-from datasel_assets.specs.score import GradientNormSpec, InfluenceSpec, ScoreSpec
+from datasel_assets.specs.score import ScoreSpec
 
 MOST_DIMS = 8192
 """Numbers of a stored gradient up to which a Gram matrix of them is made: 512 MB."""

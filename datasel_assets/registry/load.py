@@ -95,11 +95,13 @@ def load_registry(data: Path, *beside: Path) -> Registry:
         OSError: the folder of sources cannot be listed: a mount that has gone away must not look like a registry from
             which every source was removed.
     """
-    registry = read_files(data, *beside)
-    for rule in RULES:
-        while problems := rule(registry):
-            file = min(problems)
-            registry = registry.without(file, problems[file])
+    registry, before = read_files(data, *beside), None
+    while registry.errors != before:
+        before = registry.errors
+        for rule in RULES:
+            while problems := rule(registry):
+                file = min(problems)
+                registry = registry.without(file, problems[file])
     return registry
 
 

@@ -20,8 +20,8 @@ from datasel_assets.bandits.probe_rounds import ProbeRounds, Try
 from datasel_assets.bandits.ucb import Ucb
 from datasel_assets.clusters import ClusterModel
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.specs.loop import QuadSpec
-from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key

@@ -12,7 +12,7 @@ from datasel_assets.diagnostics import plots
 from datasel_assets.diagnostics.length_matched import agreement, best_rows, length_matched
 from datasel_assets.indicators.similarity import similarity
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.score import InfluenceSpec
+from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.storage.lake import Key
 from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables.shown import Rows, picture, sample_table

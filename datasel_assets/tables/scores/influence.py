@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from datasel_assets.indicators import influence as maths
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.score import InfluenceSpec
+from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.rows import columns_fingerprint

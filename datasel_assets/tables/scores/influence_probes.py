@@ -21,7 +21,7 @@ from datasel_assets.indicators import influence as maths
 from datasel_assets.indicators.ridge_features import Scaling
 from datasel_assets.indicators.ridge_regression import FEWEST, Ridge, explained, fit_ridge, out_of_fold, value_of_choice
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.score import InfluenceSpec, ProbesSpec
+from datasel_assets.specs.influence import InfluenceSpec, ProbesSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.rows import columns_fingerprint

@@ -14,8 +14,8 @@ import polars as pl
 from datasel_assets.indicators import influence as maths
 from datasel_assets.models.proxy_folder import read_manifest
 from datasel_assets.models.proxy_rows import draw_rows, split_rows
+from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.specs.proxy import ProxySpec
-from datasel_assets.specs.score import InfluenceSpec
 from datasel_assets.storage.fingerprint import digest, ids_digest
 from datasel_assets.storage.lake import Expected, Key, TableInfo
 from datasel_assets.tables.table import Built, Kind, Step, Table

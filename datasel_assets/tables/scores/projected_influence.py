@@ -16,7 +16,7 @@ import polars as pl
 
 from datasel_assets.indicators import influence as maths
 from datasel_assets.models.gram import Gram
-from datasel_assets.specs.score import InfluenceSpec
+from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.rows import columns_fingerprint

@@ -41,6 +41,18 @@ def test_what_keeps_every_rule_breaks_none(tmp_path):
     assert {rule.__name__: dict(rule(found)) for rule in rules.RULES} == {rule.__name__: {} for rule in rules.RULES}
 
 
+def test_what_goes_with_a_broken_file_is_reported_to_the_end_of_the_chain(tmp_path):
+    data = small_pool(tmp_path)
+    judge = {"ask": "humpback", "provider": {"endpoint": "http://127.0.0.1:9/v1", "model": "judge"}}
+    by = {**RECIPE, "select": {"sampler": "topk", "by": "absent.score"}}
+    for number in range(3):
+        write_yaml(data / "recipes" / f"r{number}.yaml", by)
+        write_yaml(data / "answers" / f"asked{number}.yaml", {**judge, "rows": {"recipe": f"r{number}"}})
+        by = {**RECIPE, "select": {"sampler": "topk", "by": f"asked{number}.score"}}
+    chain = {f"{file}{number}.yaml" for file in ("recipes/r", "answers/asked") for number in range(3)}
+    assert set(load_registry(data).errors) == chain
+
+
 @pytest.mark.parametrize(
     ("folder", "document"),
     [("targets", INLINE), ("representations", {}), ("tags", {}), ("recipes", RECIPE), ("scores", BLEND)],

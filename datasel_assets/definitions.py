@@ -11,7 +11,6 @@ from datasel_assets.compute import chosen
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.executors import executor, executor_name
 from datasel_assets.defs.jobs import asset_jobs, main_job
-from datasel_assets.defs.main_job import NOBODY, Told
 from datasel_assets.defs.registry_page import registry_asset
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.sensors import catalog_sensor, daily_refresh, sources_sensor
@@ -21,6 +20,7 @@ from datasel_assets.settings import Settings, load_settings
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.lineage import drawn
+from datasel_assets.tables.refresh import NOBODY, Told
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 

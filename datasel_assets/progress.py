@@ -1,7 +1,7 @@
 """Where long work reports how far it is. A leaf: producers call :func:`report`, a front end calls :func:`listen`.
 
-Belongs here: the reports, and how one reads as a line. Not: where lines are shown (``defs`` writes them to
-Dagster's log, ``cli`` to the terminal).
+Belongs here: the reports, and how one reads as a line. Not: where lines are shown (Dagster's log,
+the terminal).
 
 A module variable and not a context variable, because Dagster may run a step in another context of the same process.
 """
@@ -10,6 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from logging import Logger
+
+EVERY_S = 10.0
+"""Least time between two lines of a log."""
 
 Listener = Callable[[str, int, int], None]
 
@@ -91,6 +95,13 @@ class Pace:
     def forget(self) -> None:
         """Forget the work that is over: its rate says nothing about the next."""
         self._first.clear()
+
+
+@contextmanager
+def log_progress(log: Logger) -> Iterator[None]:
+    """Write to ``log`` now and then, while the block runs, how far the work is."""
+    with listen(Pace(log.info, EVERY_S).report):
+        yield
 
 
 def line(what: str, done: int, total: int, fresh: int, seconds: float) -> str:

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.main_job import Outcome, run_main
+from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.diagnostics.plots import canvas
 from datasel_assets.settings import Settings
 from datasel_assets.tables import make
 from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.refresh import Outcome
 from datasel_assets.tables.table import Built, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import small_pool

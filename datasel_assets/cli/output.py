@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datasel_assets.defs.main_job import Outcome
+    from datasel_assets.tables.refresh import Outcome
 
 
 def open_console(file: IO[str] | None = None) -> "Console":

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from datasel_assets.cli.environment import open_instance, open_warehouse
+from datasel_assets.cli.environment import open_warehouse
 from datasel_assets.settings import Settings
 
 HELP = "Delete the tables of retired sources and of removed registry files; releases stay."
@@ -16,17 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Delete, or with ``--dry-run`` list, what no registry file accounts for."""
-    from datasel_assets.definitions import assemble
-    from datasel_assets.defs.prune import prune
     from datasel_assets.registry.base import RegistryError
+    from datasel_assets.tables.graph import all_tables
+    from datasel_assets.tables.pruning import prune
 
-    _, assets = assemble(open_warehouse(settings))
-    with open_instance(settings) as instance:
-        try:
-            removed = prune(settings, assets, instance, dry_run=arguments.dry_run)
-        except RegistryError as error:
-            print(error, file=sys.stderr)
-            return 2
+    warehouse = open_warehouse(settings)
+    try:
+        removed = prune(warehouse, all_tables(warehouse.registry), dry_run=arguments.dry_run)
+    except RegistryError as error:
+        print(error, file=sys.stderr)
+        return 2
     verb = "would delete" if arguments.dry_run else "deleted"
     for name in removed:
         print(f"{verb} {name}")

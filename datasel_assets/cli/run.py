@@ -15,7 +15,7 @@ from datasel_assets.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datasel_assets.defs.main_job import Outcome
+    from datasel_assets.tables.refresh import Outcome
 
 HELP = "Bring every table and release up to date."
 
@@ -33,8 +33,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     console.print(Text.assemble(("datasel_assets", "bold"), f" main job over {settings.data}"), soft_wrap=True)
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.launch import carry_out, code_location
-    from datasel_assets.defs.main_job import Told, failed_steps
+    from datasel_assets.defs.main_job import failed_steps
     from datasel_assets.defs.one_at_a_time import MAIN
+    from datasel_assets.tables.refresh import Told
 
     outcomes: list[Outcome] = []
     with open_instance(settings) as instance:

@@ -9,16 +9,15 @@ import dagster as dg
 from datasel_assets import progress
 from datasel_assets.defs import display
 from datasel_assets.defs.executors import IN_PROCESS
-from datasel_assets.defs.failures import SKIPPED, cause_now, failed_alike, in_one_sentence
-from datasel_assets.defs.log_progress import log_progress
+from datasel_assets.defs.failures import SKIPPED, cause_now, failed_alike
 from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_POOL, op_tags
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.retries import LOST_PROCESS, only_losses_tried_again
-from datasel_assets.defs.served import page_of
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.lineage import shown_group
-from datasel_assets.tables.making import Made, make
+from datasel_assets.tables.making import Made, facts_of, in_one_sentence, make
+from datasel_assets.tables.served import page_of
 from datasel_assets.tables.table import Table
 
 OWNERS = ["team:data-selection"]
@@ -28,16 +27,6 @@ REFRESHED_DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), 
 def asset_key(key: Key) -> dg.AssetKey:
     """Return the asset key of a table."""
     return dg.AssetKey(list(key))
-
-
-def needs_gpu(table: Table, device: str, backend: str) -> bool:
-    """Tell whether the step of a table has a use for a GPU of its own.
-
-    None has where models run on the CPU, for a few rows, or where units of work are sent to a Ray cluster, which counts
-    the GPUs of each unit itself.
-    """
-    shared_out = table.in_units and backend == "ray"
-    return table.runs_model and device != "cpu" and not table.few_rows and not shared_out
 
 
 def to_asset(
@@ -83,7 +72,7 @@ def to_asset(
         can_subset=True,
         partitions_def=partitions,
         pool=GPU_POOL if table.runs_model else table.pool,
-        op_tags=op_tags(gpu=needs_gpu(table, device, backend)),
+        op_tags=op_tags(gpu=table.needs_gpu(device, backend)),
         # An interrupt would be tried again too: in the process of the run it is meant for the run.
         retry_policy=LOST_PROCESS if own_process else None,
         check_specs=[
@@ -100,7 +89,7 @@ def to_asset(
                 gone = f"sources/{source}.yaml is not there any more: the next run of `main` takes its partition away"
                 raise dg.Failure(gone, allow_retries=False)
             with (
-                log_progress(context.log),
+                progress.log_progress(context.log),
                 progress.working_on(f"{table.name} {source}" if source else table.name),
                 only_losses_tried_again(context.retry_number, by_policy=own_process),
             ):
@@ -123,25 +112,9 @@ def to_asset(
 
 
 def _result(table: Table, made: Made) -> dg.MaterializeResult:
-    built, cost = made.built, made.cost
-    new = built.rows_new
-    rate = {"rows_per_second": round(new / max(cost["seconds"], 1e-3), 1)} if new and cost else {}
-    shown = display.metadata(built.metadata)
+    built = made.built
     facts: dict[str, Any] = {
-        "rows_total": built.rows,
-        "rows_new": new,
-        "rows_reused": built.rows_reused,
-        "rows_removed": built.rows_removed,
-        **{name: cost[name] for name in ("seconds",) if name in cost},
-        **shown,
-        **cost,
-        **rate,
-        "size_mb": display.short(built.info.bytes / 1e6),
-        "fingerprint": built.info.fingerprint,
-        "made from": ", ".join("/".join(key) for key in table.reads) or "files",
-    }
-    facts = {
-        **display.arranged(facts),
+        **display.metadata(facts_of(table, made)),
         "dagster/partition_row_count" if table.per_source else "dagster/row_count": built.rows,
         "path": dg.MetadataValue.path(str(built.info.path)),
     }

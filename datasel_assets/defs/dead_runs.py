@@ -2,33 +2,15 @@
 
 A process killed with SIGKILL leaves its run STARTED and its pool slot claimed; the next run would wait for the slot
 for ever. Under the daemon, run monitoring does this; the command line has no daemon.
-Belongs here: who is dead. Does not belong here: running anything again.
+Belongs here: ending them. Does not belong here: which process is over (``storage.processes``), running anything again.
 """
 
-import os
-import socket
-
 import dagster as dg
-import psutil
+
+from datasel_assets.storage.processes import is_gone
 
 PROCESS_TAG = "datasel/process"
 """Run tag ``host/pid/start`` of the process that executes the run."""
-
-
-def this_process() -> str:
-    """Return the tag value of the running process; the start time tells it from a later owner of its number."""
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.0f}"
-
-
-def is_gone(process: str) -> bool:
-    """Tell whether a tagged process of this host is over; of other hosts nothing is known, so they count as alive."""
-    host, pid, start = process.rsplit("/", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - int(start)) > 2
-    except psutil.NoSuchProcess:
-        return True
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:

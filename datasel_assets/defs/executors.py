@@ -1,6 +1,7 @@
 """What carries out the steps of a run, chosen by ``DATASEL_EXECUTOR``.
 
-Belongs here: the choice. Does not belong here: what a step asks for (``op_tags``), units within a step (``compute``).
+Belongs here: the choice, and how many runs go at once. Does not belong here: what a step asks for (``op_tags``), units
+within a step (``compute``).
 """
 
 import os
@@ -48,3 +49,11 @@ def executor(name: str) -> dg.ExecutorDefinition:
             f"'datasel_assets[{name}-executor]'"
         ) from error
     return dg.multiprocess_executor if name == "multiprocess" else dg.in_process_executor
+
+
+def runs_at_once(instance: dg.DagsterInstance) -> int:
+    """Return how many runs may go at once: one where steps share this process, else what ``dagster.yaml`` allows."""
+    if executor_name() == IN_PROCESS:
+        return 1
+    settings = instance.get_settings("concurrency") or {}
+    return int(settings.get("runs", {}).get("max_concurrent_runs", 1))

@@ -1,7 +1,7 @@
 """What a step that fails says: the cause in one sentence, once in each run.
 
 Twenty selections that read one absent table fail for one reason. The first of them fails, the others are skipped with
-that reason on their pages. Belongs here: the sentence, who failed for the same reason before, and what a run says of
+that reason on their pages. Belongs here: the cause, who failed for the same reason before, and what a run says of
 both. Does not belong here: what is tried again (``retries``), and what the main job makes of failures (``main_job``).
 """
 
@@ -32,15 +32,6 @@ def cause(error: Any) -> str:
 def cause_now() -> str:
     """Return the cause of the exception that is being handled, in the words in which it will be recorded."""
     return cause(serializable_error_info_from_exc_info(sys.exc_info()))
-
-
-def in_one_sentence(error: Exception, table: str, source: str | None) -> str:
-    """Return what stands in the first red line of a run: which table, of which source, and what is wrong.
-
-    >>> in_one_sentence(ValueError("no row is left of 6"), "selections/a", None)
-    'selections/a: no row is left of 6'
-    """
-    return f"{table}{f' of {source}' if source else ''}: {str(error) or type(error).__name__}"
 
 
 def failed_alike(instance: dg.DagsterInstance, run_id: str, why: str) -> str | None:

@@ -16,13 +16,15 @@ from dagster._serdes import ConfigurableClassData
 from datasel_assets.settings import load_settings
 
 
-class History(DagsterSqliteStorage):
-    """Runs, events and ticks, in SQLite."""
-
+class _OfTheDataFolder:
     @classmethod
     def config_type(cls) -> dict:
         """Take no settings."""
         return {}
+
+
+class History(_OfTheDataFolder, DagsterSqliteStorage):
+    """Runs, events and ticks, in SQLite."""
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> "History":
@@ -30,13 +32,8 @@ class History(DagsterSqliteStorage):
         return cls.from_local(str(_folder()), inst_data)
 
 
-class Logs(LocalComputeLogManager):
+class Logs(_OfTheDataFolder, LocalComputeLogManager):
     """What steps print."""
-
-    @classmethod
-    def config_type(cls) -> dict:
-        """Take no settings."""
-        return {}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> "Logs":
@@ -44,13 +41,8 @@ class Logs(LocalComputeLogManager):
         return cls(str(_folder()), inst_data=inst_data)
 
 
-class Artifacts(LocalArtifactStorage):
+class Artifacts(_OfTheDataFolder, LocalArtifactStorage):
     """Files that Dagster itself keeps."""
-
-    @classmethod
-    def config_type(cls) -> dict:
-        """Take no settings."""
-        return {}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> "Artifacts":

@@ -5,19 +5,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
-from datasel_assets.defs.log_progress import log_progress
-from datasel_assets.defs.main_job import EVIDENCE, NOBODY, REFRESH_CATALOG, Told, run_main
+from datasel_assets import progress
+from datasel_assets.defs.dead_runs import PROCESS_TAG
+from datasel_assets.defs.main_job import EVIDENCE, REFRESH_CATALOG, run_main
 from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.tables.dynamics.watched import DYNAMICS
-from datasel_assets.tables.ratio.ratio import RATIO
-from datasel_assets.tables.runs.effects import RUN_EFFECTS
-from datasel_assets.tables.runs.scores import RUN_SCORES
-from datasel_assets.tables.runs.series import RUNS
-from datasel_assets.tables.selections.proxy_eval import PROXY_EVAL
+from datasel_assets.storage.processes import this_process
+from datasel_assets.tables.refresh import NOBODY, Told
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -31,6 +27,10 @@ class _Job:
     hours: int
     takes: Callable[[Table], bool]
     always: bool = False
+
+
+def _on_request(name: str, description: str) -> _Job:
+    return _Job(name, description, 12, lambda table: table.on_demand and table.kind.job == name)
 
 
 JOBS = (
@@ -49,24 +49,9 @@ JOBS = (
         always=True,
     ),
     _Job(REFRESH_CATALOG, "The DuckDB file over all tables as they are now.", 2, lambda table: table.comes_last),
-    _Job(
-        EVIDENCE,
-        "Selections tried out: a small model trained on each, on random rows, on the whole pool.",
-        12,
-        lambda table: table.on_demand and table.kind is PROXY_EVAL,
-    ),
-    _Job(
-        DYNAMICS.name,
-        "Trainings of which every presentation of every row is remembered.",
-        12,
-        lambda table: table.on_demand and table.kind is DYNAMICS,
-    ),
-    _Job(
-        RUNS.name,
-        "Trainings on parts of the pool: what each part does to the outcomes, and how much is enough.",
-        12,
-        lambda table: table.on_demand and table.kind in (RUNS, RUN_EFFECTS, RUN_SCORES, RATIO),
-    ),
+    _on_request(EVIDENCE, "Selections tried out: a small model trained on each, on random rows, on the whole pool."),
+    _on_request("dynamics", "Trainings of which every presentation of every row is remembered."),
+    _on_request("runs", "Trainings on parts of the pool: what each part does to the outcomes, and how much is enough."),
 )
 
 
@@ -120,7 +105,7 @@ def main_job(
             told.on_run(state, source, run)
 
         origin = context.run.remote_job_origin
-        with log_progress(log):
+        with progress.log_progress(log):
             outcome = run_main(
                 definitions,
                 assets,
@@ -133,10 +118,7 @@ def main_job(
         if not outcome.runs:
             log.info(f"nothing to do: {outcome.checked} tables are current")
         if outcome.failures:
-            raise dg.Failure(
-                description="\n".join(outcome.causes),
-                allow_retries=False,
-            )
+            raise dg.Failure("\n".join(outcome.causes), allow_retries=False)
 
     @dg.job(
         name=MAIN,

@@ -1,47 +1,24 @@
-"""The main job: bring everything up to date, phase by phase, running only what is stale.
+"""The main job's runs: ordinary Dagster runs, one per source and phase.
 
-Belongs here: launching ordinary Dagster runs, one per source and phase, so that each is seen in the UI, retried and
-re-run like any other. Does not belong here: which tables are to be made and in which order (``tables.planning``).
+So each is seen in the UI, retried and re-run like any other. Belongs here: partitions as the registry has them, and
+what a launched run says of its failures. Does not belong here: which tables are to be made and in which order
+(``tables.refresh``), and what a run is (``launch``).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import dagster as dg
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
 from datasel_assets.defs.dead_runs import end_dead_runs
-from datasel_assets.defs.executors import executor_name
+from datasel_assets.defs.executors import executor_name, runs_at_once
 from datasel_assets.defs.failures import cause, skipped_steps
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
-from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
+from datasel_assets.tables.refresh import NOBODY, OnRun, Outcome, make_each, refresh
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
-
-OnRun = Callable[[str, str | None, Sequence[Table]], None]
-"""Is told of each run: ``start``, ``done`` or ``failed``, for which source, which assets."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """Who is told what the main job does.
-
-    Attributes:
-        on_run: of each run that it makes.
-        on_end: of the outcome.
-        on_wait: that it waits, and what for.
-    """
-
-    on_run: OnRun = lambda state, source, assets: None
-    on_end: Callable[["Outcome"], None] = lambda outcome: None
-    on_wait: Callable[[str], None] = lambda what: None
-
-
-NOBODY = Told()
 
 EVIDENCE = "evidence"
 """The job of the assets that are made on request only."""
@@ -50,49 +27,17 @@ REFRESH_CATALOG = "refresh_catalog"
 """The job of what comes last."""
 
 
-@dataclass
-class Outcome:
-    """What the main job did.
-
-    Attributes:
-        runs: one entry per launched run, and per asset whose inputs cannot be looked at: source or None, asset names,
-            success, error text.
-        checked: number of (asset, source) pairs whose state was looked at.
-        waiting: assets that were not tried, for want of a table that failed and has never been made.
-    """
-
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    checked: int = 0
-    waiting: list[tuple[Table, str | None]] = field(default_factory=list)
-
-    @property
-    def failures(self) -> list[dict[str, Any]]:
-        """Return the runs that failed."""
-        return [run for run in self.runs if not run["success"]]
-
-    @property
-    def causes(self) -> list[str]:
-        """Return what failed and why, each reason once: a line that names the sources, the tables and the cause."""
-        alike: dict[str, list[str]] = {}
-        for run in self.failures:
-            alike.setdefault(run["error"], []).append(run["source"] or "pool")
-        return [f"{', '.join(dict.fromkeys(where))}: {error}" for error, where in alike.items()]
-
-
 def run_main(
     definitions: dg.Definitions,
     assets: Sequence[Table],
     open_warehouse: Callable[[], Warehouse],
     instance: dg.DagsterInstance,
     *,
-    on_run: OnRun = lambda state, source, assets: None,
+    on_run: OnRun = NOBODY.on_run,
     origin: RemoteRepositoryOrigin | None = None,
     quiet: bool = True,
 ) -> Outcome:
-    """Make the partitions those of the registry, then run every phase over what is stale.
-
-    A table that cannot be made (unreadable file, absent model, too many bad rows) stays as it was and stops only what
-    needs it and finds none from before; its failure is in the outcome.
+    """Make the partitions those of the registry, then bring every table up to date; see ``tables.refresh``.
 
     Raises:
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
@@ -106,40 +51,8 @@ def run_main(
     # A partition without a file could only fail; what is known of its tables comes back with the file.
     for gone in sorted(known - registry.source_names):
         instance.delete_dynamic_partition(SOURCES, gone)
-    outcome = Outcome()
-    broken: set[Pick] = set()
-    regular = {asset.key: asset for asset in assets if not asset.on_demand}
-
-    def bring_up_to_date(phase: Phase, source: str | None) -> None:
-        failed = True
-        while failed:
-            warehouse = open_warehouse()
-            for asset in phase.tables:
-                if (asset.key, source) not in broken and lacks_input(
-                    asset, source, regular, wanted, broken, warehouse.lake
-                ):
-                    broken.add((asset.key, source))
-                    outcome.waiting.append((asset, source))
-            todo, failures = stale(phase, warehouse, source, broken)
-            for name, error in failures.items():
-                outcome.runs.append({"source": source, "assets": [name], "success": False, "error": error})
-            if todo and not failures:
-                on_run("start", source, todo)
-                failures = _launch(definitions, instance, todo, source, origin, quiet)
-                on_run("failed" if failures else "done", source, todo)
-                alike = {why: [name for name in failures if failures[name] == why] for why in failures.values()}
-                error = "; ".join(f"{', '.join(steps)}: {why}" for why, steps in alike.items()) or None
-                names = [asset.name for asset in todo]
-                outcome.runs.append({"source": source, "assets": names, "success": error is None, "error": error})
-            # The rest is planned again without what failed, which must not keep its siblings' readers from running.
-            failed = {(asset.key, source) for asset in phase.tables if asset.name in failures}
-            broken.update(failed)
-
-    for phase in regular_phases(assets):
-        sources = wanted if phase.per_source else [None]
-        side_by_side(partial(bring_up_to_date, phase), sources, runs_at_once(instance))
-        outcome.checked += len(phase.tables) * len(sources)
-    return outcome
+    launch = partial(_launch, definitions, instance, origin=origin, quiet=quiet)
+    return refresh(assets, open_warehouse, wanted, launch, on_run=on_run, at_once=runs_at_once(instance))
 
 
 def run_on_demand(
@@ -148,24 +61,11 @@ def run_on_demand(
     warehouse: Warehouse,
     instance: dg.DagsterInstance,
     *,
-    on_run: OnRun = lambda state, source, assets: None,
+    on_run: OnRun = NOBODY.on_run,
 ) -> Outcome:
     """Run each of some on-demand assets that is not current, one run per asset."""
     end_dead_runs(instance)
-    outcome = Outcome(checked=len(assets))
-    for asset in assets:
-        try:
-            if asset.is_current(warehouse, None):
-                continue
-        except Exception as error:  # what it is made from cannot be looked at
-            outcome.runs.append({"source": None, "assets": [asset.name], "success": False, "error": str(error)})
-            continue
-        on_run("start", None, [asset])
-        failures = _launch(definitions, instance, [asset], None, None, True, EVIDENCE)
-        error = "; ".join(failures.values()) or None
-        on_run("failed" if failures else "done", None, [asset])
-        outcome.runs.append({"source": None, "assets": [asset.name], "success": error is None, "error": error})
-    return outcome
+    return make_each(assets, warehouse, partial(_launch, definitions, instance, job_name=EVIDENCE), on_run=on_run)
 
 
 def _launch(
@@ -173,8 +73,9 @@ def _launch(
     instance: dg.DagsterInstance,
     assets: Sequence[Table],
     source: str | None,
-    origin: RemoteRepositoryOrigin | None,
-    quiet: bool,
+    *,
+    origin: RemoteRepositoryOrigin | None = None,
+    quiet: bool = True,
     job_name: str | None = None,
 ) -> dict[str, str]:
     """Run the assets as a recorded Dagster run; return the failures, asset name to message."""

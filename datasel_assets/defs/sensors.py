@@ -54,8 +54,7 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
         for name, message in failures.items():
             context.log.warning(f"source {name}: {message}")
         kept = {name: mark for name, mark in seen.items() if name in failures}
-        changes = source_changes(listing, set(seen), seen)
-        retired = [name for name in changes.retired if name not in kept]
+        changes = source_changes(listing, failures, seen)
         reloaded = loaded != last.get("loaded")
         page = [] if is_shown(context.instance, opened.registry) else registry_events(opened)
         cursor = json.dumps({"sources": listing | kept, "loaded": loaded}, sort_keys=True)
@@ -63,21 +62,17 @@ def sources_sensor(tables: Sequence[Table], loaded: str, main: dg.JobDefinition)
         def nothing(reason: str, cursor: str | None = cursor) -> dg.SensorResult:
             return dg.SensorResult(skip_reason=reason, cursor=cursor, asset_events=page)
 
-        found = {"new": changes.added, "changed": changes.changed, "gone": retired}
-        said = [
-            *(f"{what}: {', '.join(names)}" for what, names in found.items() if names),
-            *(["other registry files were loaded"] if reloaded else []),
-        ]
+        said = "; ".join([*changes.said, *(["other registry files were loaded"] if reloaded else [])])
         if not said:
             return nothing(f"{len(listing)} sources, none new or changed; {len(failures)} could not be listed")
         if is_asked_for(context.instance):  # what it leaves undone is seen when it is over
-            return nothing(f"{'; '.join(said)}: a run of {MAIN} is queued or under way", context.cursor)
+            return nothing(f"{said}: a run of {MAIN} is queued or under way", context.cursor)
         partitions = context.instance.get_dynamic_partitions(SOURCES)
         new = sorted(set(listing) - set(partitions))
         if not new and not needs_work(opened, tables, sorted(listing)):
-            return nothing(f"{'; '.join(said)}: every table is current")
+            return nothing(f"{said}: every table is current")
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(tags={"datasel/because": "; ".join(said)[:200]})],
+            run_requests=[dg.RunRequest(tags={"datasel/because": said[:200]})],
             dynamic_partitions_requests=[sources_partitions.build_add_request(new)] if new else [],
             cursor=cursor,
             asset_events=page,

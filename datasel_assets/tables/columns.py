@@ -1,5 +1,7 @@
 """What the columns of the tables mean, for the column list of the UI. A leaf: imports nothing of the project."""
 
+import re
+
 DESCRIPTIONS = {
     # corpus, targets
     "row_id": "Stable id: hash of source, content and the ordinal among equal contents; independent of order.",
@@ -122,3 +124,14 @@ def describe(column: str) -> str | None:
     if prefix == "layer" and number.isdigit():
         return LAYER.format(layer=number)
     return DESCRIPTIONS.get(column)
+
+
+def type_name(arrow: str) -> str:
+    """Return the name of an Arrow type as its readers say it.
+
+    >>> type_name("fixed_size_list<halffloat>[96]"), type_name("large_string"), type_name("float")
+    ('float16[96]', 'string', 'float32')
+    """
+    name = arrow.replace("large_", "").replace("element: ", "")
+    vector = re.fullmatch(r"fixed_size_list<halffloat>\[(\d+)\]", name)
+    return f"float16[{vector[1]}]" if vector else {"float": "float32", "double": "float64"}.get(name, name)

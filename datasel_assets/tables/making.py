@@ -19,7 +19,7 @@ from datasel_assets.storage.lake import Key, Lake
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.peak_memory import peak_mb, reset_peak
 from datasel_assets.tables.planning import upstream_of
-from datasel_assets.tables.shown import from_json, to_json
+from datasel_assets.tables.shown import arranged, from_json, short, to_json
 from datasel_assets.tables.table import Built, Check, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -85,6 +85,37 @@ def named(warehouse: Warehouse, name: str) -> Table:
         near = ", ".join(sorted(other for other in tables if other.split("/")[0] == name.split("/")[0])) or "none"
         raise KeyError(f"there is no table {name!r}; those of this kind: {near}")
     return tables[name]
+
+
+def facts_of(table: Table, made: Made) -> dict[str, Any]:
+    """Return what the page of a table shows, ten figures first."""
+    built, cost = made.built, made.cost
+    new = built.rows_new
+    rate = {"rows_per_second": round(new / max(cost["seconds"], 1e-3), 1)} if new and cost else {}
+    return arranged(
+        {
+            "rows_total": built.rows,
+            "rows_new": new,
+            "rows_reused": built.rows_reused,
+            "rows_removed": built.rows_removed,
+            **{name: cost[name] for name in ("seconds",) if name in cost},
+            **built.metadata,
+            **cost,
+            **rate,
+            "size_mb": short(built.info.bytes / 1e6),
+            "fingerprint": built.info.fingerprint,
+            "made from": ", ".join("/".join(key) for key in table.reads) or "files",
+        }
+    )
+
+
+def in_one_sentence(error: Exception, table: str, source: str | None) -> str:
+    """Return what stands in the first red line of a run: which table, of which source, and what is wrong.
+
+    >>> in_one_sentence(ValueError("no row is left of 6"), "selections/a", None)
+    'selections/a: no row is left of 6'
+    """
+    return f"{table}{f' of {source}' if source else ''}: {str(error) or type(error).__name__}"
 
 
 def note_path(lake: Lake, key: Key) -> Path:

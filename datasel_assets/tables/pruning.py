@@ -1,7 +1,8 @@
 """Tables that no registry file accounts for, and their removal with all that belongs to them.
 
 Belongs here: what is retired, and what lies beside a table. Nothing else ever deletes a table, and releases are never
-touched. Does not belong here: which kinds there are (``graph``), partitions (``defs.prune``).
+touched. Does not belong here: which kinds there are (``graph``), and the
+partitions of sources without a file, which go with the next run of ``main``.
 """
 
 import shutil
@@ -13,6 +14,18 @@ from datasel_assets.tables.graph import kind_of
 from datasel_assets.tables.making import note_path
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
+
+
+def prune(warehouse: Warehouse, tables: Iterable[Table], *, dry_run: bool) -> list[str]:
+    """Delete every table that no registry file accounts for; return their names.
+
+    Raises:
+        RegistryError: a file cannot be read; nothing is deleted.
+    """
+    keys = retired(warehouse, tables)
+    if not dry_run:
+        remove(warehouse, keys)
+    return ["/".join(key) for key in keys]
 
 
 def retired(warehouse: Warehouse, tables: Iterable[Table]) -> list[Key]:

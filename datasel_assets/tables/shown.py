@@ -18,6 +18,8 @@ from datasel_assets.tables.columns import describe
 
 SAMPLE_ROWS = 5
 CELL_CHARS = 140
+FIRST_FACTS = 10
+DETAILS = "details"
 
 Cell = str | int | float | bool
 
@@ -52,7 +54,14 @@ class FilePath:
     path: Path
 
 
-Shown = Cell | Picture | Rows | Link | FilePath
+@dataclass(frozen=True)
+class Details:
+    """Figures and words that stand under one heading, which is opened on request."""
+
+    facts: Mapping[str, Cell]
+
+
+Shown = Cell | Picture | Rows | Link | FilePath | Details
 
 
 def sample_table(frame: pl.DataFrame, columns: Sequence[str] | Mapping[str, str], rows: int = SAMPLE_ROWS) -> Rows:
@@ -81,6 +90,23 @@ def picture(png: bytes, alt: str) -> Picture:
 def table_link(*key: str) -> Link:
     """Return a link to another table."""
     return Link(key)
+
+
+def arranged(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a page shows in its order: the first ten figures and words, pictures and tables, then ``details``.
+
+    Pictures, tables and links keep an entry each, behind the figures. What remains stands under one entry.
+    """
+    plain = {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
+    first = dict(list(plain.items())[:FIRST_FACTS])
+    rest = {name: value for name, value in plain.items() if name not in first}
+    others = {name: value for name, value in facts.items() if name not in plain}
+    return {**first, **others, **({DETAILS: Details(rest)} if rest else {})}
+
+
+def short(value: Any) -> Any:
+    """Round a figure for reading; the table keeps all digits."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def to_json(shown: Any) -> Any:

@@ -124,6 +124,7 @@ class Kind:
         per: what the last part of their key names.
         companions: first key parts of the tables that are published beside one, under the rest of its key.
         state: what one needs to go on from: paths in the warehouse, with ``{name}`` for the rest of its key.
+        job: the job that makes those which are made on request; None where they are asked for one by one.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Kind:
     per: Per = "pool"
     companions: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
+    job: str | None = None
 
 
 def key_of(key: Key, source: str | None) -> Key:
@@ -202,6 +204,15 @@ class Table:
     def table_key(self, source: str | None) -> Key:
         """Return the key of its table in the lake; says nothing about whether it exists."""
         return key_of(self.stored_as or self.key, source)
+
+    def needs_gpu(self, device: str, backend: str) -> bool:
+        """Tell whether making it has a use for a GPU of its own.
+
+        None has where models run on the CPU, for a few rows, or where units of work are sent to a Ray cluster, which
+        counts the GPUs of each unit itself.
+        """
+        shared_out = self.in_units and backend == "ray"
+        return self.runs_model and device != "cpu" and not self.few_rows and not shared_out
 
     def is_current(self, warehouse: Warehouse, source: str | None) -> bool:
         """Tell whether the table is what it would be if it were made now."""

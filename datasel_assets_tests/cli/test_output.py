@@ -3,7 +3,7 @@
 from io import StringIO
 
 from datasel_assets.cli.output import open_console, print_failures
-from datasel_assets.defs.main_job import Outcome
+from datasel_assets.tables.refresh import Outcome
 
 
 def test_what_failed_alike_is_listed_and_the_reason_said_once():

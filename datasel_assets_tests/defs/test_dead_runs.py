@@ -1,6 +1,5 @@
 """A killed process must not keep its run and its pool slot; a living one, or one of another host, must."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -8,7 +7,8 @@ import sys
 import dagster as dg
 import psutil
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs, is_gone, this_process
+from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs
+from datasel_assets.storage.processes import this_process
 
 
 def dead_process() -> str:
@@ -16,19 +16,6 @@ def dead_process() -> str:
     started = psutil.Process(process.pid).create_time()
     process.wait()
     return f"{socket.gethostname()}/{process.pid}/{started:.0f}"
-
-
-def test_a_process_that_ended_is_gone_and_this_one_is_not():
-    assert is_gone(dead_process())
-    assert not is_gone(this_process())
-
-
-def test_a_reused_process_number_does_not_keep_a_run_alive():
-    assert is_gone(f"{socket.gethostname()}/{os.getpid()}/12345")
-
-
-def test_nothing_is_assumed_about_other_hosts():
-    assert not is_gone("elsewhere.example/1/12345")
 
 
 def test_a_dead_run_fails_and_gives_its_slot_back():

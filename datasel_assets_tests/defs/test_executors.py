@@ -13,11 +13,10 @@ import psutil
 import pytest
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.executors import executor, executor_name
+from datasel_assets.defs.executors import executor, executor_name, runs_at_once
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
 from datasel_assets.settings import Settings
 from datasel_assets.tables import make, open_warehouse
 from datasel_assets.tables.warehouse import Warehouse
@@ -63,18 +62,6 @@ def test_an_executor_whose_package_is_absent_says_how_to_get_it(name: str, packa
     monkeypatch.setitem(sys.modules, f"{package}.core.executor", None)
     with pytest.raises(ModuleNotFoundError, match=rf"={name} needs .* pip install '.*\[{name}-executor\]"):
         executor(name)
-
-
-def test_work_side_by_side_overlaps_and_an_error_of_one_reaches_the_caller():
-    both = threading.Barrier(2, timeout=10)
-    side_by_side(lambda item: both.wait() and None, ["a", "b"], at_once=2)
-
-    def odd(item: int) -> None:
-        if item == 1:
-            raise ValueError("odd")
-
-    with pytest.raises(ValueError, match="odd"):
-        side_by_side(odd, [0, 1, 2], at_once=2)
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ import dagster as dg
 import pytest
 
 from datasel_assets.defs.assets import to_asset
-from datasel_assets.defs.failures import SKIPPED, in_one_sentence
+from datasel_assets.defs.failures import SKIPPED
 from datasel_assets.defs.jobs import asset_jobs
-from datasel_assets.defs.main_job import Outcome, run_main
+from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.storage.lake import Expected, MissingTableError
+from datasel_assets.tables.making import in_one_sentence
 from datasel_assets.tables.table import Built, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.project import Project
@@ -93,14 +94,6 @@ def test_the_main_job_counts_the_skipped_as_failed_and_says_the_cause_once(proje
     assert all(name in failure["error"] for name in ("one", "two", "three"))
     assert [asset.name for asset, _ in outcome.waiting] == ["reader"]
     assert len(outcome.causes) == 1
-
-
-def test_sources_that_failed_alike_share_a_line():
-    runs = [
-        {"source": source, "assets": ["corpus"], "success": False, "error": "corpus: ValueError: torn"}
-        for source in ("a", "b")
-    ]
-    assert Outcome(runs=runs).causes == ["a, b: corpus: ValueError: torn"]
 
 
 def test_a_sentence_names_the_source_and_never_ends_in_nothing():

@@ -4,9 +4,10 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
+from datasel_assets.defs.dead_runs import PROCESS_TAG
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import failed_steps
+from datasel_assets.storage.processes import this_process
 
 
 def job_of(step) -> dg.JobDefinition:

@@ -6,8 +6,9 @@ import dagster as dg
 import pytest
 
 from datasel_assets.defs import one_at_a_time
-from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
+from datasel_assets.defs.dead_runs import PROCESS_TAG
 from datasel_assets.defs.one_at_a_time import wait_for_turn
+from datasel_assets.storage.processes import this_process
 
 
 @dg.job(name="main")

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from datasel_assets.defs.assets import needs_gpu, to_asset
+from datasel_assets.defs.assets import to_asset
 from datasel_assets.settings import Settings
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.warehouse import Warehouse
@@ -20,16 +20,16 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 def test_only_a_step_that_runs_a_model_over_the_pool_asks_for_a_gpu(tables: dict):
-    asking = {name for name, table in tables.items() if needs_gpu(table, "auto", "local")}
+    asking = {name for name, table in tables.items() if table.needs_gpu("auto", "local")}
     assert asking == {f"embeddings/{MODEL}"}
 
 
 def test_no_step_asks_for_a_gpu_where_models_run_on_the_cpu(tables: dict):
-    assert not any(needs_gpu(table, "cpu", "local") for table in tables.values())
+    assert not any(table.needs_gpu("cpu", "local") for table in tables.values())
 
 
 def test_a_step_whose_units_go_to_a_cluster_leaves_the_gpus_to_them(tables: dict):
-    assert not any(needs_gpu(table, device, "ray") for table, device in product(tables.values(), ("auto", "cuda")))
+    assert not any(table.needs_gpu(device, "ray") for table, device in product(tables.values(), ("auto", "cuda")))
 
 
 def test_what_is_asked_for_is_understood_by_both_executors(tables: dict):

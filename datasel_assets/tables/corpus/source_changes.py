@@ -4,7 +4,7 @@ Belongs here: looking at the registry and at files. Does not belong here: who lo
 (``defs.sensors``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from datasel_assets.storage.fingerprint import digest
@@ -20,22 +20,28 @@ class SourceChanges:
     changed: tuple[str, ...]
     retired: tuple[str, ...]
 
+    @property
+    def said(self) -> list[str]:
+        """Return the changes in words, one entry per kind."""
+        found = {"new": self.added, "changed": self.changed, "gone": self.retired}
+        return [f"{what}: {', '.join(names)}" for what, names in found.items() if names]
 
-def source_changes(listing: Mapping[str, str], known: set[str], seen: Mapping[str, str]) -> SourceChanges:
+
+def source_changes(listing: Mapping[str, str], unlisted: Collection[str], seen: Mapping[str, str]) -> SourceChanges:
     """Compare the sources that exist now with what was seen at the last look.
 
     Args:
         listing: source -> fingerprint of its registry file and content.
-        known: sources that were met before.
-        seen: ``listing`` of the last look.
+        unlisted: sources that could not be looked at this time, of which nothing is assumed.
+        seen: ``listing`` of the last look; empty where that is not known, so that every source counts as new.
 
     A retired source keeps its tables (``make prune`` deletes them): its rows leave the pool with
     the next selection, and come back untouched if the file comes back.
     """
     return SourceChanges(
-        added=tuple(sorted(set(listing) - known)),
-        changed=tuple(sorted(name for name in listing if name in known and seen.get(name) != listing[name])),
-        retired=tuple(sorted(set(seen) - set(listing))),
+        added=tuple(sorted(set(listing) - set(seen))),
+        changed=tuple(sorted(name for name in listing if name in seen and seen[name] != listing[name])),
+        retired=tuple(sorted(set(seen) - set(listing) - set(unlisted))),
     )
 
 

@@ -30,7 +30,7 @@ from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.trained_models import model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
 
-DYNAMICS = Kind("dynamics", state=("_training/{name}",))
+DYNAMICS = Kind("dynamics", state=("_training/{name}",), job="dynamics")
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from datasel_assets.tables.warehouse import Warehouse
 if TYPE_CHECKING:
     from datasel_assets.models.train.texts import Texts
 
-RATIO = Kind("ratio", per="recipe", companions=("ratio_losses", "ratio_costs"))
+RATIO = Kind("ratio", per="recipe", companions=("ratio_losses", "ratio_costs"), job="runs")
 SELECTED, RANDOM = "selected", "random"
 ANSWERED = ("tolerance", "toward")
 """Keys of a file that say what is made of its trainings, and nothing of the trainings."""

@@ -29,7 +29,7 @@ from datasel_assets.tables.shown import Rows, picture, sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-RUN_EFFECTS = Kind(EFFECTS)
+RUN_EFFECTS = Kind(EFFECTS, job="runs")
 SCHEMA = {
     "unit": pl.Int32,
     "set": pl.String,

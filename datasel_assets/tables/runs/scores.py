@@ -23,7 +23,7 @@ from datasel_assets.tables.shown import sample_table, table_link
 from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.warehouse import Warehouse
 
-RUN_SCORES = Kind("run_scores", companions=("run_lds",))
+RUN_SCORES = Kind("run_scores", companions=("run_lds",), job="runs")
 LENGTHS = ("n_tokens", "n_response_tokens", "n_turns")
 OUTCOME = "outcome"
 SHOWN = 40

@@ -28,7 +28,7 @@ from datasel_assets.tables.table import Built, Check, Graph, Kind, Step, Table
 from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
 from datasel_assets.tables.warehouse import Warehouse
 
-RUNS = Kind("runs", companions=("run_units", "run_rows", "run_outcomes", "run_costs"))
+RUNS = Kind("runs", companions=("run_units", "run_rows", "run_outcomes", "run_costs"), job="runs")
 START = -1
 """Number of the subset of the start, which is measured before any training."""
 

@@ -15,7 +15,7 @@ from datasel_assets.tables.table import Built, Check, Kind, Step, Table
 from datasel_assets.tables.trained_models import proxy_key, trained_folder
 from datasel_assets.tables.warehouse import Warehouse
 
-PROXY_EVAL = Kind("proxy_eval", version="2", per="recipe")
+PROXY_EVAL = Kind("proxy_eval", version="2", per="recipe", job="evidence")
 
 
 def proxy_eval_table(

@@ -6,15 +6,17 @@ from datasel_assets_tests.project import Project
 
 
 def test_new_changed_and_retired_sources_are_told_apart():
-    changes = source_changes({"a": "1", "b": "2", "c": "1"}, {"a", "b", "old"}, {"a": "1", "b": "1", "old": "9"})
+    listing = {"a": "1", "b": "2", "c": "1"}
+    changes = source_changes(listing, {"torn"}, {"a": "1", "b": "1", "old": "9", "torn": "3"})
     assert changes.added == ("c",)
     assert changes.changed == ("b",)
     assert changes.retired == ("old",)
+    assert changes.said == ["new: c", "changed: b", "gone: old"]
 
 
 def test_a_source_whose_first_look_was_lost_is_refreshed():
     """After a restart without a cursor every known source is looked at once; unchanged tables then skip."""
-    assert source_changes({"a": "1"}, {"a"}, {}).changed == ("a",)
+    assert source_changes({"a": "1"}, (), {}).added == ("a",)
 
 
 def test_other_rows_and_another_file_give_another_fingerprint_and_what_is_unchanged_the_same(project: Project):

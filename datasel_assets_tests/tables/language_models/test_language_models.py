@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.prune import prune
 from datasel_assets.models.causal_lm import CausalLM
 from datasel_assets.specs.causal import CausalSpec
 from datasel_assets.storage.lake import Expected, Lake, StaleTableError
 from datasel_assets.tables import Table, make
 from datasel_assets.tables.language_models import token_statistics
+from datasel_assets.tables.pruning import prune
 from datasel_assets.tables.trained_models import trained_folder
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, changed_copy, copy_of
@@ -138,7 +138,7 @@ def test_a_model_whose_folder_was_deleted_is_trained_again(read: Project):
 def test_prune_deletes_the_model_of_a_file_that_is_gone(read: Project):
     (read.data / "language_models" / "tiny.yaml").unlink()
     (read.data / "recipes" / "hardest.yaml").unlink()
-    prune(read.settings, assemble(read.warehouse)[1], read.instance, dry_run=False)
+    prune(read.warehouse, assemble(read.warehouse)[1], dry_run=False)
     assert not (read.settings.warehouse / "models" / "tiny").exists()
     assert read.warehouse.lake.info(("scores", "tiny", "sums")) is None
 

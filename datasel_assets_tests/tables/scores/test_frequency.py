@@ -12,11 +12,11 @@ import pytest
 
 from datasel_assets.definitions import assemble
 from datasel_assets.defs.main_job import run_main
-from datasel_assets.defs.prune import prune
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.indicators.text import score_conversations
 from datasel_assets.indicators.text.frequency import NgramCounts, dqi_c2, frequency_band, unigram_logprob
 from datasel_assets.indicators.text.frozen_counts import DRIFT
+from datasel_assets.tables.pruning import prune
 from datasel_assets.tables.scores.word_counts import KEY as COUNTS
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets.words.batch import TextBatch
@@ -264,7 +264,7 @@ def test_lost_turns_are_made_again_and_those_of_a_retired_source_are_pruned(proj
     assert ("scores/text", "chat") in run(project)
     assert table(project, *key).equals(before)
     (project.data / "sources" / "chat.yaml").unlink()
-    removed = prune(project.settings, assemble(project.warehouse)[1], project.instance, dry_run=False)
+    removed = prune(project.warehouse, assemble(project.warehouse)[1], dry_run=False)
     assert {"turn_scores/text/chat", "turn_scores/frequency/chat", "scores/frequency/chat"} <= set(removed)
     assert project.warehouse.lake.info(("turn_scores", "text", "plain")) is not None
     assert project.warehouse.lake.info(COUNTS) is not None

@@ -8,7 +8,8 @@ import pytest
 from benchmarks import harness
 from benchmarks.evidence import evidence_rows
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.main_job import Outcome, run_on_demand
+from datasel_assets.defs.main_job import run_on_demand
+from datasel_assets.tables.refresh import Outcome
 from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.pools import CAUSAL, TINY, write_yaml
 from datasel_assets_tests.project import Project

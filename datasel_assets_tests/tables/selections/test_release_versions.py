@@ -10,10 +10,10 @@ import yaml
 
 from datasel_assets.cli import main
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.prune import prune
 from datasel_assets.diagnostics.overlap import jaccard
 from datasel_assets.diagnostics.profile import profile
 from datasel_assets.storage.release import list_releases
+from datasel_assets.tables.pruning import prune
 from datasel_assets.tables.selections.comparison import OBSERVED, report_path
 from datasel_assets.tables.selections.release_versions import compare_versions, two_versions
 from datasel_assets_tests.pools import add_source, rows, write_yaml
@@ -183,4 +183,4 @@ def test_the_command_prints_both_versions(again: Project, capsys):
 
 
 def test_the_table_is_not_pruned(again: Project, instance: dg.DagsterInstance):
-    assert prune(again.settings, assemble(again.warehouse)[1], instance, dry_run=True) == []
+    assert prune(again.warehouse, assemble(again.warehouse)[1], dry_run=True) == []

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datasel_assets.defs.prune import prune
 from datasel_assets.samplers import Candidates, mig
 from datasel_assets.specs.tags import GraphSpec
 from datasel_assets.storage.lake import Expected, StaleTableError
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.pool import read_pool
+from datasel_assets.tables.pruning import prune
 from datasel_assets.tables.table import Built
 from datasel_assets.tables.tags import candidates
 from datasel_assets.tables.tags.label_graphs import VECTORS, label_vectors
@@ -200,7 +200,7 @@ def test_removing_the_file_removes_every_table_of_it_at_the_next_prune(tags_only
     lake = tags_only.warehouse.lake
     assert lake.path(("_label_vectors", "phrases")).is_file()
     (tags_only.data / "tags" / "phrases.yaml").unlink()
-    removed = prune(tags_only.settings, all_tables(tags_only.warehouse.registry), tags_only.instance, dry_run=False)
+    removed = prune(tags_only.warehouse, all_tables(tags_only.warehouse.registry), dry_run=False)
     assert {"label_graph/phrases", "tag_vocabulary/phrases", "tags/phrases/code"} <= set(removed)
     assert not lake.path(("_label_vectors", "phrases")).is_file()
     assert not lake.tables("tags")

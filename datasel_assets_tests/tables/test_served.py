@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from datasel_assets.defs import display
-from datasel_assets.defs.served import address_of, page_of
 from datasel_assets.settings import DATA_VARIABLE, FILES_VARIABLE, load_settings
+from datasel_assets.tables.served import address_of, page_of
 from datasel_assets.tables.shown import FilePath
 
 BASE = "http://127.0.0.1:3001"

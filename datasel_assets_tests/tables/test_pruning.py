@@ -3,11 +3,11 @@
 import polars as pl
 import pytest
 
-from datasel_assets.definitions import assemble
-from datasel_assets.defs.prune import prune
 from datasel_assets.registry.base import RegistryError
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.lake import Expected
+from datasel_assets.tables.graph import all_tables
+from datasel_assets.tables.pruning import prune
 from datasel_assets_tests.pools import ENCODER, write_jsonl, write_yaml
 from datasel_assets_tests.project import Project
 
@@ -18,10 +18,10 @@ def test_prune_deletes_retired_tables_and_nothing_else(settled: Project):
     (settled.data / "sources" / "fruit.yaml").unlink()
     (settled.data / "recipes" / "spread.yaml").unlink()
     settled.run()
-    _, assets = assemble(settled.warehouse)
-    planned = prune(settled.settings, assets, settled.instance, dry_run=True)
+    assets = all_tables(settled.warehouse.registry)
+    planned = prune(settled.warehouse, assets, dry_run=True)
     before = set(settled.warehouse.lake.tables())
-    assert prune(settled.settings, assets, settled.instance, dry_run=False) == planned
+    assert prune(settled.warehouse, assets, dry_run=False) == planned
     after = set(settled.warehouse.lake.tables())
     assert {"/".join(key) for key in before - after} == set(planned)
     assert all(key[-1] in {"fruit", "spread"} for key in before - after)
@@ -49,8 +49,8 @@ def test_prune_takes_all_that_belongs_to_a_table(project: Project):
     for cache in ("_evaluations/old", "_targets/old", "sums"):
         write_jsonl(root / "_cache" / cache / "digests.json", [])
     write_yaml(project.data / "evaluations" / "new.yaml", {"uri": "files/no_such_file.jsonl"})
-    _, assets = assemble(project.warehouse)
-    removed = prune(project.settings, assets, project.instance, dry_run=False)
+    assets = all_tables(project.warehouse.registry)
+    removed = prune(project.warehouse, assets, dry_run=False)
     assert removed == sorted("/".join(key) for key in gone)
     left = {path.relative_to(root).with_suffix("").parts for path in root.rglob("*") if path.is_file()}
     assert {parts for parts in left if parts[0] not in ("_notes", "_cache")} == kept
@@ -62,9 +62,9 @@ def test_prune_takes_all_that_belongs_to_a_table(project: Project):
 def test_while_a_file_has_a_typo_nothing_is_pruned(project: Project, folder: str):
     project.warehouse.lake.write(Expected(("embeddings", "dear", "sums"), "1"), pl.DataFrame({"n": [1]}))
     write_yaml(project.data / folder / "typo.yaml", {"nonsense": 1})
-    _, assets = assemble(project.warehouse)
+    assets = all_tables(project.warehouse.registry)
     with pytest.raises(RegistryError, match=rf"{folder}/typo.yaml"):
-        prune(project.settings, assets, project.instance, dry_run=False)
+        prune(project.warehouse, assets, dry_run=False)
     assert project.warehouse.lake.info(("embeddings", "dear", "sums"))
 
 
@@ -73,11 +73,11 @@ def test_a_trained_model_is_no_table_and_stays_as_long_as_its_file(project: Proj
     model = lake.root / "models" / "tiny" / "model.safetensors"
     model.parent.mkdir(parents=True)
     model.write_bytes(b"\x02\x00\x00\x00\x00\x00\x00\x00{}")
-    _, assets = assemble(project.warehouse)
-    assert prune(project.settings, assets, project.instance, dry_run=False) == []
+    assets = all_tables(project.warehouse.registry)
+    assert prune(project.warehouse, assets, dry_run=False) == []
     assert model.is_file()
     lake.write(Expected(("proxy_lm", "tiny"), "1"), pl.DataFrame({"n": [1]}))
-    assert prune(project.settings, assets, project.instance, dry_run=False) == ["proxy_lm/tiny"]
+    assert prune(project.warehouse, assets, dry_run=False) == ["proxy_lm/tiny"]
     assert not model.parent.exists()
 
 
@@ -85,8 +85,8 @@ def test_downloads_of_sources_without_a_file_go(project: Project):
     cache = project.warehouse.lake.root / "_cache"
     for folder in ("sums", "gone", "_targets/adding"):
         write_jsonl(cache / folder / "digests.json", [])
-    _, assets = assemble(project.warehouse)
-    prune(project.settings, assets, project.instance, dry_run=True)
+    assets = all_tables(project.warehouse.registry)
+    prune(project.warehouse, assets, dry_run=True)
     assert (cache / "gone").is_dir()
-    prune(project.settings, assets, project.instance, dry_run=False)
+    prune(project.warehouse, assets, dry_run=False)
     assert {path.parent.relative_to(cache).as_posix() for path in cache.rglob("*.json")} == {"sums", "_targets/adding"}

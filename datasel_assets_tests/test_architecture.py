@@ -279,3 +279,9 @@ def test_every_file_that_is_not_code_is_shipped_with_its_package():
     present = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
     # numba leaves its compiled kernels beside the code.
     assert {path for path in present if "__pycache__" not in path.parts} == shipped
+
+
+def test_the_dagster_floor_is_thin_and_no_module_is_long():
+    lines = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in modules()}
+    assert sum(count for name, count in lines.items() if name.startswith("defs/")) <= 1100
+    assert {name: count for name, count in lines.items() if count > 400 and not name.endswith("kernels.py")} == {}

@@ -1,11 +1,13 @@
 """Fixtures that several test folders share."""
 
+import gc
 import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Every core has a worker of its own: threads of theirs would only wait for each other. Read when libraries load.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -29,3 +31,14 @@ def shared_data() -> Path:
     if not (folder / "manifest.json").is_file():
         pytest.skip("development datasets are absent: set DATASEL_SHARED to their folder to run this test")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_loaded_is_not_searched_again() -> Iterator[None]:
+    """Take what lives when a module's tests are over out of later searches for garbage.
+
+    Closing a model looks for circles among all objects of the process: a second each time, with every library loaded.
+    """
+    yield
+    gc.collect()
+    gc.freeze()

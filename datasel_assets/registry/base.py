@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from datasel_assets.schema import StrictModel, check_slug, suggestion
 
+MAX_YAML_DEPTH = 100
 MAX_YAML_BYTES = 1 << 20
 """Registry files are written by hand; a larger one is a mistake (a dataset saved as YAML) or an attack."""
 
@@ -82,14 +83,8 @@ class RegistryError(ValueError):
     """A registry file that cannot be used; the message says what is wrong and what is allowed."""
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses repeated keys (the last would win in silence) and aliases (exponential to expand)."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise RegistryError(f"line {mark.line + 1}: YAML aliases (*name) are not accepted; write the value out")
-        return super().compose_node(parent, index)
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Safe loader that refuses repeated keys: the last would win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
@@ -114,7 +109,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if len(data) > MAX_YAML_BYTES:
         raise RegistryError(f"larger than {MAX_YAML_BYTES:,} bytes; registry files hold settings, not data")
     try:
-        document = yaml.load(data.decode("utf-8-sig"), Loader=_StrictLoader)
+        text = data.decode("utf-8-sig")
+        _refuse_what_grows(text)
+        document = yaml.load(text, Loader=_StrictLoader)
     except UnicodeDecodeError as error:
         raise RegistryError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
@@ -128,6 +125,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
         found = "empty" if document is None else f"a {type(document).__name__}"
         raise RegistryError(f"the file must hold 'key: value' lines, but it is {found}")
     return document
+
+
+def _refuse_what_grows(text: str) -> None:
+    """Refuse ``*name``, a few lines of which expand to any size, and nesting that no file of settings has."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_StrictLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1
+            raise RegistryError(f"line {line}: YAML aliases (*name) are not accepted; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH:
+            raise RegistryError("nested too deeply")
 
 
 def parse(document: dict[str, Any], model: type[Spec]) -> Spec:

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Set, it would have every process compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 export DATASEL_DATA ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(CURDIR)
 export DATASEL_DAGSTER_DIR ?= $(abspath $(DATASEL_DATA))/warehouse/_dagster

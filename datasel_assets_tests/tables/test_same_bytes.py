@@ -1,0 +1,18 @@
+"""The same inputs give the same bytes, whatever the number of threads and the kernels of matrix products."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.same_bytes import compared
+from datasel_assets_tests.pools import small_pool
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_no_number_of_threads_and_no_kernel_changes_a_table_or_a_release(tmp_path: Path):
+    found = compared(small_pool(tmp_path / "data"), tmp_path)
+    assert list(found) == ["2 threads", "4 threads", "kernels of Haswell"]
+    for files, others in found.values():
+        assert files > 60
+        assert others == []

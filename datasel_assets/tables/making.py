@@ -16,6 +16,7 @@ from typing import Any
 
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.costs.work import runs_on_gpu, work
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.peak_memory import peak_mb, reset_peak
 from datasel_assets.tables.planning import upstream_of
@@ -104,14 +105,18 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
             shown = {"increment": UNCHANGED} | {name: fact for name, fact in facts.items() if name != "increment"}
             return Made(Built(info, 0, info.rows, 0, shown, checks))
         log.info(f"its checks {missing} have no record: making it again")
-    clock, cpu = time.perf_counter(), time.process_time()
     reset_peak()
+    before = peak_mb()
+    clock, cpu = time.perf_counter(), time.process_time()
     built = table.build(Step(warehouse, expected, source, table.name, log))
     cost = {
         "seconds": round(time.perf_counter() - clock, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
         "peak_rss_mb": round(peak_mb(), 1),
     }
+    if runs_on_gpu(warehouse, table):
+        cost["gpu_seconds"] = cost["seconds"]
+    size = work(warehouse, table, source)
     lake.log_run(
         stage=table.name,
         source=source,
@@ -121,6 +126,8 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
         rows_reused=built.rows_reused,
         rows_removed=built.rows_removed,
         **cost,
+        rss_before_mb=round(before, 1),
+        **size,
     )
     built = replace(built, checks={name: Check(c.passed, _plain(c.details)) for name, c in built.checks.items()})
     _remember(note, built)

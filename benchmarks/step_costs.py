@@ -25,6 +25,11 @@ import polars as pl
 import yaml
 
 from benchmarks.projects import REPOSITORY, run_log, run_project
+from datasel_assets.costs.line import Line, fit_line
+from datasel_assets.costs.step_cost import QUANTITIES, StepCost
+from datasel_assets.registry.load import load_registry
+from datasel_assets.tables.costs.planned import made_from_rows
+from datasel_assets.tables.graph import all_tables
 
 SHARE = 4
 """The smaller pool has this part of the rows of the larger sources."""
@@ -37,6 +42,16 @@ FEWER = {
         f"&max_rows={2000 // SHARE}"
     ),
 }
+
+GROWTH = {
+    "cluster_models": "k-means, sqrt(n) clusters",
+    "near_duplicates": "near duplicates",
+    "semantic_duplicates": "SemDeDup",
+}
+"""Kind of table -> the operation of the benchmark ``growth`` that it does; the others grow with their rows."""
+
+ALGORITHMS = {"scores/neighbours": 1.5}
+"""A row is compared with those of 32 of 4 sqrt(n) lists."""
 
 WRITTEN = REPOSITORY / "datasel_assets" / "costs" / "reference.json"
 
@@ -64,13 +79,101 @@ def measured(data: Path) -> dict[str, Any]:
     return {"cost": cost, "records": records}
 
 
+def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the reference that the records of both pools make."""
+    registry = load_registry(REPOSITORY / "data")
+    about_rows = {table.name for table in made_from_rows(all_tables(registry))}
+    records = [record for run in runs for record in run["records"]]
+    stages = sorted({record["stage"] for record in records})
+    exponents = {kind: round(exponent(operation), 2) for kind, operation in GROWTH.items()} | ALGORITHMS
+    steps = {}
+    for stage in stages:
+        own = [record for record in records if record["stage"] == stage]
+        last = [record for record in runs[-1]["records"] if record["stage"] == stage]
+        steps[stage] = step_cost(
+            own, last, stage in about_rows, exponents.get(stage, exponents.get(stage.split("/")[0], 1.0))
+        ).plain()
+    told = [run for run in runs if "cpu_s" in run["cost"]]
+    between = [(run["cost"]["cpu_s"] - summed(run["records"], "cpu_seconds")) / len(run["records"]) for run in told]
+    all_rows = runs[-1]
+    wall = (all_rows["cost"]["wall_s"] - summed(all_rows["records"], "seconds")) / len(all_rows["records"])
+    before = [record["rss_before_mb"] for record in records if "rss_before_mb" in record]
+    pools = " and ".join(f"{max(r['corpus_rows'] for r in run['records']):,}" for run in runs)
+    return {
+        "how": (
+            f"benchmarks/step_costs.py: the default run over {pools} rows of the shipped pool, "
+            f"{os.cpu_count()} cores of {platform.machine()}, {datetime.now(UTC).date().isoformat()}"
+        ),
+        "before_mb": round(max(before), 1),
+        "between_seconds": round(wall, 3),
+        "between_cpu_seconds": round(float(np.mean(between)), 3),
+        "steps": steps,
+    }
+
+
+def step_cost(own: Sequence[Any], last: Sequence[Any], about_rows: bool, exponent: float) -> StepCost:
+    """Return the cost of a stage; by rows or by tokens, whichever explains its CPU seconds better.
+
+    Wall seconds are its CPU seconds times their ratio in the run over all rows, since a small run tells little of it.
+    """
+    if not about_rows:
+        return StepCost("nothing", 1.0, {name: Line(mean(own, name), 0.0) for name in QUANTITIES})
+    found = {}
+    for per in ("rows", "tokens"):
+        size = [record[f"corpus_{per}"] / 1000 for record in own]
+        cpu = [record["cpu_seconds"] for record in own]
+        line = fit_line([x**exponent for x in size], cpu)
+        off = [abs(line.at(x**exponent) - y) / (y + 0.05 * max(cpu)) for x, y in zip(size, cpu, strict=True)]
+        found[per] = (sum(off), line)
+    per = min(("rows", "tokens"), key=lambda per: found[per][0])
+    cpu = found[per][1]
+    ratio = summed(last, "seconds") / max(summed(last, "cpu_seconds"), 1e-3)
+    lines = {"cpu_seconds": cpu, "seconds": Line(cpu.fixed * ratio, cpu.rate * ratio)}
+    for name in ("memory_mb", "bytes_written"):
+        known = [record for record in own if quantity(record, name) is not None]
+        lines[name] = fit_line([r[f"corpus_{per}"] / 1000 for r in known], [quantity(r, name) for r in known])
+    return StepCost(per, exponent, lines)
+
+
+def quantity(record: dict[str, Any], name: str) -> float | None:
+    """Return a quantity of a record; memory is what the step added."""
+    if name != "memory_mb":
+        return record.get(name)
+    return max(record["peak_rss_mb"] - record["rss_before_mb"], 0.0) if "rss_before_mb" in record else None
+
+
+def mean(records: Sequence[dict[str, Any]], name: str) -> float:
+    """Return the mean of a quantity over the records that have it."""
+    return float(np.mean([found for record in records if (found := quantity(record, name)) is not None]))
+
+
+def summed(records: Sequence[dict[str, Any]], name: str) -> float:
+    """Return the sum of a quantity."""
+    return sum(record[name] for record in records)
+
+
+def exponent(operation: str) -> float:
+    """Return how the CPU seconds of an operation grow with its rows, as the benchmark ``growth`` measured it."""
+    lines = (REPOSITORY / "benchmarks" / "results" / "growth.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["implementation"] == operation and "exponent" in row]
+    return rows[-1]["exponent"]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure both pools, or fit again what was measured before."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measured", type=Path, help="records of both pools; made where the file is absent")
-    arguments = parser.parse_args(argv)
-    file = arguments.measured or Path(tempfile.mkdtemp()) / "measured.json"
-    if not file.is_file():
-        with tempfile.TemporaryDirectory() as scratch:
-            runs = [measured(pool(Path(scratch) / name, name == "fewer")) for name in ("fewer", "all")]
-        file.write_text(json.dumps({"date": datetime.now(UTC).date().isoformat(), "runs": runs}))
+    parser.add_argument("--kept", type=Path, help="folder with what was measured of each pool; made where it is absent")
+    folder = parser.parse_args(argv).kept or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = []
+    for name in ("fewer", "all"):
+        kept = folder / f"{name}.json"
+        if not kept.is_file():
+            with tempfile.TemporaryDirectory() as scratch:
+                kept.write_text(json.dumps(measured(pool(Path(scratch) / name, name == "fewer"))))
+        runs.append(json.loads(kept.read_text()))
+    WRITTEN.write_text(json.dumps(fitted(runs), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ from datasel_assets.defs.failures import SKIPPED, cause_now, failed_alike, in_on
 from datasel_assets.defs.log_progress import log_progress
 from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_POOL, op_tags
 from datasel_assets.defs.partitions import sources_partitions
+from datasel_assets.defs.planned_run import PLAN_TAG
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.retries import LOST_PROCESS, only_losses_tried_again
 from datasel_assets.defs.served import page_of
@@ -104,7 +105,8 @@ def to_asset(
                 progress.working_on(f"{table.name} {source}" if source else table.name),
                 only_losses_tried_again(context.retry_number, by_policy=own_process),
             ):
-                made = make(opened, table, source, log=context.log, run_id=run_id)
+                plan = context.run.tags.get(PLAN_TAG, "")
+                made = make(opened, table, source, log=context.log, run_id=run_id, plan=plan)
         except Exception as error:
             why = cause_now()
             if first := failed_alike(context.instance, run_id, why):

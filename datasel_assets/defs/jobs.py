@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from datasel_assets.costs.plan import Plan, in_words
 from datasel_assets.defs.dead_runs import PROCESS_TAG, this_process
 from datasel_assets.defs.log_progress import log_progress
 from datasel_assets.defs.main_job import EVIDENCE, NOBODY, REFRESH_CATALOG, Told, run_main
@@ -119,6 +120,10 @@ def main_job(
             log.info(f"{state}: {source or 'pool'}: {', '.join(asset.name for asset in run)}")
             told.on_run(state, source, run)
 
+        def expect(plan: Plan) -> None:
+            log.info(in_words(plan))
+            told.on_plan(plan)
+
         origin = context.run.remote_job_origin
         with log_progress(log):
             outcome = run_main(
@@ -127,6 +132,7 @@ def main_job(
                 warehouse.open,
                 instance,
                 on_run=tell,
+                on_plan=expect,
                 origin=origin.repository_origin if origin else None,
             )
         told.on_end(outcome)

@@ -4,7 +4,7 @@ Belongs here: launching ordinary Dagster runs, one per source and phase, so that
 re-run like any other. Does not belong here: which tables are to be made and in which order (``tables.planning``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import dagster as dg
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
+from datasel_assets.costs.plan import Plan
 from datasel_assets.defs.dead_runs import end_dead_runs
 from datasel_assets.defs.executors import executor_name
 from datasel_assets.defs.failures import cause, skipped_steps
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
+from datasel_assets.defs.planned_run import PlannedRun
 from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
 from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
 from datasel_assets.tables.table import Table
@@ -32,11 +34,13 @@ class Told:
 
     Attributes:
         on_run: of each run that it makes.
+        on_plan: of what it will do, before it begins; not where there is nothing to do.
         on_end: of the outcome.
         on_wait: that it waits, and what for.
     """
 
     on_run: OnRun = lambda state, source, assets: None
+    on_plan: Callable[[Plan], None] = lambda plan: None
     on_end: Callable[["Outcome"], None] = lambda outcome: None
     on_wait: Callable[[str], None] = lambda what: None
 
@@ -86,6 +90,7 @@ def run_main(
     instance: dg.DagsterInstance,
     *,
     on_run: OnRun = lambda state, source, assets: None,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
     origin: RemoteRepositoryOrigin | None = None,
     quiet: bool = True,
 ) -> Outcome:
@@ -95,6 +100,7 @@ def run_main(
     needs it and finds none from before; its failure is in the outcome.
 
     Raises:
+        AboveLimitsError: the run would cost more than ``compute.yaml`` allows; nothing was begun.
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
     end_dead_runs(instance)
@@ -109,6 +115,7 @@ def run_main(
     outcome = Outcome()
     broken: set[Pick] = set()
     regular = {asset.key: asset for asset in assets if not asset.on_demand}
+    planned = PlannedRun(open_warehouse, assets, on_plan)
 
     def bring_up_to_date(phase: Phase, source: str | None) -> None:
         failed = True
@@ -124,8 +131,9 @@ def run_main(
             for name, error in failures.items():
                 outcome.runs.append({"source": source, "assets": [name], "success": False, "error": error})
             if todo and not failures:
+                tags = planned.tags()
                 on_run("start", source, todo)
-                failures = _launch(definitions, instance, todo, source, origin, quiet)
+                failures = _launch(definitions, instance, todo, source, origin, quiet, tags=tags)
                 on_run("failed" if failures else "done", source, todo)
                 alike = {why: [name for name in failures if failures[name] == why] for why in failures.values()}
                 error = "; ".join(f"{', '.join(steps)}: {why}" for why, steps in alike.items()) or None
@@ -176,6 +184,7 @@ def _launch(
     origin: RemoteRepositoryOrigin | None,
     quiet: bool,
     job_name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Run the assets as a recorded Dagster run; return the failures, asset name to message."""
     regular = REFRESH_CATALOG if all(asset.comes_last for asset in assets) else "refresh_pool"
@@ -189,6 +198,7 @@ def _launch(
         keys=list(keys.values()),
         quiet=quiet,
         executor=executor_name(),
+        tags=tags or {},
     )
     steps = {key.to_python_identifier(): name for name, key in keys.items()}
     failures = {steps.get(step, step): message for step, message in failed_steps(events).items()}

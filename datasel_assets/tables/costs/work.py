@@ -50,9 +50,9 @@ def outputs(table: Table, source: str | None) -> list[Key]:
     return [key, *((companion, *key[1:]) for companion in table.kind.companions)]
 
 
-def runs_on_gpu(warehouse: Warehouse, table: Table) -> bool:
-    """Tell whether a model ran on a GPU of this process to make a table."""
-    if not table.runs_model or warehouse.mapper.elsewhere:
+def uses_gpu(warehouse: Warehouse) -> bool:
+    """Tell whether models run on a GPU of this process; units that are sent elsewhere are not counted here."""
+    if warehouse.settings.device == "cpu" or warehouse.mapper.elsewhere:
         return False
     from datasel_assets.models.device import pick_device
 

@@ -2,8 +2,8 @@
 
 The main job over copies of the shipped data folder, each in a fresh process and a fresh warehouse: one with a share of
 the rows of the larger sources, one with all of them. A step's work is the conversations behind it, or their tokens,
-whichever explains its CPU seconds better over all sources and both pools; what is fitted is a fixed cost and a rate. How
-much faster than its rows a step grows is taken from the benchmark `growth`, where it has that operation.
+whichever explains its CPU seconds better over all sources and both pools; what is fitted is a fixed cost and a rate.
+How much faster than its rows a step grows is taken from the benchmark `growth`, where it has that operation.
 
 Written to `datasel_assets/costs/reference.json`. The steps of one run share a process, so that memory is what a step
 adds to what was there before it.

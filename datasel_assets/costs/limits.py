@@ -1,4 +1,4 @@
-"""What a run may cost at most, held against its plan. Does not belong here: the file that says it (``specs.compute``)."""
+"""What a run may cost at most, held against its plan. Not here: the file that says it (``specs.compute``)."""
 
 from collections.abc import Mapping
 

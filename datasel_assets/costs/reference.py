@@ -1,7 +1,7 @@
 """Costs that were measured on the shipped pool, for steps that have never run here.
 
-Belongs here: reading the file that comes with the package. Does not belong here: measuring (the benchmark ``step_costs``
-writes it, and says how).
+Belongs here: reading the file that comes with the package. Does not belong here: measuring (the benchmark
+``step_costs`` writes it, and says how).
 """
 
 import json

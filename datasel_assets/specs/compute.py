@@ -1,4 +1,7 @@
-"""``data/compute.yaml``: where units of work are carried out, and what a run may cost. Does not belong here: carrying them out (``compute``)."""
+"""``data/compute.yaml``: where units of work are carried out, and what a run may cost at most.
+
+Does not belong here: carrying units out (``compute``), what a run costs (``costs``).
+"""
 
 from typing import Literal
 

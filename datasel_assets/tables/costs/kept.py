@@ -39,7 +39,7 @@ def records_of(lake: Lake, name: str) -> list[dict[str, Any]]:
     return [record for record in lake.runs() if record.get("plan") == name]
 
 
-def shown(line: PlanLine) -> dict[str, Any]:
+def forecast_shown(line: PlanLine) -> dict[str, Any]:
     """Return what the page of a table shows of its plan."""
     return {
         "forecast_seconds": line.seconds,

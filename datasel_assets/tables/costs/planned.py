@@ -3,9 +3,9 @@
 Belongs here: walking the tables as the main job does, with what is known of their sizes. Does not belong here: what a
 step costs (``datasel_assets.costs``), making tables (``making``).
 
-What will be stale once its inputs were made is told from what it reads; a table that then turns out to be what it was is
-not made, so that a plan tells the most there is to do. Rows that come in are taken for rows in addition to those that are
-there: whether others changed shows only when they are read.
+What will be stale once its inputs were made is told from what it reads; a table that then turns out to be what it was
+is not made, so that a plan tells the most there is to do. Rows that come in are taken for rows in addition to those
+that are there: whether others changed shows only when they are read.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """How much a step had to do, beside what it cost: what later steps are forecast from.
 
-Belongs here: rows of the corpus behind a table, bytes that are read and written. Does not belong here: clocks and memory
-(``making``), what follows from the figures (``datasel_assets.costs``).
+Belongs here: rows of the corpus behind a table, bytes that are read and written. Does not belong here: clocks and
+memory (``making``), what follows from the figures (``datasel_assets.costs``).
 """
 
 from datasel_assets.storage.lake import Key

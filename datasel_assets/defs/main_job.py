@@ -34,15 +34,15 @@ class Told:
 
     Attributes:
         on_run: of each run that it makes.
-        on_plan: of what it will do, before it begins; not where there is nothing to do.
         on_end: of the outcome.
         on_wait: that it waits, and what for.
+        on_plan: of what it will do, before it begins; not where there is nothing to do.
     """
 
     on_run: OnRun = lambda state, source, assets: None
-    on_plan: Callable[[Plan], None] = lambda plan: None
     on_end: Callable[["Outcome"], None] = lambda outcome: None
     on_wait: Callable[[str], None] = lambda what: None
+    on_plan: Callable[[Plan], None] = lambda plan: None
 
 
 NOBODY = Told()

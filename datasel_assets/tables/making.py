@@ -16,7 +16,7 @@ from typing import Any
 
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Key, Lake
-from datasel_assets.tables.costs.kept import kept_plan
+from datasel_assets.tables.costs.kept import forecast_shown, kept_plan
 from datasel_assets.tables.costs.work import uses_gpu, work
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.peak_memory import peak_mb, reset_peak

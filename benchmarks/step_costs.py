@@ -26,7 +26,7 @@ import yaml
 
 from benchmarks.projects import REPOSITORY, run_log, run_project
 from datasel_assets.costs.line import Line, fit_line
-from datasel_assets.costs.step_cost import QUANTITIES, StepCost
+from datasel_assets.costs.step_cost import QUANTITIES, READ_TOKENS, StepCost
 from datasel_assets.registry.load import load_registry
 from datasel_assets.tables.costs.planned import made_from_rows
 from datasel_assets.tables.graph import all_tables
@@ -65,18 +65,26 @@ def pool(folder: Path, fewer: bool) -> Path:
     return folder
 
 
-def tokens(data: Path) -> dict[str, int]:
-    """Return source -> tokens of its conversations."""
+def sizes(data: Path) -> dict[str, dict[str, int]]:
+    """Return source -> tokens of its conversations, and those that an encoder reads."""
     files = sorted((data / "warehouse" / "corpus").glob("*.parquet"))
-    return {file.stem: int(pl.read_parquet(file, columns=["n_tokens"])["n_tokens"].sum()) for file in files}
+    lengths = {file.stem: pl.read_parquet(file, columns=["n_tokens"])["n_tokens"] for file in files}
+    return {
+        name: {"corpus_tokens": int(some.sum()), "corpus_encoded": int(some.clip(upper_bound=READ_TOKENS).sum())}
+        for name, some in lengths.items()
+    }
 
 
 def measured(data: Path) -> dict[str, Any]:
     """Run the main job over a data folder; return its records with the tokens behind each, and what the run cost."""
     cost = run_project(data)
-    known = tokens(data)
-    records = [{**r, "corpus_tokens": known.get(r["source"], sum(known.values()))} for r in run_log(data)]
-    return {"cost": cost, "records": records}
+    return {"cost": cost, "records": sized(run_log(data), sizes(data))}
+
+
+def sized(records: Sequence[dict[str, Any]], known: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
+    """Return records with the size of what was behind each: its source, else the whole pool."""
+    pool = {name: sum(of[name] for of in known.values()) for name in ("corpus_tokens", "corpus_encoded")}
+    return [{**record, **known.get(record["source"], pool)} for record in records]
 
 
 def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -119,15 +127,15 @@ def step_cost(own: Sequence[Any], last: Sequence[Any], about_rows: bool, exponen
     if not about_rows:
         return StepCost("nothing", 1.0, {name: Line(mean(own, name), 0.0) for name in QUANTITIES})
     found = {}
-    for per in ("rows", "tokens"):
+    for per in ("rows", "tokens", "encoded"):
         size = [record[f"corpus_{per}"] / 1000 for record in own]
         cpu = [record["cpu_seconds"] for record in own]
         line = fit_line([x**exponent for x in size], cpu)
         off = [abs(line.at(x**exponent) - y) / (y + 0.05 * max(cpu)) for x, y in zip(size, cpu, strict=True)]
         found[per] = (sum(off), line)
-    per = min(("rows", "tokens"), key=lambda per: found[per][0])
+    per = min(found, key=lambda per: found[per][0])
     cpu = found[per][1]
-    ratio = summed(last, "seconds") / max(summed(last, "cpu_seconds"), 1e-3)
+    ratio = summed(last, "seconds") / summed(last, "cpu_seconds") if summed(last, "cpu_seconds") > 0 else 1.0
     lines = {"cpu_seconds": cpu, "seconds": Line(cpu.fixed * ratio, cpu.rate * ratio)}
     for name in ("memory_mb", "bytes_written"):
         known = [record for record in own if quantity(record, name) is not None]

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from datasel_assets.costs.line import Line
 
-Per = Literal["rows", "tokens", "nothing"]
+Per = Literal["rows", "tokens", "encoded", "nothing"]
 QUANTITIES = ("seconds", "cpu_seconds", "memory_mb", "bytes_written")
 THOUSAND = 1000.0
+READ_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,16 @@ class Work:
     Attributes:
         rows: conversations behind it.
         tokens: of these conversations.
+        encoded: of each conversation the first :data:`READ_TOKENS`, which is what an encoder reads of it.
     """
 
     rows: float
     tokens: float
+    encoded: float
+
+    def share(self, part: float) -> "Work":
+        """Return a part of the work."""
+        return Work(self.rows * part, self.tokens * part, self.encoded * part)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class StepCost:
 
     def size(self, work: Work) -> float:
         """Return the work in the unit of the rates."""
-        return {"rows": work.rows, "tokens": work.tokens, "nothing": 0.0}[self.per] / THOUSAND
+        return 0.0 if self.per == "nothing" else getattr(work, self.per) / THOUSAND
 
     def plain(self) -> dict[str, Any]:
         """Return the step as it is kept in a file."""

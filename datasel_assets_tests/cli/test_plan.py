@@ -19,7 +19,8 @@ def test_a_plan_names_each_table_with_its_cost_and_the_whole(datasel, tmp_path: 
     answer = datasel(small(tmp_path), "plan")
     assert answer.status == 0
     lines = answer.out.splitlines()
-    assert lines[0].split() == [*"table rows tokens read written memory CPU time known from why".split()]
+    heads = ["rows", "tokens", "read", "written", "memory", "CPU", "time"]
+    assert lines[0].split() == ["table", *heads, "known", "from", "why"]
     (corpus,) = [line.split() for line in lines if line.startswith("corpus ")]
     assert corpus[1] == "12"
     assert corpus[-2:] == ["reference", "missing"]

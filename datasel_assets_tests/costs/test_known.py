@@ -22,6 +22,7 @@ REFERENCE = Reference(
         "text": step(1, 2),
         "near": step(0, 1, exponent=2),
         "model": step(0, 3, per="tokens"),
+        "encoder": step(0, 3, per="encoded"),
         "selections/a": step(0, 1),
         "selections/b": step(0, 3),
         "target": step(5, 0, per="nothing"),
@@ -33,7 +34,7 @@ REFERENCE = Reference(
 
 
 def rows(n: float) -> Work:
-    return Work(n, 10 * n)
+    return Work(n, 10 * n, 5 * n)
 
 
 def record(stage: str, n: int, seconds: float, *, source: str | None = None, **more) -> Measured:
@@ -41,7 +42,8 @@ def record(stage: str, n: int, seconds: float, *, source: str | None = None, **m
 
 
 @pytest.mark.parametrize(
-    ("stage", "seconds"), [("text", 1 + 2 * 4), ("near", 4**2), ("model", 3 * 40), ("target", 5), ("selections/a", 4)]
+    ("stage", "seconds"),
+    [("text", 1 + 2 * 4), ("near", 4**2), ("model", 3 * 40), ("encoder", 3 * 20), ("target", 5), ("selections/a", 4)],
 )
 def test_a_first_run_is_told_from_the_reference(stage: str, seconds: float):
     expected = KnownCosts([], REFERENCE).expected(stage, rows(4000), rows(4000))

@@ -140,11 +140,11 @@ class _Planning:
         if not (table.in_units and source) or info is None or why == CODE or any(of is None for _, of in remade):
             return whole, whole
         new = max(whole.rows - info.rows, 0)
-        return Work(new, whole.tokens * new / max(whole.rows, 1)), whole
+        return whole.share(new / max(whole.rows, 1)), whole
 
     def _total(self, sizes: dict[str, SourceSize], source: str | None) -> Work:
         some = [sizes[of] for of in ([source] if source else self.sources) if of in sizes]
-        return Work(sum(size.rows for size in some), sum(size.tokens for size in some))
+        return Work(*(sum(getattr(size, name) for size in some) for name in ("rows", "tokens", "encoded")))
 
     def _line(
         self, table: Table, source: str | None, why: str, work: Work, expected: ExpectedCost, reads: Sequence[Pick]
@@ -178,19 +178,20 @@ class _Planning:
         found = []
         for record in self.warehouse.lake.runs():
             size = self._total(self.now, record.get("source"))
-            per_row = (size if size.rows else every).tokens / max((size if size.rows else every).rows, 1)
+            if not size.rows:
+                size = every
             rows = record.get("corpus_rows", record.get("rows_total", 0) if record.get("source") else every.rows)
+            whole = size.share(rows / max(size.rows, 1))
             table = self.by_key.get(tuple(record["stage"].split("/")))
-            share = 1.0
-            if table and table.in_units and record.get("rows_total"):
-                share = record["rows_new"] / record["rows_total"]
+            in_units = table is not None and table.in_units and record.get("rows_total")
+            computed = whole.share(record["rows_new"] / record["rows_total"]) if in_units else whole
             peak, before = record.get("peak_rss_mb", 0.0), record.get("rss_before_mb")
             found.append(
                 Measured(
                     stage=record["stage"],
                     source=record.get("source"),
-                    computed=Work(rows * share, rows * share * per_row),
-                    whole=Work(rows, rows * per_row),
+                    computed=computed,
+                    whole=whole,
                     cost=Cost(
                         record.get("seconds", 0.0),
                         record.get("cpu_seconds", 0.0),

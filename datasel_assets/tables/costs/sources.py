@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
 from datasel_assets.corpus import ingest
+from datasel_assets.costs.step_cost import READ_TOKENS
 from datasel_assets.raw_rows import RawRow
 from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import Snapshot, read_rows
@@ -37,10 +37,12 @@ class SourceSize:
     Attributes:
         rows: conversations.
         tokens: of these.
+        encoded: of each conversation the first, as many as an encoder reads.
     """
 
     rows: int
     tokens: int
+    encoded: int
 
 
 def ingested_size(warehouse: Warehouse, source: str) -> SourceSize | None:
@@ -72,12 +74,17 @@ def sampled_size(name: str, spec: SourceSpec, found: Snapshot) -> SourceSize:
         else:
             total += len(rows) if len(rows) < READ_ROWS else max(len(rows), _rows_of_file(part, rows))
     if not kept.rows:
-        return SourceSize(0, 0)
+        return SourceSize(0, 0, 0)
     batches = ingest(kept.rows, source=name, count_tokens=token_counter().count, **spec.ingest_options())
-    made = [batch.corpus for batch in batches]
+    lengths = pl.concat([pl.Series(batch.corpus["n_tokens"]) for batch in batches])
     share = total / len(kept.rows)
-    tokens = sum(int(np.sum(batch["n_tokens"].to_numpy())) for batch in made)
-    return SourceSize(round(sum(batch.num_rows for batch in made) * share), round(tokens * share))
+    tokens, encoded = _tokens(lengths)
+    return SourceSize(round(len(lengths) * share), round(tokens * share), round(encoded * share))
+
+
+def _tokens(lengths: pl.Series) -> tuple[int, int]:
+    """Return tokens of conversations: all, and those that an encoder reads."""
+    return int(lengths.sum() or 0), int(lengths.clip(upper_bound=READ_TOKENS).sum() or 0)
 
 
 class _EverySoManyth:

@@ -122,9 +122,13 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def step_cost(own: Sequence[Any], last: Sequence[Any], about_rows: bool, exponent: float) -> StepCost:
     """Return the cost of a stage; by rows or by tokens, whichever explains its CPU seconds better.
 
+    What was seen at one size only is taken for the same at every size.
+
     Wall seconds are its CPU seconds times their ratio in the run over all rows, since a small run tells little of it.
     """
     if not about_rows:
+        return StepCost("nothing", 1.0, {name: Line(mean(own, name), 0.0) for name in QUANTITIES})
+    if len({record["corpus_rows"] for record in own}) == 1:
         return StepCost("nothing", 1.0, {name: Line(mean(own, name), 0.0) for name in QUANTITIES})
     found = {}
     for per in ("rows", "tokens", "encoded"):

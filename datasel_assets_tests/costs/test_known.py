@@ -43,7 +43,7 @@ def record(stage: str, n: int, seconds: float, *, source: str | None = None, **m
 
 @pytest.mark.parametrize(
     ("stage", "seconds"),
-    [("text", 1 + 2 * 4), ("near", 4**2), ("model", 3 * 40), ("encoder", 3 * 20), ("target", 5), ("selections/a", 4)],
+    [("text", 1 + 2 * 4), ("near", 4**2), ("model", 120), ("encoder", 60), ("target", 5), ("selections/a", 4)],
 )
 def test_a_first_run_is_told_from_the_reference(stage: str, seconds: float):
     expected = KnownCosts([], REFERENCE).expected(stage, rows(4000), rows(4000))

@@ -26,7 +26,7 @@ import yaml
 
 from benchmarks.projects import REPOSITORY, run_log, run_project
 from datasel_assets.costs.line import Line, fit_line
-from datasel_assets.costs.step_cost import QUANTITIES, READ_TOKENS, StepCost
+from datasel_assets.costs.step_cost import QUANTITIES, READ_TOKENS, TIMES, StepCost, Work
 from datasel_assets.registry.load import load_registry
 from datasel_assets.tables.costs.planned import made_from_rows
 from datasel_assets.tables.graph import all_tables
@@ -42,6 +42,9 @@ FEWER = {
         f"&max_rows={2000 // SHARE}"
     ),
 }
+
+WORTH_IT = 0.1
+"""Seconds of what is done once that are worth a word."""
 
 GROWTH = {
     "cluster_models": "k-means, sqrt(n) clusters",
@@ -98,9 +101,10 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for stage in stages:
         own = [record for record in records if record["stage"] == stage]
         last = [record for record in runs[-1]["records"] if record["stage"] == stage]
-        steps[stage] = step_cost(
-            own, last, stage in about_rows, exponents.get(stage, exponents.get(stage.split("/")[0], 1.0))
-        ).plain()
+        firsts = [next(r for r in run["records"] if r["stage"] == stage) for run in runs if stage in of(run)]
+        later = [record for record in own if record not in firsts]
+        once = firsts if later else []
+        steps[stage] = step_cost(later or own, last, stage in about_rows, grows, once).plain()
     told = [run for run in runs if "cpu_s" in run["cost"]]
     between = [(run["cost"]["cpu_s"] - summed(run["records"], "cpu_seconds")) / len(run["records"]) for run in told]
     all_rows = runs[-1]
@@ -119,10 +123,18 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def step_cost(own: Sequence[Any], last: Sequence[Any], about_rows: bool, exponent: float) -> StepCost:
+def of(run: dict[str, Any]) -> set[str]:
+    """Return the stages of a run."""
+    return {record["stage"] for record in run["records"]}
+
+
+def step_cost(
+    own: Sequence[Any], last: Sequence[Any], about_rows: bool, exponent: float, firsts: Sequence[Any]
+) -> StepCost:
     """Return the cost of a stage; by rows or by tokens, whichever explains its CPU seconds better.
 
-    What was seen at one size only is taken for the same at every size.
+    What was seen at one size only is taken for the same at every size. What the ``firsts``, the first sources of their
+    runs, cost above the line of the others is what is done once.
 
     Wall seconds are its CPU seconds times their ratio in the run over all rows, since a small run tells little of it.
     """
@@ -144,7 +156,13 @@ def step_cost(own: Sequence[Any], last: Sequence[Any], about_rows: bool, exponen
     for name in ("memory_mb", "bytes_written"):
         known = [record for record in own if quantity(record, name) is not None]
         lines[name] = fit_line([r[f"corpus_{per}"] / 1000 for r in known], [quantity(r, name) for r in known])
-    return StepCost(per, exponent, lines)
+    step = StepCost(per, exponent, lines)
+    works = [Work(*(record[f"corpus_{per}"] for per in ("rows", "tokens", "encoded"))) for record in firsts]
+    more = {}
+    for name in TIMES if firsts else ():
+        above = [r[name] - getattr(step.at(work, work), name) for r, work in zip(firsts, works, strict=True)]
+        more[name] = float(np.mean(above))
+    return StepCost(per, exponent, lines, {name: above for name, above in more.items() if above > WORTH_IT})
 
 
 def quantity(record: dict[str, Any], name: str) -> float | None:

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             def waiting(what: str) -> None:
                 console.print(f"  {what}", soft_wrap=True)
 
-            def expected(plan: Plan) -> None:
+            def expected(plan: "Plan") -> None:
                 console.print(f"  {in_words(plan)}", soft_wrap=True)
 
             definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting, expected))

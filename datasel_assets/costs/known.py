@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datasel_assets.costs.line import fit_line
 from datasel_assets.costs.plan import NEVER
 from datasel_assets.costs.reference import Reference
-from datasel_assets.costs.step_cost import QUANTITIES, Cost, StepCost, Work
+from datasel_assets.costs.step_cost import QUANTITIES, THOUSAND, TIMES, Cost, StepCost, Work
 
 RECENT = 5
 """Records of a stage and source that are looked at: the one with the most work counts."""
@@ -77,30 +77,28 @@ class KnownCosts:
         """Return what the process of a run holds before a step: the most there was here, else in the reference."""
         return max((m.before_mb for found in self._records.values() for m in found), default=self._reference.before_mb)
 
-    def expected(self, stage: str, computed: Work, whole: Work, *, gpu: bool = False) -> Expected:
+    def expected(self, stage: str, computed: Work, whole: Work, *, first: bool = True, gpu: bool = False) -> Expected:
         """Return what a step will take.
 
         Args:
             stage: name of its table.
-            computed: work of the rows that are to be computed: what seconds go with.
-            whole: work of all rows of its tables: what memory and bytes go with, since files are written whole.
+            computed: work of the rows that are to be computed.
+            whole: work of all rows of its tables.
+            first: it is the first source of the run that has this step.
             gpu: its model will run on a GPU.
         """
-        steps = self._reference.steps
-        own = self._records.get(stage)
-        if own and stage not in steps:
-            step, level, basis = _fitted(own), dict.fromkeys(QUANTITIES, 1.0), HERE
-            costs = [(step.at(computed), step.at(whole))]
-        elif own:
+        steps, own = self._reference.steps, self._records.get(stage)
+        if own:
+            alike = [steps.get(stage) or _fitted(own)]
             level, basis = self._levels[stage], HERE
-            costs = [(steps[stage].at(computed), steps[stage].at(whole))]
         else:
-            alike = [stage] if stage in steps else [s for s in steps if s.split("/")[0] == stage.split("/")[0]]
-            if not alike:
-                return Expected(Cost(0.0, 0.0, 0.0, 0.0), None if gpu else 0.0, NEVER)
+            same = [name for name in steps if name.split("/")[0] == stage.split("/")[0]]
+            alike = [steps[stage]] if stage in steps else [steps[name] for name in same]
             level, basis = self._speed, ELSEWHERE if stage in steps else KIND
-            costs = [(steps[s].at(computed), steps[s].at(whole)) for s in alike]
-        mean = {name: sum(getattr(part[_goes_with(name)], name) for part in costs) / len(costs) for name in QUANTITIES}
+        if not alike:
+            return Expected(Cost(0.0, 0.0, 0.0, 0.0), None if gpu else 0.0, NEVER)
+        costs = [step.at(computed, whole, first=first) for step in alike]
+        mean = {name: sum(getattr(cost, name) for cost in costs) / len(costs) for name in QUANTITIES}
         cost = Cost(**{name: mean[name] * level[name] for name in QUANTITIES})
         if not gpu:
             return Expected(cost, 0.0, basis)
@@ -125,24 +123,20 @@ def _telling(records: Iterable[Measured]) -> dict[str, list[Measured]]:
 
 def _ratios(records: Sequence[Measured], steps: Mapping[str, StepCost]) -> dict[str, float]:
     """Return for each quantity how much more was measured than the reference says; 1 where it says nothing."""
-    known = [(m.cost, steps[m.stage].at(m.computed), steps[m.stage].at(m.whole)) for m in records if m.stage in steps]
-    ratios = {}
-    for name in QUANTITIES:
-        here = sum(getattr(cost, name) for cost, *_ in known)
-        there = sum(getattr(parts[_goes_with(name)], name) for _, *parts in known)
-        ratios[name] = here / there if here > 0 and there > 0 else 1.0
-    return ratios
-
-
-def _goes_with(quantity: str) -> int:
-    """Return 0 where a quantity goes with the rows that are computed, 1 where with all rows."""
-    return 0 if quantity in ("seconds", "cpu_seconds") else 1
+    here, there, seen = dict.fromkeys(QUANTITIES, 0.0), dict.fromkeys(QUANTITIES, 0.0), set()
+    for m in (m for m in records if m.stage in steps):
+        said = steps[m.stage].at(m.computed, m.whole, first=m.stage not in seen)
+        seen.add(m.stage)
+        for name in QUANTITIES:
+            here[name] += getattr(m.cost, name)
+            there[name] += getattr(said, name)
+    return {name: here[name] / there[name] if here[name] > 0 and there[name] > 0 else 1.0 for name in QUANTITIES}
 
 
 def _fitted(records: Sequence[Measured]) -> StepCost:
     """Return the cost of a stage that the reference lacks, by its rows."""
     lines = {}
     for name in QUANTITIES:
-        work = [(m.computed, m.whole)[_goes_with(name)].rows / 1000 for m in records]
+        work = [(m.computed if name in TIMES else m.whole).rows / THOUSAND for m in records]
         lines[name] = fit_line(work, [getattr(m.cost, name) for m in records])
     return StepCost("rows", 1.0, lines)

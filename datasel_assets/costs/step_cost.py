@@ -1,13 +1,14 @@
 """How the cost of one step follows from its work. Does not belong here: where the figures come from (``known``)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from datasel_assets.costs.line import Line
 
 Per = Literal["rows", "tokens", "encoded", "nothing"]
-QUANTITIES = ("seconds", "cpu_seconds", "memory_mb", "bytes_written")
+TIMES = ("seconds", "cpu_seconds")
+QUANTITIES = (*TIMES, "memory_mb", "bytes_written")
 THOUSAND = 1000.0
 READ_TOKENS = 256
 
@@ -56,16 +57,29 @@ class StepCost:
         per: what is counted as work, in thousands; ``nothing``: the cost is the same whatever the pool.
         exponent: power of the work that seconds go with: 1 where twice the work takes twice as long.
         lines: quantity (one of :data:`QUANTITIES`) -> its line.
+        once: quantity -> what the first source of a run costs besides: words that are loaded, loops that are compiled.
     """
 
     per: Per
     exponent: float
     lines: Mapping[str, Line]
+    once: Mapping[str, float] = field(default_factory=dict)
 
-    def at(self, work: Work) -> Cost:
-        """Return what so much work costs."""
-        size = self.size(work)
-        return Cost(**{name: self.lines[name].at(power(size, self.exponent, name)) for name in QUANTITIES})
+    def at(self, computed: Work, whole: Work, *, first: bool = True) -> Cost:
+        """Return what a step costs.
+
+        Args:
+            computed: work of the rows that are computed: what seconds go with.
+            whole: work of all rows of its tables: what memory and bytes go with, since files are written whole.
+            first: it is the first source of a run that has this step.
+        """
+        figures = {}
+        for name in QUANTITIES:
+            timed = name in TIMES
+            size = self.size(computed if timed else whole)
+            figure = self.lines[name].at(size**self.exponent if timed else size)
+            figures[name] = figure + (self.once.get(name, 0.0) if first else 0.0)
+        return Cost(**figures)
 
     def size(self, work: Work) -> float:
         """Return the work in the unit of the rates."""
@@ -74,14 +88,11 @@ class StepCost:
     def plain(self) -> dict[str, Any]:
         """Return the step as it is kept in a file."""
         lines = {name: [float(f"{v:.4g}") for v in (line.fixed, line.rate)] for name, line in self.lines.items()}
-        return {"per": self.per, "exponent": self.exponent, **lines}
+        once = {name: float(f"{value:.4g}") for name, value in self.once.items()}
+        return {"per": self.per, "exponent": self.exponent, **lines, **({"once": once} if once else {})}
 
     @classmethod
     def of_plain(cls, kept: Mapping[str, Any]) -> "StepCost":
         """Return what :meth:`plain` was made of."""
-        return cls(kept["per"], kept["exponent"], {name: Line(*kept[name]) for name in QUANTITIES})
-
-
-def power(size: float, exponent: float, quantity: str) -> float:
-    """Return the work raised to the power that a quantity goes with; memory and bytes go with the work itself."""
-    return size**exponent if quantity in ("seconds", "cpu_seconds") else size
+        lines = {name: Line(*kept[name]) for name in QUANTITIES}
+        return cls(kept["per"], kept["exponent"], lines, kept.get("once", {}))

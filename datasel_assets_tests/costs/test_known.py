@@ -94,6 +94,14 @@ def test_seconds_of_a_gpu_are_known_only_where_one_was_used():
     assert known.expected("selections/a", rows(2000), rows(2000), gpu=True).gpu_seconds is None
 
 
+def test_what_a_run_loads_once_counts_for_its_first_source_alone():
+    once = StepCost("rows", 1.0, REFERENCE.steps["text"].lines, {"seconds": 4.0})
+    known = KnownCosts([], Reference("by hand", {"text": once}, 0, 0, 0))
+    first, later = (known.expected("text", rows(1000), rows(1000), first=is_first).cost for is_first in (True, False))
+    assert (first.seconds, later.seconds) == (pytest.approx(7), pytest.approx(3))
+    assert first.cpu_seconds == later.cpu_seconds
+
+
 def test_memory_begins_where_the_process_was_before():
     assert KnownCosts([], REFERENCE).before_mb == 1000
     assert KnownCosts([record("text", 10, 1.0, before_mb=700.0)], REFERENCE).before_mb == 700
@@ -103,7 +111,8 @@ def test_the_shipped_reference_tells_how_it_was_measured_and_its_costs_come_back
     known = reference()
     assert "step_costs" in known.how
     assert {"corpus", "scores/text", "catalog"} <= set(known.steps)
+    five = rows(5000)
     for cost in known.steps.values():
         again = StepCost.of_plain(cost.plain())
-        assert again.at(rows(5000)).seconds == pytest.approx(cost.at(rows(5000)).seconds, rel=1e-3)
-        assert again.at(rows(5000)).cpu_seconds > 0
+        assert again.at(five, five).seconds == pytest.approx(cost.at(five, five).seconds, rel=1e-3)
+        assert again.at(five, five).cpu_seconds > 0

@@ -94,7 +94,9 @@ class _Planning:
         if not why:
             return
         computed, whole = self._work(table, source, info, why, remade)
-        expected = self.known.expected(table.name, computed, whole, gpu=self.gpu and table.runs_model)
+        first = not any(line.stage == table.name for line in self.lines)
+        gpu = self.gpu and table.runs_model
+        expected = self.known.expected(table.name, computed, whole, first=first, gpu=gpu)
         self.remade[pick] = round(expected.cost.bytes_written)
         self.lines.append(self._line(table, source, why, computed, expected, reads))
 

@@ -49,10 +49,8 @@ def ingested_size(warehouse: Warehouse, source: str) -> SourceSize | None:
     """Return the size of the corpus of a source as it is; None where there is none."""
     if warehouse.lake.info((CORPUS.name, source)) is None:
         return None
-    rows, tokens = (
-        warehouse.lake.scan((CORPUS.name, source)).select(pl.len(), pl.col("n_tokens").sum()).collect().row(0)
-    )
-    return SourceSize(rows, tokens or 0)
+    lengths = warehouse.lake.scan((CORPUS.name, source)).select("n_tokens").collect()["n_tokens"]
+    return SourceSize(len(lengths), *_tokens(lengths))
 
 
 def sampled_size(name: str, spec: SourceSpec, found: Snapshot) -> SourceSize:

@@ -26,7 +26,7 @@ import yaml
 
 from benchmarks.projects import REPOSITORY, run_log, run_project
 from datasel_assets.costs.line import Line, fit_line
-from datasel_assets.costs.step_cost import QUANTITIES, READ_TOKENS, TIMES, StepCost, Work
+from datasel_assets.costs.step_cost import QUANTITIES, READ_TOKENS, StepCost, Work
 from datasel_assets.registry.load import load_registry
 from datasel_assets.tables.costs.planned import made_from_rows
 from datasel_assets.tables.graph import all_tables
@@ -104,6 +104,7 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         firsts = [next(r for r in run["records"] if r["stage"] == stage) for run in runs if stage in of(run)]
         later = [record for record in own if record not in firsts]
         once = firsts if later else []
+        grows = exponents.get(stage, exponents.get(stage.split("/")[0], 1.0))
         steps[stage] = step_cost(later or own, last, stage in about_rows, grows, once).plain()
     told = [run for run in runs if "cpu_s" in run["cost"]]
     between = [(run["cost"]["cpu_s"] - summed(run["records"], "cpu_seconds")) / len(run["records"]) for run in told]
@@ -158,11 +159,10 @@ def step_cost(
         lines[name] = fit_line([r[f"corpus_{per}"] / 1000 for r in known], [quantity(r, name) for r in known])
     step = StepCost(per, exponent, lines)
     works = [Work(*(record[f"corpus_{per}"] for per in ("rows", "tokens", "encoded"))) for record in firsts]
-    more = {}
-    for name in TIMES if firsts else ():
-        above = [r[name] - getattr(step.at(work, work), name) for r, work in zip(firsts, works, strict=True)]
-        more[name] = float(np.mean(above))
-    return StepCost(per, exponent, lines, {name: above for name, above in more.items() if above > WORTH_IT})
+    above = [r["cpu_seconds"] - step.at(work, work).cpu_seconds for r, work in zip(firsts, works, strict=True)]
+    more = float(np.mean(above)) if above else 0.0
+    once = {"cpu_seconds": more, "seconds": more * ratio} if more > WORTH_IT else {}
+    return StepCost(per, exponent, lines, once)
 
 
 def quantity(record: dict[str, Any], name: str) -> float | None:

@@ -7,6 +7,7 @@ import os
 
 import dagster as dg
 
+from datasel_assets.defs.k8s_executor import k8s_executor
 from datasel_assets.settings import EXECUTOR_VARIABLE
 
 IN_PROCESS = "in_process"
@@ -39,9 +40,7 @@ def executor(name: str) -> dg.ExecutorDefinition:
 
             return ray_executor
         if name == "k8s":
-            from dagster_k8s import k8s_job_executor  # pyright: ignore[reportMissingImports]
-
-            return k8s_job_executor
+            return k8s_executor()
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{EXECUTOR_VARIABLE}={name} needs a package that is not installed: pip install "

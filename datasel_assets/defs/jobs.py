@@ -13,6 +13,7 @@ from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.defs.submitted import has_places
 from datasel_assets.tables.dynamics.watched import DYNAMICS
 from datasel_assets.tables.ratio.ratio import RATIO
 from datasel_assets.tables.runs.effects import RUN_EFFECTS
@@ -124,7 +125,7 @@ def main_job(
             log.info(in_words(plan))
             told.on_plan(plan)
 
-        origin = context.run.remote_job_origin
+        origin, code = context.run.remote_job_origin, context.run.job_code_origin
         with log_progress(log):
             outcome = run_main(
                 definitions,
@@ -134,6 +135,7 @@ def main_job(
                 on_run=tell,
                 on_plan=expect,
                 origin=origin.repository_origin if origin else None,
+                code=code.repository_origin if code and has_places(instance) else None,
             )
         told.on_end(outcome)
         if not outcome.runs:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+from dagster._core.origin import RepositoryPythonOrigin
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
 from datasel_assets.costs.plan import Plan
@@ -20,6 +21,7 @@ from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.planned_run import PlannedRun
 from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
+from datasel_assets.defs.submitted import submitted
 from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -92,12 +94,24 @@ def run_main(
     on_run: OnRun = lambda state, source, assets: None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     origin: RemoteRepositoryOrigin | None = None,
+    code: RepositoryPythonOrigin | None = None,
     quiet: bool = True,
 ) -> Outcome:
     """Make the partitions those of the registry, then run every phase over what is stale.
 
     A table that cannot be made (unreadable file, absent model, too many bad rows) stays as it was and stops only what
     needs it and finds none from before; its failure is in the outcome.
+
+    Args:
+        definitions: of the data folder as it is now.
+        assets: its tables, upstream first.
+        open_warehouse: opens it anew.
+        instance: where runs are recorded.
+        on_run: is told of each run.
+        on_plan: is told of the plan, once there is something to do.
+        origin: the code location that the jobs stand in.
+        code: how another process loads it, where runs are submitted; this process carries them out without.
+        quiet: runs print nothing.
 
     Raises:
         AboveLimitsError: the run would cost more than ``compute.yaml`` allows; nothing was begun.
@@ -133,7 +147,7 @@ def run_main(
             if todo and not failures:
                 tags = planned.tags()
                 on_run("start", source, todo)
-                failures = _launch(definitions, instance, todo, source, origin, quiet, tags=tags)
+                failures = _launch(definitions, instance, todo, source, origin, quiet, tags=tags, code=code)
                 on_run("failed" if failures else "done", source, todo)
                 alike = {why: [name for name in failures if failures[name] == why] for why in failures.values()}
                 error = "; ".join(f"{', '.join(steps)}: {why}" for why, steps in alike.items()) or None
@@ -145,7 +159,7 @@ def run_main(
 
     for phase in regular_phases(assets):
         sources = wanted if phase.per_source else [None]
-        side_by_side(partial(bring_up_to_date, phase), sources, runs_at_once(instance))
+        side_by_side(partial(bring_up_to_date, phase), sources, runs_at_once(instance, submitted=code is not None))
         outcome.checked += len(phase.tables) * len(sources)
     return outcome
 
@@ -185,21 +199,20 @@ def _launch(
     quiet: bool,
     job_name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    code: RepositoryPythonOrigin | None = None,
 ) -> dict[str, str]:
     """Run the assets as a recorded Dagster run; return the failures, asset name to message."""
     regular = REFRESH_CATALOG if all(asset.comes_last for asset in assets) else "refresh_pool"
     job = definitions.resolve_job_def(job_name or ("refresh_source" if source else regular))
     keys = {asset.name: dg.AssetKey(list(asset.key)) for asset in assets}
-    succeeded, events = carry_out(
-        job,
-        instance,
-        origin or code_location(),
-        source=source,
-        keys=list(keys.values()),
-        quiet=quiet,
-        executor=executor_name(),
-        tags=tags or {},
-    )
+    place, asked = origin or code_location(), list(keys.values())
+    if code is not None:
+        succeeded, events = submitted(job, instance, place, code, source=source, keys=asked, tags=tags)
+    else:
+        name = executor_name()
+        succeeded, events = carry_out(
+            job, instance, place, source=source, keys=asked, quiet=quiet, executor=name, tags=tags
+        )
     steps = {key.to_python_identifier(): name for name, key in keys.items()}
     failures = {steps.get(step, step): message for step, message in failed_steps(events).items()}
     if not succeeded and not failures:

@@ -14,9 +14,14 @@ from datasel_assets.defs.executors import IN_PROCESS, executor_name
 Item = TypeVar("Item")
 
 
-def runs_at_once(instance: dg.DagsterInstance) -> int:
-    """Return how many runs may go at once: one where steps share this process, else what ``dagster.yaml`` allows."""
-    if executor_name() == IN_PROCESS:
+def runs_at_once(instance: dg.DagsterInstance, *, submitted: bool = False) -> int:
+    """Return how many runs may go at once: one where steps share this process, else what ``dagster.yaml`` allows.
+
+    Args:
+        instance: with the settings.
+        submitted: each run has a place of its own.
+    """
+    if executor_name() == IN_PROCESS and not submitted:
         return 1
     settings = instance.get_settings("concurrency") or {}
     return int(settings.get("runs", {}).get("max_concurrent_runs", 1))

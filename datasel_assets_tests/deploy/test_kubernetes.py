@@ -10,12 +10,17 @@ import pytest
 import yaml
 
 from datasel_assets.defs import k8s_executor
+from datasel_assets.defs import submitted as submitting
+from datasel_assets.defs.launch import code_location
+from datasel_assets.defs.submitted import has_places, submitted
 
 pytest.importorskip("dagster_k8s", reason="needs the extra deploy")
 pytest.importorskip("kubernetes_validate", reason="needs the extra deploy")
 
 from datasel_assets_tests.deploy import pods
 from datasel_assets_tests.deploy.kubernetes_server import NAMESPACE, KubernetesServer
+
+COORDINATOR = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
 
 
 def pod(waited_s: float, *, reason: str | None = None, waits_for: str | None = None, phase: str = "Pending"):
@@ -77,7 +82,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServ
         "kubeconfig_file": str(server.kubeconfig()),
     }
     config = {"run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher}}
-    (folder / "dagster.yaml").write_text(yaml.safe_dump({**config, "telemetry": {"enabled": False}}))
+    (folder / "dagster.yaml").write_text(
+        yaml.safe_dump({**config, "run_coordinator": COORDINATOR, "telemetry": {"enabled": False}})
+    )
     before = dict(os.environ)
     os.environ["DAGSTER_HOME"] = str(folder)
     try:
@@ -129,3 +136,17 @@ def test_a_step_that_asks_for_more_than_there_is_ends_with_an_error_and_is_not_t
     assert "1 Insufficient nvidia.com/gpu" in failure(events)
     assert sum("in Kubernetes job" in str(event.message) for event in events) == 1
     assert not [job for job in cluster.jobs if "on-a-gpu" in job or cluster.jobs[job]["status"].get("active")]
+
+
+@pytest.mark.slow
+def test_a_submitted_run_has_a_pod_of_its_own_which_starts_those_of_its_steps(cluster: KubernetesServer, monkeypatch):
+    monkeypatch.setattr(submitting, "LOOK_EVERY_S", 0.5)
+    code = dg.reconstructable(pods.killed).get_python_origin().repository_origin
+    with dg.DagsterInstance.get() as instance:
+        assert has_places(instance)
+        before = set(cluster.jobs)
+        succeeded, events = submitted(pods.killed, instance, code_location(), code)
+    assert succeeded, [event.message for event in events]
+    started = sorted(name.split("-")[1] for name in set(cluster.jobs) - before)
+    assert started == ["run", "step"]
+    assert cluster.problems == []

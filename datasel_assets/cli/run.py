@@ -15,6 +15,7 @@ from datasel_assets.settings import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from datasel_assets.costs.plan import Plan
     from datasel_assets.tables.refresh import Outcome
 
 HELP = "Bring every table and release up to date."
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     console = open_console(outside_steps(sys.stdout))
     started = time.time()
     console.print(Text.assemble(("datasel_assets", "bold"), f" main job over {settings.data}"), soft_wrap=True)
+    from datasel_assets.costs.plan import in_words
     from datasel_assets.definitions import assemble
     from datasel_assets.defs.launch import carry_out, code_location
     from datasel_assets.defs.main_job import failed_steps
@@ -60,7 +62,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             def waiting(what: str) -> None:
                 console.print(f"  {what}", soft_wrap=True)
 
-            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting))
+            def expected(plan: "Plan") -> None:
+                console.print(f"  {in_words(plan)}", soft_wrap=True)
+
+            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting, expected))
             _, events = carry_out(definitions.resolve_job_def(MAIN), instance, code_location())
         failures = failed_steps(events)
     if not outcomes:

@@ -10,7 +10,7 @@ from datasel_assets import progress
 from datasel_assets.defs import display
 from datasel_assets.defs.executors import IN_PROCESS
 from datasel_assets.defs.failures import SKIPPED, cause_now, failed_alike
-from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_POOL, op_tags
+from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_POOL, PLAN_TAG, op_tags
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.retries import LOST_PROCESS, only_losses_tried_again
@@ -93,7 +93,8 @@ def to_asset(
                 progress.working_on(f"{table.name} {source}" if source else table.name),
                 only_losses_tried_again(context.retry_number, by_policy=own_process),
             ):
-                made = make(opened, table, source, log=context.log, run_id=run_id)
+                plan = context.run.tags.get(PLAN_TAG, "")
+                made = make(opened, table, source, log=context.log, run_id=run_id, plan=plan)
         except Exception as error:
             why = cause_now()
             if first := failed_alike(context.instance, run_id, why):

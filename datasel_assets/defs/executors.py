@@ -8,6 +8,7 @@ import os
 
 import dagster as dg
 
+from datasel_assets.defs.k8s_executor import k8s_executor
 from datasel_assets.settings import EXECUTOR_VARIABLE
 
 IN_PROCESS = "in_process"
@@ -40,9 +41,7 @@ def executor(name: str) -> dg.ExecutorDefinition:
 
             return ray_executor
         if name == "k8s":
-            from dagster_k8s import k8s_job_executor  # pyright: ignore[reportMissingImports]
-
-            return k8s_job_executor
+            return k8s_executor()
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{EXECUTOR_VARIABLE}={name} needs a package that is not installed: pip install "
@@ -51,9 +50,14 @@ def executor(name: str) -> dg.ExecutorDefinition:
     return dg.multiprocess_executor if name == "multiprocess" else dg.in_process_executor
 
 
-def runs_at_once(instance: dg.DagsterInstance) -> int:
-    """Return how many runs may go at once: one where steps share this process, else what ``dagster.yaml`` allows."""
-    if executor_name() == IN_PROCESS:
+def runs_at_once(instance: dg.DagsterInstance, *, submitted: bool = False) -> int:
+    """Return how many runs may go at once: one where steps share this process, else what ``dagster.yaml`` allows.
+
+    Args:
+        instance: with the settings.
+        submitted: each run has a place of its own.
+    """
+    if executor_name() == IN_PROCESS and not submitted:
         return 1
     settings = instance.get_settings("concurrency") or {}
     return int(settings.get("runs", {}).get("max_concurrent_runs", 1))

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import dagster as dg
 
 from datasel_assets import progress
+from datasel_assets.costs.plan import Plan, in_words
 from datasel_assets.defs.dead_runs import PROCESS_TAG
 from datasel_assets.defs.main_job import EVIDENCE, REFRESH_CATALOG, run_main
 from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.defs.submitted import has_places
 from datasel_assets.storage.processes import this_process
 from datasel_assets.tables.refresh import NOBODY, Told
 from datasel_assets.tables.table import Table
@@ -104,7 +106,11 @@ def main_job(
             log.info(f"{state}: {source or 'pool'}: {', '.join(asset.name for asset in run)}")
             told.on_run(state, source, run)
 
-        origin = context.run.remote_job_origin
+        def expect(plan: Plan) -> None:
+            log.info(in_words(plan))
+            told.on_plan(plan)
+
+        origin, code = context.run.remote_job_origin, context.run.job_code_origin
         with progress.log_progress(log):
             outcome = run_main(
                 definitions,
@@ -112,7 +118,9 @@ def main_job(
                 warehouse.open,
                 instance,
                 on_run=tell,
+                on_plan=expect,
                 origin=origin.repository_origin if origin else None,
+                code=code.repository_origin if code and has_places(instance) else None,
             )
         told.on_end(outcome)
         if not outcome.runs:

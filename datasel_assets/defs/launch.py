@@ -5,7 +5,7 @@ run" show only runs that say it. Belongs here: creating and executing such a run
 where its steps are carried out (``executors``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -42,6 +42,7 @@ def carry_out(
     keys: Sequence[dg.AssetKey] = (),
     quiet: bool = True,
     executor: str = IN_PROCESS,
+    tags: Mapping[str, str] | None = None,
 ) -> tuple[bool, list[dg.DagsterEvent]]:
     """Run a job now; return whether it succeeded, and its events.
 
@@ -54,12 +55,13 @@ def carry_out(
         quiet: print nothing.
         executor: what carries out its steps. Other processes load the code location anew: they make the job as it
             stands there.
+        tags: of the run, beside those of its job.
     """
     partition = dict(job.get_tags_for_partition_key(source, selected_asset_keys=list(keys))) if source else {}
     run = instance.create_run_for_job(
         job_def=job,
         run_config=QUIET if quiet else {},
-        tags={**job.run_tags, **partition, NO_RETRY_TAG: "0", PROCESS_TAG: this_process()},
+        tags={**job.run_tags, **partition, **(tags or {}), NO_RETRY_TAG: "0", PROCESS_TAG: this_process()},
         asset_selection=frozenset(keys) or None,
         remote_job_origin=origin.get_job_origin(job.name),
     )

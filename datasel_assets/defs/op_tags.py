@@ -37,5 +37,8 @@ COMPUTE_TAG = "compute"
 MAX_RUNTIME_TAG = "dagster/max_runtime"
 """Seconds after which monitoring fails a run whose host died; without it the run and its pool slot stay for ever."""
 
+PLAN_TAG = "datasel/plan"
+"""Run tag with the name of the plan that a run belongs to: its steps show what was expected of them."""
+
 MAIN_TAG = {"datasel/owner": "main"}
 """Run tag of the main job, on which ``dagster.yaml`` has a limit of one: two of them would do the same work twice."""

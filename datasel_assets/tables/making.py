@@ -16,6 +16,8 @@ from typing import Any
 
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Key, Lake
+from datasel_assets.tables.costs.kept import forecast_shown, kept_plan
+from datasel_assets.tables.costs.work import uses_gpu, work
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.peak_memory import peak_mb, reset_peak
 from datasel_assets.tables.planning import upstream_of
@@ -48,6 +50,7 @@ def make(
     upstream: bool = False,
     log: Logger = LOG,
     run_id: str = "",
+    plan: str = "",
 ) -> Made:
     """Bring one table up to date, or do nothing if it is.
 
@@ -58,6 +61,7 @@ def make(
         upstream: bring what it reads up to date first; what is read of all sources, for all of them.
         log: where it is said what happens.
         run_id: recorded with the cost.
+        plan: name of the plan that this belongs to, of which the page then tells what was expected.
 
     Raises:
         KeyError: there is no table of this name.
@@ -70,8 +74,8 @@ def make(
     if upstream:
         every = all_tables(warehouse.registry)
         for other, of in upstream_of(table, source, every, sorted(warehouse.registry.sources)):
-            _make(warehouse, other, of, log, run_id)
-    return _make(warehouse, table, source, log, run_id)
+            _make(warehouse, other, of, log, run_id, plan)
+    return _make(warehouse, table, source, log, run_id, plan)
 
 
 def named(warehouse: Warehouse, name: str) -> Table:
@@ -123,7 +127,7 @@ def note_path(lake: Lake, key: Key) -> Path:
     return lake.path(("_notes", *key), ".json")
 
 
-def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, run_id: str) -> Made:
+def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, run_id: str, plan: str) -> Made:
     lake, expected = warehouse.lake, table.expect(warehouse, source)
     note = note_path(lake, expected.key)
     if lake.is_current(expected):
@@ -135,14 +139,18 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
             shown = {"increment": UNCHANGED} | {name: fact for name, fact in facts.items() if name != "increment"}
             return Made(Built(info, 0, info.rows, 0, shown, checks))
         log.info(f"its checks {missing} have no record: making it again")
-    clock, cpu = time.perf_counter(), time.process_time()
     reset_peak()
+    before = peak_mb()
+    clock, cpu = time.perf_counter(), time.process_time()
     built = table.build(Step(warehouse, expected, source, table.name, log))
     cost = {
         "seconds": round(time.perf_counter() - clock, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
         "peak_rss_mb": round(peak_mb(), 1),
     }
+    if table.runs_model and uses_gpu(warehouse):
+        cost["gpu_seconds"] = cost["seconds"]
+    size = work(warehouse, table, source)
     lake.log_run(
         stage=table.name,
         source=source,
@@ -152,7 +160,14 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
         rows_reused=built.rows_reused,
         rows_removed=built.rows_removed,
         **cost,
+        rss_before_mb=round(before, 1),
+        **size,
+        **({"plan": plan} if plan else {}),
     )
+    kept = kept_plan(lake, plan) if plan else None
+    line = kept.line(table.name, source) if kept else None
+    # What a step measured of its own rows says more than the plan.
+    built = replace(built, metadata={**(forecast_shown(line) if line else {}), **built.metadata})
     built = replace(built, checks={name: Check(c.passed, _plain(c.details)) for name, c in built.checks.items()})
     _remember(note, built)
     return Made(built, cost)

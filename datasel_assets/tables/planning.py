@@ -106,7 +106,7 @@ def lacks_input(
 ) -> bool:
     """Tell whether a table reads one that failed and has never been made for any source that it is read of."""
     for needed in (tables[key] for key in table.reads if key in tables and not table.lenient):
-        read = _read_of(needed, table, source, sources)
+        read = read_of(needed, table, source, sources)
         if any((needed.key, of) in broken for of in read) and not any(lake.info(needed.table_key(of)) for of in read):
             return True
     return False
@@ -129,7 +129,7 @@ def upstream_of(
 
     def visit(wanted: Table, of: str | None) -> Iterator[tuple[Table, str | None]]:
         for other in (by_key[key] for key in wanted.reads):
-            for one in _read_of(other, wanted, of, every):
+            for one in read_of(other, wanted, of, every):
                 if (other.key, one) not in seen:
                     seen.add((other.key, one))
                     yield from visit(other, one)
@@ -154,7 +154,7 @@ def with_all_they_read(keys: Iterable[Key], tables: Iterable[Table]) -> list[Tab
     return list(found.values())
 
 
-def _read_of(needed: Table, reader: Table, source: str | None, sources: Iterable[str]) -> list[str | None]:
+def read_of(needed: Table, reader: Table, source: str | None, sources: Iterable[str]) -> list[str | None]:
     """Return the sources of which a table is read by another."""
     if not needed.per_source:
         return [None]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from datasel_assets.costs.plan import Plan
 from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -66,11 +67,13 @@ class Told:
         on_run: of each run.
         on_end: of the outcome.
         on_wait: that somebody else is waited for, and why.
+        on_plan: of what will be done, before it begins; not where there is nothing to do.
     """
 
     on_run: OnRun = lambda state, source, tables: None
     on_end: Callable[[Outcome], None] = lambda outcome: None
     on_wait: Callable[[str], None] = lambda what: None
+    on_plan: Callable[[Plan], None] = lambda plan: None
 
 
 NOBODY = Told()

@@ -125,6 +125,11 @@ def snapshot(spec: Located, name: str, data_root: Path, cache_dir: Path) -> Snap
     return Snapshot(tuple(parts), state.hexdigest())
 
 
+def asks_others(spec: Located, data_root: Path) -> bool:
+    """Tell whether finding the files of a source asks another host."""
+    return any(_scheme(uri, data_root) in REMOTE for uri in spec.uris)
+
+
 def locate(spec: Located, name: str, data_root: Path, cache_dir: Path) -> list[str]:
     """Return the addresses of what :func:`snapshot` would hold; no file is hashed, downloaded or written.
 

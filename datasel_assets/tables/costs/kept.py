@@ -1,0 +1,50 @@
+"""Plans that are kept: beside the records of steps, so that what was expected stands by what it was.
+
+Belongs here: writing and reading them. Does not belong here: making one (``planned``), comparing (``costs.plan``).
+"""
+
+import json
+import time
+from typing import Any
+
+from datasel_assets.costs.plan import Plan, PlanLine
+from datasel_assets.storage.atomic import write_json
+from datasel_assets.storage.lake import Lake
+
+FOLDER = "_plans"
+
+
+def keep_plan(lake: Lake, plan: Plan) -> str:
+    """Keep a plan; return its name, which orders plans by time."""
+    name = f"{time.time_ns():020d}"
+    write_json(lake.root / FOLDER / f"{name}.json", plan.plain())
+    return name
+
+
+def kept_plan(lake: Lake, name: str) -> Plan | None:
+    """Return the plan of this name; None where it is gone."""
+    path = lake.root / FOLDER / f"{name}.json"
+    return Plan.of_plain(json.loads(path.read_bytes())) if path.is_file() else None
+
+
+def last_plan(lake: Lake) -> tuple[str, Plan] | None:
+    """Return the name of the last plan of a run, and the plan; None before the first run."""
+    names = sorted(path.stem for path in (lake.root / FOLDER).glob("*.json"))
+    plan = kept_plan(lake, names[-1]) if names else None
+    return (names[-1], plan) if plan else None
+
+
+def records_of(lake: Lake, name: str) -> list[dict[str, Any]]:
+    """Return what the steps took that were made by a plan."""
+    return [record for record in lake.runs() if record.get("plan") == name]
+
+
+def forecast_shown(line: PlanLine) -> dict[str, Any]:
+    """Return what the page of a table shows of its plan."""
+    return {
+        "forecast_seconds": line.seconds,
+        "forecast_cpu_seconds": line.cpu_seconds,
+        "forecast_memory_gb": round(line.memory_mb / 1024, 2),
+        "forecast_bytes": line.bytes_written,
+        "forecast_from": line.basis,
+    }

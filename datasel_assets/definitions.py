@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from datasel_assets.compute import chosen
 from datasel_assets.defs.assets import to_asset
-from datasel_assets.defs.executors import executor, executor_name
 from datasel_assets.defs.jobs import asset_jobs, main_job
 from datasel_assets.defs.registry_page import registry_asset
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.defs.sensors import catalog_sensor, daily_refresh, sources_sensor
+from datasel_assets.launching.executors import executor, executor_name
 from datasel_assets.registry.load import FILES, FOLDERS, SOURCES
 from datasel_assets.registry.registry import Registry
 from datasel_assets.settings import Settings, load_settings

@@ -13,7 +13,7 @@ DEVICE_VARIABLE = "DATASEL_DEVICE"
 COMPUTE_VARIABLE = "DATASEL_COMPUTE"
 """Where units of work are carried out: ``local``, ``ray`` or ``ray:<address>``; overrides ``compute.yaml``."""
 EXECUTOR_VARIABLE = "DATASEL_EXECUTOR"
-"""What carries out the steps of a run; see ``defs.executors``."""
+"""What carries out the steps of a run; see ``launching.executors``."""
 FILES_VARIABLE = "DATASEL_FILES_URL"
 """Where releases and reports are served while the UI runs; set by ``datasel ui`` for the processes it starts."""
 

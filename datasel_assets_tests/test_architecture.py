@@ -23,7 +23,7 @@ FLOORS = {
     "pure folders": ("representations", "indicators", "answers", "corpus", "diagnostics", "demos"),
     "shell": ("compute", "storage", "models", "recipes", "registry"),
     "tables": ("tables",),
-    "Dagster": ("defs", "definitions"),
+    "Dagster": ("launching", "defs", "definitions"),
     "command line": ("cli", "__main__"),
 }
 """Floors from the bottom up. A folder may import what stands before it, in its own floor too."""
@@ -34,7 +34,7 @@ PURE = {part for floor in list(FLOORS)[1:5] for part in FLOORS[floor]} | {"recip
 
 HEAVY = {"torch", "transformers", "tokenizers", "faiss", "ray", "duckdb", "matplotlib", "numba", "jinja2"}
 ONLY_IN = {
-    "dagster": {"defs", "definitions", "cli"},
+    "dagster": {"launching", "defs", "definitions", "cli"},
     "torch": {"models"},
     "transformers": {"models"},
     "ray": {"compute"},

@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     console.print(Text.assemble(("datasel_assets", "bold"), f" main job over {settings.data}"), soft_wrap=True)
     from datasel_assets.costs.plan import in_words
     from datasel_assets.definitions import assemble
-    from datasel_assets.defs.launch import carry_out, code_location
     from datasel_assets.defs.main_job import failed_steps
-    from datasel_assets.defs.one_at_a_time import MAIN
+    from datasel_assets.launching.launch import carry_out, code_location
+    from datasel_assets.launching.one_at_a_time import MAIN
     from datasel_assets.tables.refresh import Told
 
     outcomes: list[Outcome] = []

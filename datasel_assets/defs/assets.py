@@ -8,12 +8,12 @@ import dagster as dg
 
 from datasel_assets import progress
 from datasel_assets.defs import display
-from datasel_assets.defs.executors import IN_PROCESS
 from datasel_assets.defs.failures import SKIPPED, cause_now, failed_alike
-from datasel_assets.defs.op_tags import COMPUTE_TAG, GPU_POOL, PLAN_TAG, op_tags
 from datasel_assets.defs.partitions import sources_partitions
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.defs.retries import LOST_PROCESS, only_losses_tried_again
+from datasel_assets.launching.executors import IN_PROCESS
+from datasel_assets.launching.op_tags import COMPUTE_TAG, GPU_POOL, PLAN_TAG, op_tags
+from datasel_assets.launching.retries import LOST_PROCESS, only_losses_tried_again
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.lineage import shown_group
 from datasel_assets.tables.making import Made, facts_of, in_one_sentence, make

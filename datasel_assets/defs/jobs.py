@@ -7,13 +7,13 @@ import dagster as dg
 
 from datasel_assets import progress
 from datasel_assets.costs.plan import Plan, in_words
-from datasel_assets.defs.dead_runs import PROCESS_TAG
 from datasel_assets.defs.main_job import EVIDENCE, REFRESH_CATALOG, run_main
-from datasel_assets.defs.one_at_a_time import MAIN, wait_for_turn
-from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
-from datasel_assets.defs.submitted import has_places
+from datasel_assets.launching.dead_runs import PROCESS_TAG
+from datasel_assets.launching.one_at_a_time import MAIN, wait_for_turn
+from datasel_assets.launching.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
+from datasel_assets.launching.submitted import has_places
 from datasel_assets.storage.processes import this_process
 from datasel_assets.tables.refresh import NOBODY, Told
 from datasel_assets.tables.table import Table

@@ -13,13 +13,13 @@ from dagster._core.origin import RepositoryPythonOrigin
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 
 from datasel_assets.costs.plan import Plan
-from datasel_assets.defs.dead_runs import end_dead_runs
-from datasel_assets.defs.executors import executor_name, runs_at_once
 from datasel_assets.defs.failures import cause, skipped_steps
-from datasel_assets.defs.launch import carry_out, code_location
-from datasel_assets.defs.op_tags import PLAN_TAG
 from datasel_assets.defs.partitions import SOURCES
-from datasel_assets.defs.submitted import submitted
+from datasel_assets.launching.dead_runs import end_dead_runs
+from datasel_assets.launching.executors import executor_name, runs_at_once
+from datasel_assets.launching.launch import carry_out, code_location
+from datasel_assets.launching.op_tags import PLAN_TAG
+from datasel_assets.launching.submitted import submitted
 from datasel_assets.tables.costs.planned_run import PlannedRun
 from datasel_assets.tables.refresh import NOBODY, OnRun, Outcome, make_each, refresh
 from datasel_assets.tables.table import Table

@@ -13,10 +13,10 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from datasel_assets.defs.main_job import REFRESH_CATALOG
-from datasel_assets.defs.one_at_a_time import MAIN, is_asked_for
 from datasel_assets.defs.partitions import SOURCES, sources_partitions
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.launching.one_at_a_time import MAIN, is_asked_for
 from datasel_assets.tables.corpus.source_changes import list_sources, source_changes
 from datasel_assets.tables.planning import needs_work
 from datasel_assets.tables.table import Table

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from datasel_assets.definitions import build_defs
-from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.registry_page import CHECK, REGISTRY, is_shown, registry_events
+from datasel_assets.launching.launch import carry_out, code_location
 from datasel_assets.settings import Settings
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import small_pool, write_yaml

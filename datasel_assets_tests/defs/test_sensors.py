@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from datasel_assets.definitions import build_defs
-from datasel_assets.defs.dead_runs import PROCESS_TAG
-from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import failed_steps
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.launching.dead_runs import PROCESS_TAG
+from datasel_assets.launching.launch import carry_out, code_location
 from datasel_assets.storage.processes import this_process
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 from datasel_assets_tests.project import Project, undrawn_pictures

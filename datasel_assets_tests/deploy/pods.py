@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from datasel_assets.defs.k8s_executor import k8s_executor
-from datasel_assets.defs.op_tags import op_tags
+from datasel_assets.launching.k8s_executor import k8s_executor
+from datasel_assets.launching.op_tags import op_tags
 
 AGAIN = dg.RetryPolicy(max_retries=1, delay=0.1)
 

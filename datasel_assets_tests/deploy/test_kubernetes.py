@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from datasel_assets.defs import k8s_executor
-from datasel_assets.defs import submitted as submitting
-from datasel_assets.defs.launch import code_location
-from datasel_assets.defs.submitted import has_places, submitted
+from datasel_assets.launching import submitted as submitting
+from datasel_assets.launching.launch import code_location
+from datasel_assets.launching.submitted import has_places, submitted
 
 pytest.importorskip("dagster_k8s", reason="needs the extra deploy")
 pytest.importorskip("kubernetes_validate", reason="needs the extra deploy")

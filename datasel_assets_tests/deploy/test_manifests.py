@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from datasel_assets.defs.op_tags import op_tags
+from datasel_assets.launching.op_tags import op_tags
 from datasel_assets_tests.conftest import REPOSITORY
 
 pytest.importorskip("kubernetes_validate", reason="needs the extra deploy")

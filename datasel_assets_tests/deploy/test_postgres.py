@@ -112,7 +112,7 @@ def test_partitions_and_schedules_are_found_by_the_next_process(server: Path):
         ScheduleInstigatorData,
     )
 
-    from datasel_assets.defs.launch import code_location
+    from datasel_assets.launching.launch import code_location
 
     origin = RemoteInstigatorOrigin(code_location(), "daily_refresh")
     data = ScheduleInstigatorData("0 3 * * *", start_timestamp=0.0)

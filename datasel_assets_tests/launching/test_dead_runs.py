@@ -7,7 +7,7 @@ import sys
 import dagster as dg
 import psutil
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs
+from datasel_assets.launching.dead_runs import PROCESS_TAG, end_dead_runs
 from datasel_assets.storage.processes import this_process
 
 

@@ -4,9 +4,9 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG
-from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import failed_steps
+from datasel_assets.launching.dead_runs import PROCESS_TAG
+from datasel_assets.launching.launch import carry_out, code_location
 from datasel_assets.storage.processes import this_process
 
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_interrupted_before_its_first_step_does_not_stay_open(inst
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("datasel_assets.defs.launch.execute_run_iterator", interrupted)
+    monkeypatch.setattr("datasel_assets.launching.launch.execute_run_iterator", interrupted)
     with pytest.raises(KeyboardInterrupt):
         carry_out(job_of(lambda: None), instance, code_location())
     assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]

@@ -14,7 +14,7 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
 
-from datasel_assets.defs.launch import NO_RETRY_TAG
+from datasel_assets.launching.launch import NO_RETRY_TAG
 
 LOOK_EVERY_S = 2.0
 

@@ -15,8 +15,8 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG
-from datasel_assets.defs.executors import IN_PROCESS
+from datasel_assets.launching.dead_runs import PROCESS_TAG
+from datasel_assets.launching.executors import IN_PROCESS
 from datasel_assets.settings import REPOSITORY
 from datasel_assets.storage.processes import this_process
 

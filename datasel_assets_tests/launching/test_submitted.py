@@ -6,14 +6,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from datasel_assets.defs import submitted as submitting
-from datasel_assets.defs.executors import runs_at_once
-from datasel_assets.defs.launch import code_location
 from datasel_assets.defs.main_job import failed_steps
-from datasel_assets.defs.submitted import has_places, submitted
-from datasel_assets_tests.defs.launchers import fails, succeeds
+from datasel_assets.launching import submitted as submitting
+from datasel_assets.launching.executors import runs_at_once
+from datasel_assets.launching.launch import code_location
+from datasel_assets.launching.submitted import has_places, submitted
+from datasel_assets_tests.launching.launchers import fails, succeeds
 
-LAUNCHER = {"module": "datasel_assets_tests.defs.launchers", "class": "Threads"}
+LAUNCHER = {"module": "datasel_assets_tests.launching.launchers", "class": "Threads"}
 COORDINATOR = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
 
 

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from datasel_assets.definitions import assemble
-from datasel_assets.defs.executors import executor, executor_name, runs_at_once
-from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.partitions import SOURCES
+from datasel_assets.launching.executors import executor, executor_name, runs_at_once
+from datasel_assets.launching.launch import carry_out, code_location
 from datasel_assets.settings import Settings
 from datasel_assets.tables import make, open_warehouse
 from datasel_assets.tables.warehouse import Warehouse

@@ -4,10 +4,10 @@ import dagster as dg
 import pytest
 
 from datasel_assets.compute import ClusterError
-from datasel_assets.defs import retries
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.main_job import failed_steps
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.launching import retries
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.readers.fetch import UnreachableError
 from datasel_assets.tables.row_units import WholeTableError

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from datasel_assets.defs.dead_runs import PROCESS_TAG, end_dead_runs
+from datasel_assets.launching.dead_runs import PROCESS_TAG, end_dead_runs
 
 MAIN = "main"
 """Name of the main job."""

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from datasel_assets.defs import one_at_a_time
-from datasel_assets.defs.dead_runs import PROCESS_TAG
-from datasel_assets.defs.one_at_a_time import wait_for_turn
+from datasel_assets.launching import one_at_a_time
+from datasel_assets.launching.dead_runs import PROCESS_TAG
+from datasel_assets.launching.one_at_a_time import wait_for_turn
 from datasel_assets.storage.processes import this_process
 
 

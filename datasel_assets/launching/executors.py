@@ -8,7 +8,7 @@ import os
 
 import dagster as dg
 
-from datasel_assets.defs.k8s_executor import k8s_executor
+from datasel_assets.launching.k8s_executor import k8s_executor
 from datasel_assets.settings import EXECUTOR_VARIABLE
 
 IN_PROCESS = "in_process"

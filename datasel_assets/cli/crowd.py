@@ -1,7 +1,7 @@
 """``datasel crowd``: what asking people would cost, how long it would take, how right it would be; what answers say.
 
-Belongs here: ``crowd simulate``, its arguments and the printed table. Does not: the simulation (``crowd.simulate``), what
-files of answers say (``crowd_operators``).
+Belongs here: ``crowd simulate``, its arguments and the printed table. Does not: the simulation (``crowd.simulate``),
+what files of answers say (``crowd_operators``).
 """
 
 import argparse

@@ -42,13 +42,21 @@ def add_operators(commands: Any) -> None:
             own.add_argument("--truth", choices=METHODS, default="majority", help="what makes one answer of several")
         if name == "filter":
             own.add_argument("--keep", nargs="+", required=True, metavar="ANSWER", help="answers to keep")
-            own.add_argument("--at-least", type=float, default=0.0, metavar="POSTERIOR", help="and how sure they must be")
+            own.add_argument(
+                "--at-least", type=float, default=0.0, metavar="POSTERIOR", help="and how sure they must be"
+            )
         if name == "count":
             own.add_argument("--of", type=int, metavar="N", help="how many things the tasks were drawn from")
         if name in ("match", "cluster"):
-            own.add_argument("--pairs", type=Path, required=True, help="CSV with left, right and likelihood of all pairs")
-            own.add_argument("--certain", type=float, default=0.95, help="answers to deduce from (default: %(default)s)")
-            own.add_argument("--least", type=int, default=1, metavar="N", help="and how many there must be (default: 1)")
+            own.add_argument(
+                "--pairs", type=Path, required=True, help="CSV with left, right and likelihood of all pairs"
+            )
+            own.add_argument(
+                "--certain", type=float, default=0.95, help="answers to deduce from (default: %(default)s)"
+            )
+            own.add_argument(
+                "--least", type=int, default=1, metavar="N", help="and how many there must be (default: 1)"
+            )
         if name == "match":
             own.add_argument("--next", type=Path, metavar="FILE", help="write the pairs to ask now to FILE")
             own.add_argument("--per-round", type=int, metavar="N", help="at most so many of them")
@@ -123,7 +131,9 @@ def _match(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     waiting = [{"left": pair.left, "right": pair.right} for pair in found.pairs if pair.next]
     if arguments.next:
         _write(arguments.next, waiting, ("left", "right"))
-    counts = {how: sum(pair.how == how for pair in found.pairs) for how in ("asked", "deduced", "unsure", "conflict", "open")}
+    counts = {
+        how: sum(pair.how == how for pair in found.pairs) for how in ("asked", "deduced", "unsure", "conflict", "open")
+    }
     told = ", ".join(f"{n:,} {how}" for how, n in counts.items() if n)
     print(f"{len(found.pairs):,} pairs: {told}; {len(waiting):,} to ask now", file=sys.stderr)
     return [vars(pair) for pair in found.pairs]

@@ -148,7 +148,9 @@ def match(
     number = {name: place for place, name in enumerate(names)}
     found = _pair_answers(answers, truth, least)
     known = Deduction(len(names))
-    edges = [Edge(number[left], number[right], same, p) for (left, right), (same, p) in found.items() if same is not None]
+    edges = [
+        Edge(number[left], number[right], same, p) for (left, right), (same, p) in found.items() if same is not None
+    ]
     against = {(edge.a, edge.b) for edge in add_certain(known, edges, certain)}
     if against:
         known = Deduction(len(names))

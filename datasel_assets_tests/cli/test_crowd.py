@@ -84,7 +84,11 @@ def test_pairs_are_matched_in_rounds_of_files_and_make_clusters(tmp_path: Path, 
     with given.open("a") as out:
         out.writelines(f"{line},w,same\n" for line in ask.read_text("utf-8").splitlines()[1:])
     _, lines, told = run(capsys, "match", given, "--pairs", pairs, "--next", ask)
-    assert [(line["is_same"], line["how"]) for line in lines] == [("yes", "asked"), ("yes", "asked"), ("yes", "deduced")]
+    assert [(line["is_same"], line["how"]) for line in lines] == [
+        ("yes", "asked"),
+        ("yes", "asked"),
+        ("yes", "deduced"),
+    ]
     assert ask.read_text("utf-8") == "left,right\n"
     _, lines, _ = run(capsys, "cluster", given, "--pairs", pairs)
     assert [(line["item"], line["cluster"]) for line in lines] == [("a", "0"), ("b", "0"), ("c", "0")]

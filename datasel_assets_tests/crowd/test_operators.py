@@ -7,7 +7,14 @@ import pytest
 from datasel_assets.crowd.answers import numbered
 from datasel_assets.crowd.operators import classify, count, filtered, match
 
-ANSWERS = [("a", "w1", "yes"), ("a", "w2", "yes"), ("a", "w3", "no"), ("b", "w1", "no"), ("c", "w1", "yes"), ("c", "w2", "no")]
+ANSWERS = [
+    ("a", "w1", "yes"),
+    ("a", "w2", "yes"),
+    ("a", "w3", "no"),
+    ("b", "w1", "no"),
+    ("c", "w1", "yes"),
+    ("c", "w2", "no"),
+]
 NAMED = numbered(*(list(column) for column in zip(*ANSWERS, strict=True)))
 
 
@@ -63,7 +70,10 @@ def test_of_open_pairs_those_that_might_follow_from_others_wait():
 def test_doubt_is_asked_again_and_nothing_follows_from_it():
     pairs = [("a", "b", 0.9), ("b", "c", 0.8), ("a", "c", 0.7)]
     found = match(pairs, [same("a", "b", "x"), different("a", "b", "y"), same("b", "c", "x")])
-    assert [(pair.is_same, pair.how, pair.next) for pair in found.pairs][:2] == [(None, "unsure", True), (True, "asked", False)]
+    assert [(pair.is_same, pair.how, pair.next) for pair in found.pairs][:2] == [
+        (None, "unsure", True),
+        (True, "asked", False),
+    ]
     assert match(pairs, [same("a", "b")], least=2).pairs[0].how == "unsure"
 
 

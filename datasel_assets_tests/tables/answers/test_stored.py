@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from datasel_assets.raw_rows import SourceError
@@ -105,7 +104,9 @@ def test_what_a_file_of_turns_and_samples_says_is_told_apart(warehouse: Warehous
 
 
 def test_a_missing_reply_to_one_of_several_questions_is_a_failure_that_says_so(warehouse: Warehouse):
-    lines = [{"row_id": row, "reply": "2", "turn": 0, "question": "quality", "logprobs": {"2": 0}} for row in ids(warehouse)]
+    lines = [
+        {"row_id": row, "reply": "2", "turn": 0, "question": "quality", "logprobs": {"2": 0}} for row in ids(warehouse)
+    ]
     write_yaml(warehouse.settings.data / "answers" / "graded.yaml", {"ask": "deita", "provider": PROVIDER})
     store(warehouse, *lines)
     with pytest.raises(RuntimeError, match=r"answers/\*.jsonl has no reply about it"):

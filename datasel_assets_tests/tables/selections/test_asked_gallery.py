@@ -135,7 +135,8 @@ def test_rows_that_people_would_use_are_drawn_from_those_that_they_saw(data: Pat
 
 
 def test_a_judge_goes_on_from_peoples_answers_with_eight_questions_a_request(data: Path, there: Judge):
-    make(open_warehouse(data, device="cpu"), "representations/rds_plus", "sums", upstream=True)
+    for source in TOPICS:
+        make(open_warehouse(data, device="cpu"), "representations/rds_plus", source, upstream=True)
     before = len(there.requests)
     ask(data, "usable_rest")
     warehouse, chosen = selected(data, "batcher")
@@ -143,7 +144,9 @@ def test_a_judge_goes_on_from_peoples_answers_with_eight_questions_a_request(dat
     assert len(sent) <= 3 * -(-ROWS // 3 // 8)
     found = scores(warehouse, "usable_rest")
     assert found["score"].count() == ROWS
-    thought = [float(WORDS.index(opinion(response))) for response in found.join(pool(warehouse), on="row_id")["response"]]
+    thought = [
+        float(WORDS.index(opinion(response))) for response in found.join(pool(warehouse), on="row_id")["response"]
+    ]
     assert found["score"].to_list() == thought
     assert all(opinion(response) == "yes" for response in chosen["response"])
 
@@ -157,5 +160,7 @@ def test_what_a_model_answers_badly_itself_is_chosen_among_good_rows(data: Path,
     own = chosen.select("row_id").join(quality, on="row_id").join(necessity, on="row_id", suffix="_own")
     assert (own["score"] >= quality["score"].quantile(0.5, "linear")).all()  # type: ignore[operator]
     kept = quality.filter(pl.col("score") >= pl.col("score").quantile(0.5, "linear"))
-    bound = max(necessity["score"].quantile(0.5, "linear"), necessity.join(kept, on="row_id", how="semi")["score"].median())  # type: ignore[type-var]
+    bound = max(
+        necessity["score"].quantile(0.5, "linear"), necessity.join(kept, on="row_id", how="semi")["score"].median()
+    )  # type: ignore[type-var]
     assert (own["score_own"] <= bound).all()

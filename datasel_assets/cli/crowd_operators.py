@@ -7,6 +7,7 @@ import argparse
 import csv
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,8 @@ def _match(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     waiting = [{"left": pair.left, "right": pair.right} for pair in found.pairs if pair.next]
     if arguments.next:
         _write(arguments.next, waiting, ("left", "right"))
-    counts = {
-        how: sum(pair.how == how for pair in found.pairs) for how in ("asked", "deduced", "unsure", "conflict", "open")
-    }
-    told = ", ".join(f"{n:,} {how}" for how, n in counts.items() if n)
+    counts = Counter(pair.how for pair in found.pairs)
+    told = ", ".join(f"{n:,} {how}" for how, n in sorted(counts.items()))
     print(f"{len(found.pairs):,} pairs: {told}; {len(waiting):,} to ask now", file=sys.stderr)
     return [vars(pair) for pair in found.pairs]
 
@@ -158,8 +157,8 @@ def _sort(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         won.append({"left": 1.0, "right": 0.0, "tie": 0.5}[line["answer"]])
     names = sorted({*firsts, *seconds})
     place = {name: number for number, name in enumerate(names)}
-    sides = [np.array([place[name] for name in side], np.int64) for side in (firsts, seconds)]
-    found = strengths(*sides, np.array(won), len(names), RIDGE)
+    first, second = (np.array([place[name] for name in side], np.int64) for side in (firsts, seconds))
+    found = strengths(first, second, np.array(won), len(names), RIDGE)
     order = sorted(range(len(names)), key=lambda number: (-found[number], names[number]))
     return [{"item": names[n], "rank": rank, "strength": float(found[n])} for rank, n in enumerate(order, 1)]
 

@@ -1,7 +1,7 @@
 """What a crowd's answers say, operator by operator: of single things their class, of pairs which are the same.
 
-Belongs here: answers by name in, a line for each thing out. Does not: methods of inference (``truth``), what follows from
-pairs (``deduction``), files of answers (``cli.crowd_operators``).
+Belongs here: answers by name in, a line for each thing out. Does not: methods of inference (``truth``), what follows
+from pairs (``deduction``), files of answers (``cli.crowd_operators``).
 """
 
 from collections.abc import Collection, Mapping, Sequence

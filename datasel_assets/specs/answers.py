@@ -119,8 +119,8 @@ class StoredSpec(StrictModel, frozen=True):
 
     Attributes:
         stored: the files of replies: a path from the data folder, or a pattern. They are JSON Lines: ``reply`` and
-            ``row_id`` or ``content_hash``, and ``turn``, ``step``, ``question``, ``sample``, ``logprobs``, ``tokens_in``,
-            ``tokens_out`` and ``seconds`` where there are any. Rows without a line are not asked about.
+            ``row_id`` or ``content_hash``, and ``turn``, ``step``, ``question``, ``sample``, ``logprobs``,
+            ``tokens_in``, ``tokens_out`` and ``seconds`` where there are any. Rows without a line are not asked about.
         model: who replied.
     """
 

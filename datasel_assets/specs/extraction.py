@@ -35,8 +35,8 @@ class ExtractorSpec(StrictModel, frozen=True):
     """A model that draws rows in the place of rules, with a second pass over what it has drawn.
 
     Attributes:
-        provider: the model: ``{endpoint: ..., model: ...}``, or ``{local: ...}`` with a file of ``language_models/`` that
-            is not trained on the pool.
+        provider: the model: ``{endpoint: ..., model: ...}``, or ``{local: ...}`` with a file of ``language_models/``
+            that is not trained on the pool.
         refine: whether it goes through its own rows once more.
         most: rows of a document at most.
         max_chars: documents are cut in the middle to this length.

@@ -1,7 +1,7 @@
 """Files of replies that came from elsewhere: JSON Lines, each about an item of a row.
 
-Belongs here: reading them, with what is wrong with a line. Does not: whose row it is (``tables.answers.stored``), replies
-that were asked for here (``replies``).
+Belongs here: reading them, with what is wrong with a line. Does not: whose row it is (``tables.answers.stored``),
+replies that were asked for here (``replies``).
 """
 
 import json

@@ -1,7 +1,7 @@
 """Replies that came from elsewhere, held against the rows of the pool: whose they are, and under which keys they count.
 
-Belongs here: the files that ``provider.stored`` names. Does not: their lines (``storage.stored_replies``), what is asked
-(``questions``).
+Belongs here: the files that ``provider.stored`` names. Does not: their lines (``storage.stored_replies``), what is
+asked (``questions``).
 """
 
 import hashlib

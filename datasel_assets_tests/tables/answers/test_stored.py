@@ -1,4 +1,4 @@
-"""Replies that came from elsewhere: about which rows, never asked for, and told apart by the file that they stand in."""
+"""Replies that came from elsewhere: about which rows they are, never asked for, and told apart by their file."""
 
 import json
 import shutil

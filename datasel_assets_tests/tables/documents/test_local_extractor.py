@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from datasel_assets.documents.document import Document
 from datasel_assets.registry.load import load_registry
@@ -25,6 +24,7 @@ def parrot(folder: Path, reply: str) -> str:
     A state is the direction of its last token alone, because attention and feed-forward add nothing: every token but
     the reply points to the reply, and the reply to the end.
     """
+    import torch
     from transformers import AddedToken, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     byte_tokenizer(folder)

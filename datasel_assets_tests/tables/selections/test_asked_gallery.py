@@ -97,7 +97,7 @@ def people_answer(warehouse: Warehouse) -> None:
     make(warehouse, "label_tasks/usable_people", upstream=True)
     tasks = warehouse.lake.scan(("label_tasks", "usable_people")).sort("place").collect()
     assert tasks.height == ROWS
-    responses = {row: response for row, response in pool(warehouse).select("row_id", "response").iter_rows()}
+    responses = dict(pool(warehouse).select("row_id", "response").iter_rows())
     for row in tasks["row_id"].head(60):
         for worker in ("ada", "ben"):
             record = {"row_id": row, "worker": worker, "answer": opinion(responses[row])}
@@ -158,9 +158,8 @@ def test_what_a_model_answers_badly_itself_is_chosen_among_good_rows(data: Path,
     quality, necessity = scores(warehouse, "mods_quality"), scores(warehouse, "mods_necessity")
     assert quality["score"].count() == necessity["score"].count() == ROWS
     own = chosen.select("row_id").join(quality, on="row_id").join(necessity, on="row_id", suffix="_own")
-    assert (own["score"] >= quality["score"].quantile(0.5, "linear")).all()  # type: ignore[operator]
-    kept = quality.filter(pl.col("score") >= pl.col("score").quantile(0.5, "linear"))
-    bound = max(
-        necessity["score"].quantile(0.5, "linear"), necessity.join(kept, on="row_id", how="semi")["score"].median()
-    )  # type: ignore[type-var]
-    assert (own["score_own"] <= bound).all()
+    half, low = quality["score"].median(), necessity["score"].quantile(0.6)
+    assert isinstance(half, float)
+    assert isinstance(low, float)
+    assert own["score"].min() >= half  # type: ignore[operator]
+    assert own["score_own"].max() <= low  # type: ignore[operator]

@@ -95,7 +95,7 @@ def served(folder: Path) -> Iterator[str]:
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
     log = folder.parent / "served.log"
     with log.open("w") as said:
-        process = subprocess.Popen(command, env=os.environ | {"HF_HUB_OFFLINE": "1"}, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}, stdout=said, stderr=said)
     try:
         while True:
             assert process.poll() is None, log.read_text()

@@ -94,8 +94,10 @@ def served(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve", str(folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
     log = folder.parent / "served.log"
+    # One thread: of several, each waits for the others on a machine that does other things too.
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as said:
-        process = subprocess.Popen(command, env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
     try:
         while True:
             assert process.poll() is None, log.read_text()

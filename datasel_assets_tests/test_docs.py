@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from datasel_assets import settings
 from datasel_assets.cli import COMMANDS, build_parser
 from datasel_assets.formats import FORMATS
 from datasel_assets.registry.base import parse, read_yaml
 from datasel_assets.registry.load import FILES, FOLDERS
+from datasel_assets.registry.people import question_of
+from datasel_assets.specs.answers import AnswersSpec
 from datasel_assets.storage.catalog import EXAMPLE_QUERIES
 from datasel_assets_tests.conftest import REPOSITORY
 from datasel_assets_tests.pools import add_source, rows, small_pool
@@ -126,6 +129,23 @@ def test_every_yaml_block_names_its_file_and_is_one_that_can_be_used(text: str, 
     document = read_yaml(path)
     model = FOLDERS[named[1]] if named[1] else FILES[named[2]]
     parse(document, model if isinstance(model, type) else model(document))
+
+
+def test_every_provider_that_a_block_shows_beside_its_own_can_be_used_in_its_place():
+    shown = []
+    for page in PAGES:
+        for text in blocks(page, "yaml"):
+            if text.startswith("# data/answers/"):
+                document = yaml.safe_load(text)
+                for other in re.findall(r"^# (provider: .*)$", text, re.M):
+                    provider = yaml.safe_load(other)["provider"]
+                    ask = "reward" if "reward" in provider else document["ask"]
+                    spec = {"ask": ask, "provider": provider, "rows": document["rows"]}
+                    asked = AnswersSpec.model_validate(spec)
+                    assert "people" not in provider or question_of(asked).answers
+                    shown.append(asked.provider)
+    kinds = {type(one).__name__ for one in shown}
+    assert kinds == {"EndpointSpec", "LocalSpec", "RewardSpec", "AskedPeopleSpec", "StoredSpec"}
 
 
 @pytest.mark.parametrize("text", every("python"))

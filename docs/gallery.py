@@ -54,7 +54,8 @@ def page(results: Path = RESULTS) -> str:
     costs, outcomes = (recorded(results, operation) for operation in ("recipe_cost", "evidence"))
     for folder, title in (("recipes", "Run by default"), ("gallery", "To copy")):
         parts.append(f"\n## {title}: `data/{folder}/`\n\n{COLUMNS}")
-        parts += [_line(path, folder, costs, outcomes) for path in sorted((DATA / folder).glob("*.yaml"))]
+        own = [*(DATA / folder).glob("*.yaml"), *(DATA / folder / "sets").glob("*/recipes/*.yaml")]
+        parts += [_line(path, costs, outcomes) for path in sorted(own, key=lambda path: path.stem)]
     return "\n".join(parts) + "\n"
 
 
@@ -108,7 +109,7 @@ def _needed(results: Path) -> list[str]:
     return ["\n".join((head, *rows))] if rows else []
 
 
-def _line(path: Path, folder: str, costs: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]]) -> str:
+def _line(path: Path, costs: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]]) -> str:
     spec = RecipeSpec.model_validate(yaml.safe_load(path.read_text("utf-8")))
     steps = " > ".join([*(_step(stage) for stage in spec.stages)])
 
@@ -116,7 +117,7 @@ def _line(path: Path, folder: str, costs: Sequence[dict[str, Any]], outcomes: Se
         return [line for line in lines if line["implementation"] == path.stem and line["method"] == spec.method()]
 
     figures = [cost(own(costs)), evidence(own(outcomes))]
-    name = f"[{path.stem}](../data/{folder}/{path.name})"
+    name = f"[{path.stem}](../{path.relative_to(DATA.parent).as_posix()})"
     cells = [name, spec.doc, spec.paper, steps, _needs(spec), *figures, spec.use]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

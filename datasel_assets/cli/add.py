@@ -23,6 +23,9 @@ FOLDERS = ("gallery", "recipes")
 GALLERY = DEFAULT_DATA / FOLDERS[0]
 """Beside recipes it has registry folders with files that would make tables if they stood in the data folder."""
 
+SETS = GALLERY / "sets"
+"""Data folders of one recipe each, with files that go with no other: a ``duplicates.yaml`` of its own."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the recipe."""
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{settings.data / recipe} is another recipe of this name: rename it; nothing was written", file=sys.stderr
         )
         return 2
-    origins = {recipe: shipped, **{file: _shipped(file) for file in needed}}
+    origins = {recipe: shipped, **{file: _shipped(file) for file in needed}, **_set(arguments.recipe)}
     for file, origin in origins.items():
         path = settings.data / file
         if not path.exists():
@@ -86,12 +89,19 @@ def _shipped_recipe(name: str) -> Path:
     from datasel_assets.schema import suggestion
 
     found = {path.stem: path for folder in reversed(FOLDERS) for path in sorted((DEFAULT_DATA / folder).glob("*.yaml"))}
+    found |= {path.stem: path for path in sorted(SETS.glob("*/recipes/*.yaml"))}
     if not found:
         raise ValueError(f"{GALLERY} is absent: install from a checkout of the repository")
     if name not in found:
         listed = ", ".join(sorted(found))
         raise ValueError(f"there is no shipped recipe {name!r}{suggestion(name, list(found))} There are: {listed}")
     return found[name]
+
+
+def _set(recipe: str) -> dict[str, Path]:
+    """Return the files of the set of a recipe, by where they belong; none where it has no set."""
+    root = SETS / recipe
+    return {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.yaml"))}
 
 
 def _needed(recipe: Path, registry: "Registry") -> list[str]:

@@ -32,7 +32,6 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from datasel_assets.answers.cost import above_limits, told
     from datasel_assets.models.providers import ProviderError
     from datasel_assets.storage.lake import MissingTableError, StaleTableError
-    from datasel_assets.storage.replies import KeptReplies
     from datasel_assets.tables.answers.plan import plan
     from datasel_assets.tables.answers.questions import Questions
 
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return 2
     own = Questions(name, registry.answers[name], registry)
     try:
-        with KeptReplies(own.replies(warehouse)) as kept:
+        with own.kept(warehouse) as kept:
             planned = plan(own, warehouse, kept)
     except (MissingTableError, StaleTableError, ValueError, OSError) as error:
         print(error, file=sys.stderr)

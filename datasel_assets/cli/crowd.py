@@ -1,6 +1,7 @@
-"""``datasel crowd simulate``: what asking people would cost, how long it would take, how right it would be.
+"""``datasel crowd``: what asking people would cost, how long it would take, how right it would be; what answers say.
 
-Belongs here: arguments and the printed table. Does not: the simulation (``crowd.simulate``).
+Belongs here: ``crowd simulate``, its arguments and the printed table. Does not: the simulation (``crowd.simulate``),
+what files of answers say (``crowd_operators``).
 """
 
 import argparse
@@ -8,19 +9,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from datasel_assets.cli.crowd_operators import METHODS, add_operators, run_operator
 from datasel_assets.settings import Settings
 
 if TYPE_CHECKING:
     from datasel_assets.crowd.simulate import Outcome, Policy
 
-HELP = "Simulate asking people before anybody is paid."
-METHODS = ("majority", "zencrowd", "dawid_skene", "glad", "pm", "catd")
+HELP = "Simulate asking people before anybody is paid, or tell what files of their answers say."
 SEEDS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what is asked of whom."""
-    parser.add_argument("what", choices=["simulate"], help="simulate: a made-up crowd answers made-up tasks")
+    """Declare the simulation, and the operators over files of answers."""
+    commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
+    add_operators(commands)
+    parser = commands.add_parser("simulate", help="a made-up crowd answers made-up tasks", description=HELP)
     parser.add_argument("name", nargs="?", help="a file in labels/ whose policy, price and number of rows are taken")
     add = parser.add_argument
     add("--rows", type=_positive, help="rows to be asked about (default: of the file, else 300)")
@@ -47,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Print the policy beside simpler ones; return 2 where there is no such file of labels."""
+    """Print the policy beside simpler ones, or what answers say; return 2 where a file is absent or unusable."""
+    if arguments.what != "simulate":
+        return run_operator(arguments)
     from datasel_assets.crowd.simulate import Crowd, simulate
     from datasel_assets.registry.load import load_registry
 

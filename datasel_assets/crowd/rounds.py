@@ -80,7 +80,7 @@ def match(
         while start < len(order) and not is_open(order[start]):
             start += 1
         waiting = order[start : start + 1] if per_round == 1 else [one for one in order[start:] if is_open(one)]
-        batch = again + _independent(pairs, waiting, known, per_round)
+        batch = again + independent(pairs, waiting, known, per_round)
         if not batch:
             break
         done += 1
@@ -94,10 +94,10 @@ def match(
         if again:
             # An answer has changed, and with it what followed from it.
             known, start, edges = Deduction(n_items), 0, list(answered.values())
-        against = _add(known, edges, certain)
+        against = add_certain(known, edges, certain)
         if against and not again:
             known = Deduction(n_items)
-            against = _add(known, list(answered.values()), certain)
+            against = add_certain(known, list(answered.values()), certain)
         conflicts += len(against)
         weakest = dict.fromkeys(place[tuple(sorted((edge.a, edge.b)))] for edge in against)
         again = [number for number in weakest if times[number] <= AGAIN]
@@ -112,13 +112,13 @@ def _pair(pairs: np.ndarray, number: int) -> tuple[int, int]:
     return int(pairs[number][0]), int(pairs[number][1])
 
 
-def _add(known: Deduction, edges: Sequence[Edge], certain: float) -> list[Edge]:
+def add_certain(known: Deduction, edges: Sequence[Edge], certain: float) -> list[Edge]:
     """Add the certain answers, surest first; return the weakest answer of each contradiction."""
     usable = sorted((one for one in edges if one.certainty >= certain), key=lambda one: (-one.certainty, one.a, one.b))
     return [weakest for edge in usable if (weakest := known.add(edge)) is not None]
 
 
-def _independent(pairs: np.ndarray, waiting: Sequence[int], known: Deduction, per_round: int | None) -> list[int]:
+def independent(pairs: np.ndarray, waiting: Sequence[int], known: Deduction, per_round: int | None) -> list[int]:
     """Return the pairs that have to be asked whatever those before them turn out to be.
 
     Args:

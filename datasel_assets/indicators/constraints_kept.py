@@ -15,7 +15,7 @@ from datasel_assets.indicators.verify.exchange import Exchange
 from datasel_assets.specs.score import ConstraintsKeptSpec
 
 
-@indicator(keep="high", bounds=(0, 9), source="LASER (arXiv 2505.22157), instruction following by rules")
+@indicator(keep="high", bounds=(0, 9), source="LASER (arXiv 2505.22157), instruction following by rules", version="2")
 def constraints_kept(rows: Sequence[Sequence[Exchange]]) -> np.ndarray:
     """The verifiable demands that an answer keeps to, in LASER's count: many of them count for more than few.
 

@@ -30,6 +30,8 @@ def questions_can_be_asked(registry: Registry) -> Problems:
             found[file] = no_such_file(
                 "provider.local", spec.provider.local, "language_models", registry.language_models
             )
+        if file not in found and spec.is_stored and ask_of(spec.ask).about == "pair":
+            found[file] = "provider.stored: stored replies are about single rows, and 'ask' is about pairs of them"
         if spec.distil and spec.distil.representation not in registry.representations:
             found[file] = no_such_file(
                 "distil.representation", spec.distil.representation, "representations", registry.representations

@@ -33,6 +33,7 @@ from datasel_assets.registry.base import Problems, no_such_file
 from datasel_assets.registry.gradients import contradicts, not_kept
 from datasel_assets.registry.registry import DEFAULTS_FILE, Registry
 from datasel_assets.registry.score import RESERVED, score_order
+from datasel_assets.specs.answers import LocalSpec
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.specs.recipe import OWN_GROUPS
@@ -245,9 +246,21 @@ def loops_read_what_is_there(registry: Registry) -> Problems:
 
 
 def extractions_read_what_is_there(registry: Registry) -> Problems:
-    """The documents and the target of an extraction are there."""
+    """The documents, the target and the model of an extraction are there, and the model is not made from its rows."""
     found = {}
     for name, spec in registry.extractions.items():
+        asked = spec.extractor.provider if spec.extractor else None
+        if isinstance(asked, LocalSpec):
+            model, file = registry.language_models.get(asked.local), f"extractions/{name}.yaml"
+            if model is None:
+                found[file] = no_such_file(
+                    "extractor.provider.local", asked.local, "language_models", registry.language_models
+                )
+            elif model.is_local:
+                found[file] = (
+                    f"extractor.provider.local: {asked.local} is trained on the pool, which the rows become part of; "
+                    "name a model that is there already"
+                )
         for unknown in sorted(set(spec.documents) - set(registry.documents)):
             found[f"extractions/{name}.yaml"] = no_such_file("documents", unknown, "documents", registry.documents)
         if spec.target not in registry.targets:

@@ -4,7 +4,7 @@ Belongs here: the description. Does not: prompts and replies (``specs.ask``, ``a
 tables (``tables.answers``).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +19,8 @@ MODEL_KEYS = frozenset(
     {"samples", "temperature", "again", "limits", "price", "pairs", "batch", "demonstrations", "distil", "replies_of"}
 )
 """Keys of a file that go with a model."""
+REPLIED = frozenset({"samples", "temperature", "price", "distil"})
+"""Those of them that go with replies that are there already."""
 
 
 class EndpointSpec(StrictModel, frozen=True):
@@ -85,6 +87,11 @@ class LocalSpec(StrictModel, frozen=True):
     local: Slug
     token_budget: Annotated[int, Field(ge=1)] | None = None
 
+    @property
+    def called(self) -> str:
+        """The model, as pages name it."""
+        return self.local
+
 
 class RewardSpec(StrictModel, frozen=True):
     """A reward model in this process: a sequence classifier with one head, which gives a conversation a number.
@@ -105,6 +112,25 @@ class RewardSpec(StrictModel, frozen=True):
     def called(self) -> str:
         """The model, as pages name it."""
         return self.reward
+
+
+class StoredSpec(StrictModel, frozen=True):
+    """Replies that are there already, such as those of a batch service or of another machine: nobody is asked.
+
+    Attributes:
+        stored: the files of replies: a path from the data folder, or a pattern. They are JSON Lines: ``reply`` and
+            ``row_id`` or ``content_hash``, and ``turn``, ``step``, ``question``, ``sample``, ``logprobs``,
+            ``tokens_in``, ``tokens_out`` and ``seconds`` where there are any. Rows without a line are not asked about.
+        model: who replied.
+    """
+
+    stored: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)]
+
+    @property
+    def called(self) -> str:
+        """The model, as pages name it."""
+        return self.model
 
 
 class AskedPeopleSpec(PeopleSpec, frozen=True):
@@ -220,8 +246,8 @@ class AnswersSpec(StrictModel, frozen=True):
     Attributes:
         doc: what it is for.
         ask: the name of a shipped prompt, or a prompt of your own with the way its replies are read.
-        provider: who is asked: ``{endpoint: ..., model: ...}``, ``{local: ...}``, ``{reward: ...}`` or
-            ``{people: ...}``.
+        provider: who is asked: ``{endpoint: ..., model: ...}``, ``{local: ...}``, ``{reward: ...}``,
+            ``{people: ...}``; or nobody, because the replies are there: ``{stored: ..., model: ...}``.
         rows: which rows are asked about.
         replies_of: a file of ``answers/`` whose replies stand in the place of the rows' own answers: what a model
             answers itself is judged (MoDS). Rows without such a reply are not asked about.
@@ -239,7 +265,7 @@ class AnswersSpec(StrictModel, frozen=True):
 
     doc: str = ""
     ask: Slug | AskSpec
-    provider: EndpointSpec | LocalSpec | RewardSpec | AskedPeopleSpec
+    provider: EndpointSpec | LocalSpec | RewardSpec | StoredSpec | AskedPeopleSpec
     rows: AskedRows = AskedRows()
     replies_of: Slug | None = None
     samples: Annotated[int, Field(ge=1, le=100)] = 1
@@ -252,6 +278,12 @@ class AnswersSpec(StrictModel, frozen=True):
     batch: BatchSpec | None = None
     demonstrations: DemonstrationsSpec | None = None
     distil: DistilSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody_to_ask_again(cls, values: Any) -> Any:
+        provider = values.get("provider") if isinstance(values, dict) else None
+        return {"again": 0, **values} if isinstance(provider, dict) and "stored" in provider else values
 
     @model_validator(mode="after")
     def _consistent(self) -> "AnswersSpec":
@@ -266,9 +298,17 @@ class AnswersSpec(StrictModel, frozen=True):
                 raise ValueError(f"{stray[0]}: a reward model gives one number and reads no prompt; leave it out")
             if self.ask != "reward":
                 raise ValueError("ask: a reward model is asked with the shipped prompt 'reward'")
+        given = self.model_fields_set - ({"again"} if self.again == 0 else set())
+        if self.is_stored and (stray := sorted((MODEL_KEYS - REPLIED) & given)):
+            raise ValueError(f"{stray[0]}: the replies are there, and nobody is asked; leave it out")
         if isinstance(self.provider, AskedPeopleSpec) and (stray := sorted(MODEL_KEYS & self.model_fields_set)):
             raise ValueError(f"{stray[0]}: people are asked otherwise than a model; leave it out")
         return self
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the replies are there, so that nobody is asked and nothing waits for it."""
+        return isinstance(self.provider, StoredSpec)
 
     @property
     def adjudicates(self) -> bool:

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from datasel_assets.documents.rules import RULES
 from datasel_assets.schema import Slug, StrictModel, suggestion
-from datasel_assets.specs.answers import EndpointSpec, LimitsSpec, PriceSpec
+from datasel_assets.specs.answers import EndpointSpec, LimitsSpec, LocalSpec, PriceSpec
 from datasel_assets.specs.encoder import DEFAULT_MODEL, EncoderSpec
 from datasel_assets.specs.loop.bandit import UcbSpec
 
@@ -35,7 +35,8 @@ class ExtractorSpec(StrictModel, frozen=True):
     """A model that draws rows in the place of rules, with a second pass over what it has drawn.
 
     Attributes:
-        provider: the model.
+        provider: the model: ``{endpoint: ..., model: ...}``, or ``{local: ...}`` with a file of ``language_models/``
+            that is not trained on the pool.
         refine: whether it goes through its own rows once more.
         most: rows of a document at most.
         max_chars: documents are cut in the middle to this length.
@@ -45,7 +46,7 @@ class ExtractorSpec(StrictModel, frozen=True):
         price: of tokens.
     """
 
-    provider: EndpointSpec
+    provider: EndpointSpec | LocalSpec
     refine: bool = True
     most: Annotated[int, Field(ge=1, le=100)] = 8
     max_chars: Annotated[int, Field(ge=100)] = 12_000

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,11 +59,12 @@ class KeptReplies:
     Use it in a ``with`` block, at whose end everything is on the disk.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, given: Iterable[tuple[str, int, Reply]] = ()) -> None:
         """Read what is there.
 
         Args:
             folder: of the replies; it need not exist.
+            given: further replies, which are there but not in the folder: key and length of the request, reply.
         """
         self._folder = folder
         self._found: dict[str, Reply] = {}
@@ -74,6 +75,8 @@ class KeptReplies:
         for key, chars, members, reply in _stored(folder):
             # A key that is there twice was paid for twice: two processes asked at the same time.
             self._note(key, chars, members, reply)
+        for key, chars, reply in given:
+            self._note(key, chars, (), reply)
 
     def __enter__(self) -> "KeptReplies":
         return self

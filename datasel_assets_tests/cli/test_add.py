@@ -57,6 +57,23 @@ def test_what_is_brought_is_what_the_recipe_reads_and_no_more(datasel, bare):
     }
 
 
+def test_a_set_brings_the_files_that_go_with_its_recipe_alone_and_keeps_what_is_there(datasel, bare):
+    answer = datasel(bare, "add", "near_adjudicated")
+    assert (answer.status, answer.err) == (0, "")
+    new = {"recipes/near_adjudicated.yaml", "answers/same_rows.yaml", "duplicates.yaml"}
+    assert set(written(bare)) == {"rows.jsonl", "sources/sums.yaml", *new}
+    registry = load_registry(bare)
+    assert registry.errors == {}
+    assert registry.duplicates is not None
+    assert registry.duplicates.near.adjudicate is not None
+    assert registry.answers[registry.duplicates.near.adjudicate.answers].adjudicates
+    (bare / "answers" / "same_rows.yaml").unlink()
+    (bare / "duplicates.yaml").write_text("near: {threshold: 0.9}\n")
+    answer = datasel(bare, "add", "near_adjudicated")
+    assert "kept yours, which differs from the shipped one: duplicates.yaml" in answer.out
+    assert "near.adjudicate of duplicates.yaml must name this file" in answer.err
+
+
 def test_adding_twice_changes_nothing_and_says_so(datasel, bare):
     datasel(bare, "add", "qdit")
     before = written(bare)

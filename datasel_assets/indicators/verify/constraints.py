@@ -1,24 +1,18 @@
 """Whether an answer keeps to what its question asks of its form: the rules that a program can check (IFEval).
 
-Belongs here: finding such a demand in plain English, and checking it. Does not: JSON (``json_asked``). A demand that
-can be read in two ways, such as "about 100 words", is not found.
+Belongs here: demands on counts and marks, found in plain English and checked. Does not: demands on wording
+(``wording``), JSON (``json_asked``). A demand that can be read in two ways, such as "about 100 words", is not found.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from datasel_assets.indicators.verify.demand import NUMBER, Demand, number_of
 from datasel_assets.indicators.verify.exchange import Exchange, verifier
+from datasel_assets.indicators.verify.wording import wording_demands
 
-NUMBERS = {
-    name: value
-    for value, name in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-    )
-} | {"a single": 1, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "a hundred": 100}
-
-_N = rf"(\d{{1,5}}(?:,\d{{3}})?|{'|'.join(sorted(NUMBERS, key=len, reverse=True))})"
+_N = NUMBER
 _LEAST = rf"(?:at least|no (?:less|fewer) than|a minimum of|minimum)\s+{_N}"
 _MORE = rf"(?<!not )(?<!no )(?:more than|over)\s+{_N}"
 _MOST = rf"(?:at most|no more than|not more than|a maximum of|maximum of|not exceed(?:ing)?|up to)\s+{_N}"
@@ -34,26 +28,17 @@ _WHOLE = (
 _ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|U\.S|a\.m|p\.m|No|Inc|Ltd|[A-Z])\.$")
 
 
-@dataclass(frozen=True)
-class Demand:
-    """One demand of a question.
-
-    Attributes:
-        rule: its name, after the instruction of IFEval.
-        met: tells whether an answer keeps to it.
-    """
-
-    rule: str
-    met: Callable[[str], bool]
-
-
-@verifier(source="Zhou et al. 2023, IFEval, arXiv 2311.07911: verifiable instructions, here read out of plain English")
+@verifier(
+    source="Zhou et al. 2023, IFEval, arXiv 2311.07911: verifiable instructions, here read out of plain English",
+    version="2",
+)
 def constraints_missed(exchange: Exchange) -> float:
     """Share of the verifiable demands of the question on the form of its answer that the answer does not keep to.
 
     Numbers of words, sentences, paragraphs, bullets, sections, highlights and placeholders; words that must or must not
-    occur; all capitals or all lower case; no commas; how it begins or ends; a title in double angle brackets, quotation
-    marks around it, a postscript, two answers apart. NaN where the question makes none of these demands.
+    occur; letters and capitals; no commas; how it or one of its paragraphs begins or ends; a title in double angle
+    brackets, quotation marks around it, a postscript, two answers apart; one of several sentences, a language, JSON,
+    the request repeated. NaN where the question makes none of these demands.
     """
     found = demands_of(exchange)
     if not found:
@@ -72,7 +57,8 @@ def demands_of(exchange: Exchange) -> list[Demand]:
 
 _MIGHT = re.compile(
     r"word|sentence|paragraph|bullet|lower ?case|capital|upper ?case|comma|title|quotation|postscript|P\.S|highlight|"
-    r"section|placeholder|asterisk|letter|start|begin|end|finish|include|mention|avoid|contain|use ",
+    r"section|placeholder|asterisk|letter|start|begin|end|finish|include|mention|avoid|contain|use |json|language|only|"
+    r"entire|repeat|one of|choose|caps\b",
     re.I,
 )
 
@@ -93,6 +79,7 @@ def demands(question: str) -> Iterator[Demand]:
         for match in pattern.finditer(question):
             if (demand := make(match)) is not None:
                 yield demand
+    yield from wording_demands(question)
 
 
 def words_of(text: str) -> int:
@@ -182,7 +169,7 @@ def _counts(question: str, unit: str, rule: str, count: Callable[[str], tuple[in
                 continue
             if bare and re.match(r"\s*(?:or|to|-)\s", question[match.end() :]):
                 continue
-            numbers = [_number(group) for group in match.groups() if group]
+            numbers = [number_of(group) for group in match.groups() if group]
             least = None if low is None else numbers[0] + low
             most = None if high is None else numbers[-1] + high
             yield Demand(rule, _within(count, least, most))
@@ -190,10 +177,6 @@ def _counts(question: str, unit: str, rule: str, count: Callable[[str], tuple[in
 
 def _within(count: Callable[[str], tuple[int, int]], least: int | None, most: int | None) -> Callable[[str], bool]:
     return lambda text: any((least is None or n >= least) and (most is None or n <= most) for n in count(text))
-
-
-def _number(text: str) -> int:
-    return NUMBERS[text.lower()] if text.lower() in NUMBERS else int(text.replace(",", ""))
 
 
 def _listed(text: str) -> list[str]:
@@ -223,15 +206,6 @@ def _exclude(match: re.Match) -> Demand | None:
     )
 
 
-def _times(match: re.Match) -> Demand:
-    phrase, n = match.group(1), _number(match.group(3))
-    more = "least" in match.group(2).lower() or "more" in match.group(2).lower()
-    pattern = re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.I)
-    return Demand(
-        "frequency", lambda text: (len(pattern.findall(text)) >= n) if more else (len(pattern.findall(text)) < n + 1)
-    )
-
-
 def _bare(text: str) -> str:
     return text.strip().strip("\"“”'‘’*_ ").lower()
 
@@ -254,8 +228,12 @@ def _holds(rule: str, pattern: str, flags: int = 0) -> Callable[[re.Match], Dema
     return lambda match: Demand(rule, lambda text: re.search(pattern, text, flags) is not None)
 
 
+def _highlights(n: int) -> Callable[[str], bool]:
+    return lambda text: len(re.findall(r"\*[^*\n]+\*", text)) >= n
+
+
 def _sections(match: re.Match) -> Demand:
-    n, mark = _number(match.group(1)), match.group(2)
+    n, mark = number_of(match.group(1)), match.group(2)
     return Demand("multiple_sections", lambda text: len(re.findall(rf"{re.escape(mark)}\s+\w+", text)) >= n)
 
 
@@ -281,15 +259,6 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match], Demand | None]], ...] =
             re.I,
         ),
         _exclude,
-    ),
-    (
-        re.compile(
-            rf"\b(?:words?|keywords?|phrases?) [\"“']([^\"”\n]{{1,60}}?)[\"”'],? (?:should "
-            rf"|must )?(?:appears?|occurs?|be used|be included)?"
-            rf" ?(at least|more than|less than|fewer than|at most) {_N} times",
-            re.I,
-        ),
-        lambda match: _times(match) if match.group(2).lower() in ("at least", "at most") else None,
     ),
     (
         re.compile(
@@ -345,7 +314,16 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match], Demand | None]], ...] =
     ),
     (re.compile(r"\bpostscript\b[^.\n]{0,60}\bP\.? ?P\.? ?S", re.I), _holds("postscript", r"P\.\s?P\.\s?S")),
     (re.compile(r"\bpostscript\b[^.\n]{0,60}\bstarting with P\.S", re.I), _holds("postscript", r"P\.\s?S\b|P\.\s?S\.")),
-    (re.compile(r"\bseparated by 6 asterisk", re.I), _holds("two_responses", r"\S\s*\*{6}\s*\S")),
+    (
+        re.compile(r"\A[\s\S]*?(?:\b(?:6|six) asterisk|(?<!\*)\*{6}(?!\*))", re.I),
+        _holds("two_responses", r"\S\s*\*{6}\s*\S"),
+    ),
+    (
+        re.compile(
+            rf"\bhighlight(?:ing)? (?:at least |no less than )?{_N} (?:\w+ )?(?:sections?|parts?|phrases?)\b", re.I
+        ),
+        lambda match: Demand("number_highlighted_sections", _highlights(number_of(match.group(1)))),
+    ),
     (
         re.compile(
             rf"\b{_N} sections\b[^\n]{{0,80}}?(?:beginning of each section with|marked with"

@@ -28,16 +28,22 @@ def json_invalid(exchange: Exchange) -> float:
     The answer as a whole, one of its blocks of code or all from its first to its last bracket must parse as an object
     or a list. NaN where no JSON is asked for, or where the question is about JSON: for code that reads it, say.
     """
-    asked = _ASKED.search(exchange.question[:4000])
-    if not asked or _ABOUT.search(exchange.question[:4000]):
-        return math.nan
-    answer = exchange.answer.strip()
+    return float(not holds_json(exchange.answer.strip())) if wants_json(exchange.question) else math.nan
+
+
+def wants_json(question: str) -> bool:
+    """Tell whether a question asks for JSON, and is not about it."""
+    return _ASKED.search(question[:4000]) is not None and not _ABOUT.search(question[:4000])
+
+
+def holds_json(answer: str) -> bool:
+    """Tell whether an answer, one of its blocks of code or all from its first to its last bracket is JSON."""
     candidates = [answer, *(code for _, code in code_blocks(answer))]
     for opening, closing in ("{}", "[]"):
         start, end = answer.find(opening), answer.rfind(closing)
         if 0 <= start < end:
             candidates.append(answer[start : end + 1])
-    return 0.0 if any(map(_is_json, candidates)) else 1.0
+    return any(map(_is_json, candidates))
 
 
 def _is_json(text: str) -> bool:

@@ -37,6 +37,7 @@ FAILED_SHARE = 0.05
 SAID = 20
 """How often the log says how far asking is."""
 EXAMPLES = 5
+_ASKED = {False: "Asked on request only: `datasel ask {name}`.", True: "The replies are stored; nobody is asked."}
 
 
 class OverLimitError(ValueError):
@@ -46,13 +47,13 @@ class OverLimitError(ValueError):
 def answer_table(name: str, registry: Registry) -> Table:
     """Return the table of the file ``answers/<name>.yaml``."""
     own = Questions(name, registry.answers[name], registry)
-    model = own.spec.provider.local if isinstance(own.spec.provider, LocalSpec) else own.spec.provider.called  # type: ignore[union-attr]
+    model = own.spec.provider.called  # type: ignore[union-attr]  # people have a table of their own
     return Table(
         kind=ANSWERS,
         key=(ANSWERS.name, name),
         description=(
             f"{own.spec.doc}\n\nAnswers of `{model}` about rows. {own.ask.doc} Source: "
-            f"{own.ask.paper or 'not stated'}. Asked on request only: `datasel ask {name}`."
+            f"{own.ask.paper or 'not stated'}. {_ASKED[own.spec.is_stored].format(name=name)}"
         ),
         group="scores",
         reads=own.reads(),
@@ -63,7 +64,7 @@ def answer_table(name: str, registry: Registry) -> Table:
             "mostly_read": "at least half of the replies could be read",
         },
         runs_model=isinstance(own.spec.provider, LocalSpec | RewardSpec),
-        on_demand=True,
+        on_demand=not own.spec.is_stored,
         kinds=frozenset({"parquet"}),
         version=own.fingerprint(ANSWERS.version),
         columns={
@@ -84,7 +85,7 @@ def _expect(own: Questions, warehouse: Warehouse, source: str | None) -> Expecte
 
 def _build(own: Questions, step: Step) -> Built:
     warehouse, source = step.warehouse, str(step.source)
-    with KeptReplies(own.replies(warehouse)) as kept:
+    with own.kept(warehouse) as kept:
         planned = plan(own, warehouse, kept)
         if problems := above_limits(planned, own.spec):
             raise OverLimitError(
@@ -118,10 +119,11 @@ def _build(own: Questions, step: Step) -> Built:
     info = warehouse.lake.write(expected, table)
     unread = table["unread"].is_not_null()
     share = float(unread.mean() or 0.0)  # type: ignore[arg-type]  # of truth values
+    new = table.height if own.spec.is_stored else asked.new
     return Built(
         info,
-        asked.new,
-        table.height - min(asked.new, table.height),
+        new,
+        table.height - min(new, table.height),
         metadata={
             **_facts(own, table, before, spent),
             **(_together_facts(asked, together) if together else {}),

@@ -7,7 +7,6 @@ Belongs here: reading rows, choosing them, what the answers depend on. Does not 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,14 +17,16 @@ from datasel_assets.answers.prompts import AskedRow, answered_otherwise, asked_r
 from datasel_assets.answers.reading import COMPARED
 from datasel_assets.answers.requests import Item, Request, pair_items, request_of, row_items
 from datasel_assets.models.providers import Provider
-from datasel_assets.models.shape import model_shape
 from datasel_assets.registry.registry import Registry
-from datasel_assets.specs.answers import AnswersSpec, EndpointSpec, LocalSpec, PairsSpec, RewardSpec
+from datasel_assets.specs.answers import AnswersSpec, LocalSpec, PairsSpec, StoredSpec
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Key
+from datasel_assets.storage.replies import KeptReplies
+from datasel_assets.tables.answers import providers
+from datasel_assets.tables.answers.stored import Stored
 from datasel_assets.tables.asked_rows import chosen_rows, row_deps, row_inputs
-from datasel_assets.tables.trained_models import causal_spec, model_tables, model_version
+from datasel_assets.tables.trained_models import model_tables
 from datasel_assets.tables.warehouse import Warehouse
 
 BATCH_ROWS = 1024
@@ -126,42 +127,29 @@ class Questions:
 
     def decides(self, warehouse: Warehouse) -> dict[str, Any]:
         """Return what of the provider decides an answer."""
-        provider = self.spec.provider
-        if isinstance(provider, EndpointSpec):
-            return provider.decides()
-        if isinstance(provider, RewardSpec):
-            shape = model_shape(provider.reward, provider.revision, warehouse.settings.data)
-            return {"model": shape.digest, "precision": provider.precision}
-        assert isinstance(provider, LocalSpec), "the files of others are refused"
-        spec = self.registry.language_models[provider.local]
-        return {"model": model_version(warehouse, provider.local, spec), "precision": spec.causal.precision}
+        return providers.decides(self.spec.provider, warehouse)
 
     def provider(self, warehouse: Warehouse) -> Provider:
         """Return who is asked; loads the model where it is one of this process."""
-        provider = self.spec.provider
-        if isinstance(provider, EndpointSpec):
-            from datasel_assets.models.endpoint import Endpoint
+        return providers.provider(self.spec.provider, warehouse)
 
-            return Endpoint(provider)
-        if isinstance(provider, RewardSpec):
-            from datasel_assets.models.reward_model import RewardModel
-
-            return RewardModel(provider, warehouse.settings.device, base=warehouse.settings.data)
-        assert isinstance(provider, LocalSpec), "the files of others are refused"
-        from datasel_assets.models.local_answers import LocalModel
-
-        spec = causal_spec(warehouse, provider.local, self.registry.language_models[provider.local])
-        settings = warehouse.settings
-        return LocalModel(spec, settings.device, token_budget=provider.token_budget, base=settings.data)
-
-    def replies(self, warehouse: Warehouse) -> Path:
-        """Return the folder in which its replies are kept."""
-        return warehouse.settings.warehouse / "_replies" / self.name
+    def kept(self, warehouse: Warehouse) -> KeptReplies:
+        """Return the replies that are there: those that were paid for here, or those that came from elsewhere."""
+        provider, folder = self.spec.provider, warehouse.settings.warehouse / "_replies" / self.name
+        if not isinstance(provider, StoredSpec):
+            return KeptReplies(folder)
+        stored = Stored(provider, warehouse)
+        every = (request for source in warehouse.active_sources() for request in self.requests(warehouse, source))
+        return KeptReplies(folder, stored.kept(every))
 
     # ------------------------------------------------------------------------------------------------ rows
     def chosen(self, warehouse: Warehouse) -> pl.DataFrame:
         """Return ``row_id`` and ``source`` of the rows of the pool that are asked about, by row id."""
-        return chosen_rows(self.spec.rows, warehouse)
+        chosen = chosen_rows(self.spec.rows, warehouse)
+        if isinstance(self.spec.provider, StoredSpec):
+            replied = Stored(self.spec.provider, warehouse).replies
+            return chosen.filter(pl.col("row_id").is_in(list(replied)))
+        return chosen
 
     def requests(self, warehouse: Warehouse, source: str) -> Iterator[Request]:
         """Yield the first request for each item of one source; of a pair it is the source of its first row."""

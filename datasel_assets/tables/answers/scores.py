@@ -18,11 +18,13 @@ from datasel_assets.answers.scoring import outcomes, row_scores
 from datasel_assets.diagnostics import judges, plots
 from datasel_assets.registry.answers import DISTILLED, answer_columns
 from datasel_assets.registry.registry import Registry
+from datasel_assets.specs.answers import StoredSpec
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables import score_names
 from datasel_assets.tables.answers.answers import ANSWERS
 from datasel_assets.tables.answers.questions import Questions
+from datasel_assets.tables.answers.stored import Stored
 from datasel_assets.tables.pool import read_pool, read_vectors
 from datasel_assets.tables.scores.extremes import extreme_rows
 from datasel_assets.tables.shown import Rows, picture, table_link
@@ -89,7 +91,7 @@ def answer_score_table(name: str, registry: Registry, *, read: bool) -> Table:
         expect=partial(_expect, own),
         build=partial(_build, own, registry),
         checks={"some_rows_have_a_score": "at least one row has each of the scores"},
-        on_demand=not read,
+        on_demand=not (read or own.spec.is_stored),
         kinds=frozenset({"parquet", "numpy"}),
         version=_fingerprint(own),
         columns={
@@ -193,12 +195,13 @@ def _facts(
     columns = [*own.ask.scores, *distilled_columns(r2)]
     values = {column: table[column].cast(pl.Float64).fill_null(np.nan).to_numpy() for column in columns}
     keep = {column: found.keep for column, found in answer_columns(own.spec).items()}
-    title = f"scores of {own.name}"
+    title, stored = f"scores of {own.name}", own.spec.provider
     scored = table.filter(pl.any_horizontal(pl.col(column).is_not_null() for column in own.ask.scores))
     return {
         "rows_with_a_score": scored.height,
         "unread_share": round(float(answers["unread"].is_not_null().mean() or 0.0), 4),  # type: ignore[arg-type]
         "failed": int(answers["failed"].is_not_null().sum()),
+        **({"replies_about_no_row": Stored(stored, warehouse).without_a_row} if isinstance(stored, StoredSpec) else {}),
         "cost": round(float(answers["cost"].sum()), 6),
         "plot: scores": picture(plots.score_grid(values, title), title),
         "columns": _calibration(own, values, table["response_chars"].cast(pl.Float64).to_numpy(), r2),

@@ -27,11 +27,13 @@ from datasel_assets.bandits.probe_rounds import ProbeRounds
 from datasel_assets.bandits.ucb import Ucb
 from datasel_assets.documents.document import Document, Drawn
 from datasel_assets.representations.shared_map import SharedMap, fit_shared_map
+from datasel_assets.specs.answers import EndpointSpec, LocalSpec
 from datasel_assets.specs.extraction import ExtractionSpec, WarmUpSpec
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.storage.vectors import vectors_of
+from datasel_assets.tables.answers import providers
 from datasel_assets.tables.documents.extractors import Extract, ModelExtractor, by_rules
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.loops.outcome import path_shown, rounds_frame
@@ -65,11 +67,15 @@ def extraction_table(name: str, spec: ExtractionSpec, graph: Graph) -> Table:
     said = spec.model_dump(mode="json", exclude={"doc", "paper", "encoder", "extractor"})
     if spec.extractor:
         decides = spec.extractor.model_dump(mode="json", exclude={"provider", "limits", "price"})
-        said["extractor"] = {**decides, **spec.extractor.provider.decides()}
+        asked = spec.extractor.provider
+        said["extractor"] = decides | (asked.decides() if isinstance(asked, EndpointSpec) else {})
     fingerprint = digest([EXTRACTIONS.version, said, encoder_code(spec.encoder), spec.encoder.layers])
 
     def expect(warehouse: Warehouse, source: str | None) -> Expected:
-        return Expected((EXTRACTIONS.name, name), fingerprint, input_versions(warehouse, reads, graph))
+        inputs = input_versions(warehouse, reads, graph)
+        if spec.extractor and isinstance(spec.extractor.provider, LocalSpec):
+            inputs = {**inputs, "model": digest(providers.decides(spec.extractor.provider, warehouse))}
+        return Expected((EXTRACTIONS.name, name), fingerprint, inputs)
 
     by = f"by the model `{spec.extractor.provider.called}`" if spec.extractor else "by rules"
     return Table(

@@ -1,4 +1,4 @@
-"""Rows drawn out of documents, by rules or by a model behind an address.
+"""Rows drawn out of documents, by rules or by a model.
 
 Belongs here: both ways behind one call. Does not: which documents are read (``extractions``), the rules
 (``documents``), prompts and replies (``answers.extracting``).
@@ -12,12 +12,12 @@ from datasel_assets.answers.requests import Item, Request, request_of
 from datasel_assets.documents.document import Document, Drawn
 from datasel_assets.documents.rules import draw
 from datasel_assets.models.asking import ask_all
-from datasel_assets.models.endpoint import Endpoint
-from datasel_assets.models.providers import ProviderError
+from datasel_assets.models.providers import Provider, ProviderError
 from datasel_assets.specs.answers import AnswersSpec
 from datasel_assets.specs.ask import AskSpec
 from datasel_assets.specs.extraction import ExtractionSpec, ExtractorSpec
 from datasel_assets.storage.replies import KeptReplies
+from datasel_assets.tables.answers import providers
 from datasel_assets.tables.warehouse import Warehouse
 
 Extract = Callable[[Sequence[Document]], list[list[Drawn]]]
@@ -44,7 +44,8 @@ class ModelExtractor:
             spec: who is asked.
             warehouse: in which replies are kept.
         """
-        self._name, self._spec = name, spec
+        self._name, self._spec, self._warehouse = name, spec, warehouse
+        self._provider: Provider | None = None
         self._kept = KeptReplies(warehouse.settings.warehouse / "_replies" / f"extraction-{name}")
         self.unread = 0
 
@@ -94,7 +95,7 @@ class ModelExtractor:
                 "again": 0,
             }
         )
-        decides = self._spec.provider.decides()
+        decides = providers.decides(self._spec.provider, self._warehouse)
         rows = {key: document_row(text, before.get(key, ())) for key, text in texts.items()}
         requests = {key: request_of(spec, ask, Item(key), rows, decides) for key in rows}
         found: dict[str, list[Drawn]] = {}
@@ -108,10 +109,15 @@ class ModelExtractor:
         self.unread += len(requests)
         return found
 
+    def _asked(self) -> Provider:
+        """Return who is asked; a model of this process is loaded once."""
+        self._provider = self._provider or providers.provider(self._spec.provider, self._warehouse)
+        return self._provider
+
     def _replies(self, spec: AnswersSpec, ask: AskSpec, requests: Mapping[str, Request]) -> dict[str, str]:
         if not requests:
             return {}
-        asked = ask_all(requests.values(), spec, ask, self._kept, lambda: Endpoint(self._spec.provider))
+        asked = ask_all(requests.values(), spec, ask, self._kept, self._asked)
         if asked.stopped:
             raise ValueError(
                 f"extractions/{self._name}.yaml: stopped at {asked.stopped}; raise it, the replies are kept"

@@ -17,6 +17,9 @@ EXECUTOR_VARIABLE = "DATASEL_EXECUTOR"
 FILES_VARIABLE = "DATASEL_FILES_URL"
 """Where releases and reports are served while the UI runs; set by ``datasel ui`` for the processes it starts."""
 
+EXPLORE_PORT = 3200
+"""Where ``datasel explore`` shows rows."""
+
 
 @dataclass(frozen=True)
 class Settings:

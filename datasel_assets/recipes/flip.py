@@ -1,0 +1,63 @@
+"""What would have to be different for a recipe to decide otherwise about a row, in words.
+
+Belongs here: what follows from the decision and the recipe. Does not: deciding (``interpreter``); nothing is run again,
+so whatever else would change with it is left aside, and ``rethreshold`` says what really comes out.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from datasel_assets.specs.recipe import DropRule, RecipeSpec
+
+COPIES = ("duplicate", "near duplicate", "semantic duplicate")
+
+
+def flip(decision: Mapping[str, Any], spec: RecipeSpec | None, values: Mapping[str, float | None], kept: int) -> str:
+    """Return what would turn the decision about a row, or an empty text where that cannot be said.
+
+    Args:
+        decision: a line of ``ledger.DECISIONS_SCHEMA``.
+        spec: the recipe; None where there is no such file any more.
+        values: score -> its value for the row, of those that are known.
+        kept: how many rows the recipe kept.
+    """
+    stage, margin, rank = decision["stage"], decision["margin"], decision["rank"]
+    if stage == "contaminated":
+        return "nothing in a recipe: no release holds an item of an evaluation; contamination_review may clear the row"
+    if stage in COPIES:
+        return f"without {decision['duplicate_of'] or 'the row that stands for it'}, or without the rule against copies"
+    if stage == "ineligible":
+        return "the input that the sampler lacks for it"
+    if found := re.fullmatch(r"rule:(\d+)", stage):
+        number = int(found[1])
+        return _of_rule(spec.drop[number - 1], values) if spec and number <= len(spec.drop) else ""
+    if found := re.fullmatch(r"narrow:(\d+)", stage):
+        return f"a larger 'take' in narrowing step {found[1]}, or a better place in its order"
+    if stage == "source cap":
+        return f"a larger maximum for source {decision['source']}"
+    if stage == "kept":
+        if margin is None:
+            return f"a budget of less than {rank:,} rows" if rank else ""
+        fall = f"a score lower by more than {margin:.4g}" if margin > 0 else "any lower score: it is the last one kept"
+        return f"{fall}, or a budget that ends before place {rank:,}" if rank else fall
+    if stage == "budget":
+        parts = [f"a score higher by {-margin:.4g}"] if margin is not None else []
+        if rank and rank > kept:
+            parts.append(f"a budget that reaches place {rank:,} (it took {kept:,} rows)")
+        return " or ".join(parts) or "a larger budget"
+    return ""
+
+
+def _of_rule(rule: DropRule, values: Mapping[str, float | None]) -> str:
+    if rule.source is not None:
+        return "leaving its source out of the rule"
+    if rule.score is None:
+        return "another condition in the rule"
+    value = values.get(rule.score)
+    if value is None:
+        return f"a value of {rule.score}"
+    for side, bound in (("below", rule.below), ("above", rule.above)):
+        if bound is not None and (value < bound if side == "below" else value > bound):
+            return f"{side}: {value:.6g} instead of {bound:g}, or {rule.score} changed by {abs(bound - value):.4g}"
+    return f"another share in the rule on {rule.score}"

@@ -83,6 +83,9 @@ class _Asked:
         found = {**self.pool.shares(rows), "page": page, "mask": packed(rows)}
         if column in self.pool.columns.numbers:
             found["histogram"] = self.pool.histogram(column, rows, str(asked.get("beside") or "pool"))
+        compared = asked.get("compare")
+        if isinstance(compared, list) and len(compared) == 2:
+            found["compared"] = self.pool.compared(wanted, *map(str, compared))
         return found
 
     def map(self, asked: Mapping[str, Any]) -> bytes:

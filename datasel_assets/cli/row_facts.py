@@ -74,7 +74,7 @@ def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iter
     from datasel_assets.tables.selections.recipe_inputs import candidate_pool
 
     needs = spec.requires()
-    read = {rule.score for rule in spec.drop} | {stage.score for stage in spec.stages} | needs.scores
+    read = {name for rule in spec.drop for name in rule.scores} | {stage.score for stage in spec.stages} | needs.scores
     read |= {category_column(name) for name in needs.categories}
     named = {name for name in read if name}
     if not named:

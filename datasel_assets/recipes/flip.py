@@ -53,7 +53,7 @@ def _of_rule(rule: DropRule, values: Mapping[str, float | None]) -> str:
     if rule.source is not None:
         return "leaving its source out of the rule"
     if rule.score is None:
-        return "another condition in the rule"
+        return f"values for which this is not true: {rule.where}"
     value = values.get(rule.score)
     if value is None:
         return f"a value of {rule.score}"

@@ -142,13 +142,14 @@ class RecipeSpec(StrictModel, frozen=True):
         """Return which tables the recipe reads, so that its asset depends on just those."""
         stages = self.stages
         own = {f"blend.{name}" for name in self.scores}
-        read = {rule.score for rule in self.drop} | {stage.score for stage in stages}
+        read = {name for rule in self.drop for name in rule.scores} | {stage.score for stage in stages}
         read |= {entry.score for blend in self.scores.values() for entry in blend.inputs}
         return Needs(
             representations=frozenset(stage.representation for stage in stages if stage.representation),
             targets=frozenset((str(stage.representation), stage.target) for stage in stages if stage.target),
             clusters=any(stage.groups == "cluster" and stage.recluster is None for stage in stages),
-            categories=frozenset(stage.groups for stage in stages if stage.groups and stage.groups not in OWN_GROUPS),
+            categories=frozenset(stage.groups for stage in stages if stage.groups and stage.groups not in OWN_GROUPS)
+            | {name for rule in self.drop for name in rule.categories},
             tags=frozenset(stage.tags for stage in stages if stage.tags),
             label_graphs=frozenset(str(stage.tags) for stage in stages if "label_graph" in stage.reads),
             texts=any("texts" in stage.reads for stage in stages),

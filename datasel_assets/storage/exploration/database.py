@@ -175,6 +175,16 @@ class PoolDatabase:
             "kept": dict(zip(self.columns.recipes, (self._kept & rows).sum(axis=1).tolist(), strict=True)),
         }
 
+    def compared(self, wanted: Filter, one: str, other: str) -> dict[str, int]:
+        """Return how many rows of a filter both of two recipes keep, one alone, the other alone, and neither.
+
+        What the filter says of decisions is left aside: it picks one of the four.
+        """
+        rows = self.matching(wanted.model_copy(update={"decisions": {}}))
+        a, b = (self.matching(Filter(decisions={name: "kept"})) for name in (one, other))
+        masks = {"both": a & b, "one": a & ~b, "other": b & ~a, "neither": ~(a | b)}
+        return {name: int((rows & mask).sum()) for name, mask in masks.items()}
+
     def map_bytes(self) -> bytes:
         """Return x and y (float32, NaN without a place) and cluster (int32, -1 without) of all rows, little-endian."""
         if not self.columns.has_map:

@@ -12,7 +12,9 @@ from threading import Event
 from datasel_assets.cli.environment import command_line, open_warehouse
 from datasel_assets.settings import EXPLORE_PORT, Settings
 
-HELP = "Look at the rows of the pool on a page of this machine: search, filter, compare, and why each was kept or dropped."
+HELP = (
+    "Look at the rows of the pool on a page of this machine: search, filter, compare, and why each was kept or dropped."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

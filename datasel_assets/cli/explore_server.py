@@ -62,7 +62,10 @@ class _Asked:
             "keep": {name: keep[name] for name in columns.numbers if name in keep},
             "categories": {name: list(values) for name, values in columns.categories.items()},
             "tags": {name: self.pool.common_tags(name) for name in columns.tags},
-            "recipes": {name: {"stages": list(stages), "doc": registry.recipes[name].doc} for name, stages in columns.recipes.items()},
+            "recipes": {
+                name: {"stages": list(stages), "doc": registry.recipes[name].doc}
+                for name, stages in columns.recipes.items()
+            },
             "clusters": list(columns.clusters),
             "has_map": columns.has_map,
             "shares": self.pool.shares(self.pool.matching(filter_of({}))),
@@ -116,7 +119,14 @@ class _Asked:
                 }
         except (LookupError, FileNotFoundError) as error:
             raise ValueError(f"the tables have changed since this page was started: {error}") from error
-        return {"row_id": row_id, "i": row["i"], "source": source, "numbers": numbers, **self.pool.labels_of(row["i"]), **told}
+        return {
+            "row_id": row_id,
+            "i": row["i"],
+            "source": source,
+            "numbers": numbers,
+            **self.pool.labels_of(row["i"]),
+            **told,
+        }
 
     def _named(self, row_id: str) -> dict[str, Any]:
         """Return what a row is shown by where another one names it."""

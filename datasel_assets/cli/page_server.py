@@ -1,10 +1,10 @@
 """A page on the loopback interface with questions that it sends back: what every such page is held to.
 
-Belongs here: the page, its files and its policy, the token, requests in JSON. Does not: what is asked (``label_server``,
-``explore_server``).
+Belongs here: the page, its files and its policy, the token, requests in JSON. Does not: what is asked
+(``label_server``, ``explore_server``).
 
-Text of rows leaves as JSON and is put on the page as text, so that markup in a row is never a page. A request must bear a
-token that only the page knows, so that no other site can ask in its name.
+Text of rows leaves as JSON and is put on the page as text, so that markup in a row is never a page. A request must bear
+a token that only the page knows, so that no other site can ask in its name.
 """
 
 import json
@@ -38,7 +38,11 @@ class PageServer(LoopbackServer):
     """
 
     def __init__(
-        self, address: tuple[str, int], page: Path, actions: Mapping[str, Action], files: Mapping[str, Path] | None = None
+        self,
+        address: tuple[str, int],
+        page: Path,
+        actions: Mapping[str, Action],
+        files: Mapping[str, Path] | None = None,
     ) -> None:
         self.page, self.actions, self.files = page, dict(actions), dict(files or {})
         self.token = secrets.token_urlsafe()

@@ -123,7 +123,9 @@ def _where(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr, pl
         pl.format(f"{name} {{}}", pl.col(name).round_sig_figs(4) if pool.schema[name].is_float() else pl.col(name))
         for name in names
     ]
-    known = pl.concat_str([value.fill_null(f"{name} unknown") for name, value in zip(names, values, strict=True)], separator=", ")
+    known = pl.concat_str(
+        [value.fill_null(f"{name} unknown") for name, value in zip(names, values, strict=True)], separator=", "
+    )
     # No format: the condition may hold braces.
     why = pl.concat_str(pl.lit(f"where {rule.where}: "), known)
     return pl.lit(fitting(pool, rule.condition)), why

@@ -37,11 +37,12 @@ def refuse_unasked(condition: Condition) -> None:
     """
     import duckdb
 
-    schema = {name: pl.String if _is_text(name) else pl.Float64 for name in sorted(condition.columns)}
+    # One row, so that what is found out only while values are compared is found out too.
+    row = {name: ["text" if _is_text(name) else 1.0] for name in sorted(condition.columns)}
     with _connected() as connection:
         _refuse(connection, condition)
         try:
-            _asked(connection, pl.DataFrame(schema=schema), condition)
+            _asked(connection, pl.DataFrame(row), condition)
         except duckdb.Error as error:
             raise ValueError(f"where: {_first_line(error)}") from None
 

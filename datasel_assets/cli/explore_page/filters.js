@@ -14,7 +14,7 @@ const group = (title, ...children) => element("fieldset", {}, element("legend", 
 export function render(shares, compared = null) {
   const focused = document.activeElement?.id, body = at("filters"), scrolled = body.scrollTop;
   body.replaceChildren(
-    ...(Object.keys(about.recipes).length ? [decisions(shares, compared)] : []),
+    ...(Object.keys(about.recipes).length ? [decisions(compared)] : []),
     group("Source", element("div", {class: "scroll"}, ...Object.keys(shares.sources).map(name => choice(name, shares.sources[name])))),
     bounds(),
     ...(about.clusters.length ? [clusters()] : []),
@@ -33,11 +33,11 @@ function choice(name, count) {
   return element("label", {class: "option", title: name}, box, element("span", {}, name), element("small", {}, figure(count)));
 }
 
-function decisions(shares, compared) {
+function decisions(compared) {
   const [one, other] = [shown.compare[0] ?? "", shown.compare[1] ?? ""];
   const select = (id, value, names, label) => {
     const made = element("select", {id, "aria-label": label}, element("option", {value: ""}, "–"),
-      ...names.map(name => element("option", {value: name, title: about.recipes[name]?.doc ?? ""}, `${name} (${figure(shares.kept[name])})`)));
+      ...names.map(name => element("option", {value: name, title: about.recipes[name]?.doc ?? ""}, `${name} (${figure(about.shares.kept[name])})`)));
     made.value = value;
     made.addEventListener("change", () => {
       filter.decisions = {};

@@ -48,6 +48,7 @@ function list() {
   at("descending").hidden = !shown.sort;
   at("descending").textContent = shown.descending ? "largest first" : "smallest first";
   at("value-name").textContent = shown.sort;
+  at("rows").classList.toggle("unsorted", !shown.sort);
   const first = shown.start + 1, last = shown.start + answer.page.length;
   at("where").textContent = answer.rows ? `${figure(first)}–${figure(last)} of ${figure(answer.rows)}` : "no rows";
   at("previous").disabled = shown.start === 0;
@@ -72,7 +73,7 @@ async function showRule() {
   try {
     const found = await ask("/rule", {filter, keep});
     at("yaml").textContent = found.yaml || "# nothing of this filter can be said in a recipe";
-    at("unsaid").textContent = found.unsaid.length ? `A recipe cannot say this of the filter, so the rule leaves it out: ${found.unsaid.join("; ")}.` : "";
+    at("unsaid").textContent = found.unsaid.length ? `The rule fits more rows than the filter: a recipe cannot say this of it: ${found.unsaid.join("; ")}.` : "";
     at("copied").textContent = "";
     if (!at("rule").open) at("rule").showModal();
   } catch (error) {

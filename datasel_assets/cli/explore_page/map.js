@@ -2,7 +2,7 @@
 import {ask, at, rows} from "/page.js";
 import {changed, filter} from "/state.js";
 
-const PAD = 10, NEAR = 8;
+const PAD = 10, NEAR = 8, NAMED = 7;
 const HUES = [205, 28, 130, 355, 265, 55, 185, 320, 90, 235, 15, 160];
 let x = null, y = null, cluster = null, mask = null, titles = [], frame = null, openRow = null;
 
@@ -72,9 +72,37 @@ export function draw() {
     context.fillStyle = hue < 0 ? (dark ? "#9aa6b2" : "#5f6b78") : `hsl(${hue} ${dark ? "65% 62%" : "62% 44%"})`;
     for (const i of members) context.fillRect(toX(x[i], box) - dot / 2, toY(y[i], box) - dot / 2, dot, dot);
   }
+  name(context, box, dark);
   const brush = surface("brush", box);
   if (filter.box) outline(brush, toX(filter.box.x[0], box), toY(filter.box.y[1], box), toX(filter.box.x[1], box), toY(filter.box.y[0], box));
-  at("map-legend").textContent = `${rows(shown)} of the filter, the others in grey; colours tell neighbouring clusters apart`;
+  at("map-legend").textContent = `${rows(shown)} of the filter, the others in grey; coloured by cluster`;
+}
+
+// Names of the clusters with the most rows of the filter, where they do not cover each other.
+function name(context, box, dark) {
+  const found = new Map();
+  for (let i = 0; i < x.length; i++) {
+    if (cluster[i] < 0 || Number.isNaN(x[i]) || !mask(i)) continue;
+    const sum = found.get(cluster[i]) ?? [0, 0, 0];
+    found.set(cluster[i], [sum[0] + 1, sum[1] + x[i], sum[2] + y[i]]);
+  }
+  const taken = [];
+  context.font = "600 11px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  context.lineWidth = 4;
+  for (const [number, [count, sumX, sumY]] of [...found].sort((one, other) => other[1][0] - one[1][0] || one[0] - other[0])) {
+    if (taken.length === NAMED) break;
+    const text = (titles[number] ?? String(number)).split(" · ").slice(0, 2).join(" · "), width = context.measureText(text).width;
+    const cx = Math.min(Math.max(toX(sumX / count, box), width / 2 + 4), box.width - width / 2 - 4), cy = toY(sumY / count, box);
+    if (taken.some(([ox, oy, w]) => Math.abs(ox - cx) < (w + width) / 2 + 6 && Math.abs(oy - cy) < 16)) continue;
+    taken.push([cx, cy, width]);
+    context.strokeStyle = dark ? "#191e24" : "#ffffff";
+    context.fillStyle = dark ? "#e4e8ec" : "#1f2933";
+    context.strokeText(text, cx, cy);
+    context.fillText(text, cx, cy);
+  }
 }
 
 function matchesDark() {

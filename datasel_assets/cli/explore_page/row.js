@@ -23,7 +23,7 @@ export async function openRow(which) {
 
 const heading = text => element("h3", {}, text);
 const link = (text, which) => element("button", {type: "button", class: "link", onclick: () => openRow(which)}, text);
-const table = (head, lines) => element("table", {class: "lines"}, element("thead", {}, element("tr", {}, ...head.map(name => element("th", {}, name)))),
+const table = (head, lines, kind = "") => element("table", {class: `lines ${kind}`}, element("thead", {}, element("tr", {}, ...head.map(name => element("th", {}, name)))),
   element("tbody", {}, ...lines.map(cells => element("tr", {}, ...cells.map(cell => element("td", {}, cell))))));
 
 function* sections(found) {
@@ -39,7 +39,7 @@ function* sections(found) {
   const decisions = Object.entries(found.decisions);
   if (decisions.length) {
     yield heading("What each recipe decided");
-    yield table(["recipe", "decision", "why, and what would turn it"], decisions.map(([recipe, decision]) => decided(recipe, decision)));
+    yield table(["recipe", "decision", "why, and what would flip it"], decisions.map(([recipe, decision]) => decided(recipe, decision)), "decisions");
   }
   yield* near(found);
   if (found.evaluations.length) {
@@ -74,7 +74,7 @@ function decided(recipe, decision) {
   if (!decision) return [recipe, "none yet", "it came after the recipe's last run"];
   const why = element("span", {}, decision.reason);
   if (decision.margin !== null) why.append(`; margin ${figure(decision.margin)}`);
-  if (decision.flip) why.append(element("span", {class: "flip"}, `would turn: ${decision.flip}`));
+  if (decision.flip) why.append(element("span", {class: "flip"}, `would flip it: ${decision.flip}`));
   return [recipe, element("span", {class: decision.kept ? "kept" : "dropped"}, decision.kept ? "kept" : decision.stage), why];
 }
 

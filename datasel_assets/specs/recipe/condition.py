@@ -11,7 +11,12 @@ from datasel_assets.specs.recipe.values import ScoreColumn, score_name
 
 MOST_CHARS = 2000
 SOURCE, CATEGORY = "source", "category."
-WORDS = frozenset("and or not in is null between like ilike escape case when then else end true false cast as".split())
+WORDS = frozenset(
+    {
+        *("and", "or", "not", "in", "is", "null", "between", "like", "ilike", "escape", "true", "false"),
+        *("case", "when", "then", "else", "end", "cast", "as"),
+    }
+)
 TYPES = frozenset({"double", "integer", "bigint", "varchar", "boolean"})
 
 _TOKEN = re.compile(
@@ -40,7 +45,7 @@ class Condition:
 
 
 def read_condition(text: str) -> Condition:
-    """Return what a condition reads, and its form for SQL.
+    r"""Return what a condition reads, and its form for SQL.
 
     A score is written as recipes name it, ``text.response_words``; in double quotes where its name holds a hyphen.
 
@@ -48,15 +53,18 @@ def read_condition(text: str) -> Condition:
         ValueError: it is empty, too long, holds a comment or a second statement, or a name that no column can have.
 
     >>> read_condition("text.response_words > 9 and source = 'a'").sql
-    '"text.response_words" > 9 and "source" = \\'a\\''
+    '"text.response_words" > 9 and "source" = \'a\''
     """
     if not text.strip() or len(text) > MOST_CHARS:
         raise ValueError(f"a condition has 1 to {MOST_CHARS:,} characters")
-    parts, columns = [], set()
+    parts, columns, depth = [], set(), 0
     for match in _TOKEN.finditer(text):
         kind, token = str(match.lastgroup), match[0]
         if kind == "comment":
             raise ValueError(f"a condition holds no {token!r} (character {match.start() + 1})")
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if depth < 0:
+            raise ValueError(f"a condition closes no bracket that it has not opened (character {match.start() + 1})")
         is_call = text[match.end() :].lstrip().startswith("(")
         if kind == "name" and (is_call or token.lower() in WORDS | TYPES):
             parts.append(token)

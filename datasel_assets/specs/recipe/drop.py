@@ -75,9 +75,8 @@ class DropRule(StrictModel, frozen=True):
     def _one_kind(self) -> "DropRule":
         kinds = [name for name in ("when", "score", "source", "where") if getattr(self, name) is not None]
         if len(kinds) != 1:
-            raise ValueError(
-                f"a drop rule has exactly one of 'when', 'score', 'source', 'where'; found {' and '.join(kinds) or 'none'}"
-            )
+            found = " and ".join(kinds) or "none"
+            raise ValueError(f"a drop rule has exactly one of 'when', 'score', 'source', 'where'; found {found}")
         bounds = [name for name in BOUNDS if getattr(self, name) is not None]
         if bounds and self.score is None:
             raise ValueError(f"'{bounds[0]}' goes with 'score: <column>' (one of {', '.join(get_args(ScoreColumn))})")

@@ -2,8 +2,8 @@
 
 Belongs here: the database, its answers as plain values. Does not: what a filter may say (``filters``).
 
-The database lies in memory, and once it is filled it can reach nothing else: no file, no extension, and no statement can
-loosen that. Whatever is sent here can at worst read the rows that are there to be read.
+The database lies in memory, and once it is filled it can reach nothing else: no file, no extension, and no statement
+can loosen that. Whatever is sent here can at worst read the rows that are there to be read.
 """
 
 import base64
@@ -129,8 +129,8 @@ class PoolDatabase:
             beside: ``pool``, ``random`` (as many rows, drawn once) or the name of a recipe.
 
         Returns:
-            ``edges`` (b + 1), ``below`` and ``above`` (the outermost bins gather more), and for ``here`` and ``beside``:
-            ``counts`` (b), ``known``, ``unknown``, ``mean`` and ``quantiles`` at ``QUANTILES``.
+            ``edges`` (b + 1), ``below`` and ``above`` (the outermost bins gather more), and for ``here`` and
+            ``beside``: ``counts`` (b), ``known``, ``unknown``, ``mean`` and ``quantiles`` at ``QUANTILES``.
         """
         values = self.values(column)
         bins = bins_of(values)
@@ -229,4 +229,3 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in values.items()
     }
-

@@ -30,7 +30,11 @@ def conversation(warehouse: Warehouse, source: str, row_id: str) -> dict[str, An
     row = _line(warehouse, ("corpus", source), row_id, names)
     untrained = set(row.pop("untrained") or ())
     turns = [
-        {"role": turn["role"], "content": turn["content"], "is_trained": turn["role"] == "assistant" and i not in untrained}
+        {
+            "role": turn["role"],
+            "content": turn["content"],
+            "is_trained": turn["role"] == "assistant" and i not in untrained,
+        }
         for i, turn in enumerate(row.pop("messages"))
     ]
     return {**row, "turns": turns}

@@ -13,7 +13,13 @@ from datasel_assets.specs.recipe import DropRule, RecipeSpec
 COPIES = ("duplicate", "near duplicate", "semantic duplicate")
 
 
-def flip(decision: Mapping[str, Any], spec: RecipeSpec | None, values: Mapping[str, float | None], kept: int) -> str:
+def flip(
+    decision: Mapping[str, Any],
+    spec: RecipeSpec | None,
+    values: Mapping[str, float | None],
+    kept: int,
+    left: float | None = None,
+) -> str:
     """Return what would turn the decision about a row, or an empty text where that cannot be said.
 
     Args:
@@ -21,6 +27,7 @@ def flip(decision: Mapping[str, Any], spec: RecipeSpec | None, values: Mapping[s
         spec: the recipe; None where there is no such file any more.
         values: score -> its value for the row, of those that are known.
         kept: how many rows the recipe kept.
+        left: the largest margin of the rows that its budget left out; None where there is none.
     """
     stage, margin, rank = decision["stage"], decision["margin"], decision["rank"]
     if stage == "contaminated":
@@ -37,16 +44,26 @@ def flip(decision: Mapping[str, Any], spec: RecipeSpec | None, values: Mapping[s
     if stage == "source cap":
         return f"a larger maximum for source {decision['source']}"
     if stage == "kept":
-        if margin is None:
-            return f"a budget of less than {rank:,} rows" if rank else ""
-        fall = f"a score lower by more than {margin:.4g}" if margin > 0 else "any lower score: it is the last one kept"
-        return f"{fall}, or a budget that ends before place {rank:,}" if rank else fall
+        ends = f"a budget that ends before place {rank:,}" if rank else ""
+        return " or ".join(filter(None, (_fall(margin, left, spec), ends)))
     if stage == "budget":
         parts = [f"a score higher by {-margin:.4g}"] if margin is not None else []
         if rank and rank > kept:
             parts.append(f"a budget that reaches place {rank:,} (it took {kept:,} rows)")
         return " or ".join(parts) or "a larger budget"
     return ""
+
+
+def _fall(margin: float | None, left: float | None, spec: RecipeSpec | None) -> str:
+    """Return how far the score of a kept row must fall.
+
+    One that falls below the lowest kept score is the last one kept; it leaves when it falls below the best one that was
+    left out. Which one that is among rows of the same group or query the ledger does not say.
+    """
+    if margin is None or left is None:
+        return ""
+    apart = spec is None or spec.select.groups is not None or spec.select.target is not None
+    return f"a score lower by at least {margin:.4g}" if apart else f"a score lower by more than {margin - left:.4g}"
 
 
 def _of_rule(rule: DropRule, values: Mapping[str, float | None]) -> str:

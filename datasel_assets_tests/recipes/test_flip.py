@@ -44,10 +44,11 @@ def test_a_budget_that_reaches_its_place_keeps_a_row_and_a_smaller_one_does_not(
     assert not decided(spec(rows=row["rank"] - 1))["r00"]["kept"]
 
 
-def test_a_kept_row_leaves_when_its_score_falls_by_more_than_its_margin():
+def test_a_kept_row_leaves_when_its_score_falls_below_the_best_one_that_was_left_out():
     row = decided(spec())["r04"]
-    assert flip(row, spec(), {}, 4) == "a score lower by more than 3, or a budget that ends before place 1"
-    for fall, kept in ((3, True), (4, False)):
+    left = max(other["margin"] for other in decided(spec()).values() if other["stage"] == "budget")
+    assert flip(row, spec(), {}, 4, left) == "a score lower by more than 4 or a budget that ends before place 1"
+    for fall, kept in ((3.5, True), (4.5, False)):
         fallen = POOL.with_columns(n_chars=pl.when(pl.col("row_id") == "r04").then(12 - fall).otherwise("n_chars"))
         assert decided(spec(), fallen)["r04"]["kept"] is kept
 

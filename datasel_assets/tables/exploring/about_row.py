@@ -102,15 +102,18 @@ def decisions(
         values: score -> value, of those that are known.
     """
     there = [name for name in sorted(warehouse.registry.recipes) if warehouse.lake.info(("decisions", name))]
-    picked = [warehouse.lake.scan(("decisions", name)).filter(pl.col("row_id") == row_id) for name in there]
+    tables = [warehouse.lake.scan(("decisions", name)) for name in there]
+    picked = [table.filter(pl.col("row_id") == row_id) for table in tables]
+    lines = [table.filter(pl.col("stage") == "budget").select(pl.col("margin").max()) for table in tables]
+    collected = pl.collect_all([*picked, *lines])
     found: dict[str, dict[str, Any] | None] = dict.fromkeys(sorted(warehouse.registry.recipes))
-    for name, frame in zip(there, pl.collect_all(picked), strict=True):
+    for name, frame, left in zip(there, collected[: len(there)], collected[len(there) :], strict=True):
         if frame.is_empty():
             continue
         decision = frame.row(0, named=True)
         info = warehouse.lake.info(("selections", name))
         spec = warehouse.registry.recipes[name]
-        found[name] = {**decision, "flip": flip(decision, spec, values or {}, info.rows if info else 0)}
+        found[name] = {**decision, "flip": flip(decision, spec, values or {}, info.rows if info else 0, left.item())}
     return found
 
 

@@ -13,7 +13,7 @@ from datasel_assets.tables.exploring.drop_rules import rules_of
 ROWS = pl.DataFrame(
     {
         "row_id": ["r0", "r1", "r2", "r3"],
-        "source": ["it's", "b", "b", "c"],
+        "source": ["a-b", "b", "b", "c"],
         "n_tokens": [1, 5, 9, 9],
         "blend.my-own": pl.Series([0.1, 0.2, None, 0.4], dtype=pl.Float32),
         "category.laser": ["Math", "Math", "Coding", None],
@@ -21,10 +21,10 @@ ROWS = pl.DataFrame(
     }
 )
 COLUMNS = Columns(
-    ("n_tokens", "blend.my-own"), ("b", "c", "it's"), {"category.laser": ("Coding", "Math")}, clusters=("one",)
+    ("n_tokens", "blend.my-own"), ("a-b", "b", "c"), {"category.laser": ("Coding", "Math")}, clusters=("one",)
 )
 SAID = [
-    {"sources": ["it's", "c"]},
+    {"sources": ["a-b", "c"]},
     {"bounds": {"n_tokens": {"low": 5, "high": None}}},
     {"bounds": {"n_tokens": {"low": 5, "high": 5}, "blend.my-own": {"low": None, "high": 0.4}}},
     {"sources": ["b"], "bounds": {"blend.my-own": {"low": 0.20000000298023224}}},

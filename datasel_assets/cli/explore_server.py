@@ -48,6 +48,7 @@ class _Asked:
 
     def __init__(self, warehouse: Warehouse, pool: PoolDatabase) -> None:
         self.warehouse, self.pool = warehouse, pool
+        self.cuts = about_row.cuts(warehouse)
         # The registry is read once and kept by the warehouse; two requests at a time must not both begin.
         self._first = Lock()
 
@@ -115,7 +116,7 @@ class _Asked:
                     ],
                     "evaluations": about_row.evaluations(self.warehouse, source, row_id),
                     "answers": list(about_row.answers(self.warehouse, source, row_id)),
-                    "decisions": about_row.decisions(self.warehouse, row_id, numbers),
+                    "decisions": about_row.decisions(self.warehouse, row_id, numbers, self.cuts),
                 }
         except (LookupError, FileNotFoundError) as error:
             raise ValueError(f"the tables have changed since this page was started: {error}") from error

@@ -17,7 +17,7 @@ import polars as pl
 
 from datasel_assets.arrays.histogram import bins_of
 from datasel_assets.storage.catalog import identifier
-from datasel_assets.storage.exploration.filters import CLUSTER, KEPT, MAP, Columns, Filter, condition
+from datasel_assets.storage.exploration.filters import CLUSTER, KEPT, MAP, TEXT, Columns, Filter, condition, piece_of
 
 LOCK = ("SET enable_external_access = false", "SET lock_configuration = true")
 LISTED = ("row_id", "source", "position", "n_turns", "n_tokens", "prompt", "response")
@@ -42,7 +42,9 @@ class PoolDatabase:
 
         self.columns, self.height = columns, rows.height
         self._connection = duckdb.connect(":memory:")
-        numbered = rows.with_row_index("i").to_arrow(compat_level=pl.CompatLevel.oldest())
+        # Texts are searched where they are: that takes a fraction of the time of a search within the database.
+        self._texts = rows[TEXT]
+        numbered = rows.drop(TEXT).with_row_index("i").to_arrow(compat_level=pl.CompatLevel.oldest())
         self._connection.register("incoming", numbered)
         self._connection.execute("CREATE TABLE pool AS SELECT * FROM incoming")
         self._connection.unregister("incoming")
@@ -69,11 +71,13 @@ class PoolDatabase:
         return self._mask(wanted.model_dump_json())
 
     def _mask_of(self, asked: str) -> np.ndarray:
-        sql, parameters = condition(Filter.model_validate_json(asked), self.columns)
-        found = np.zeros(self.height, bool)
-        if sql == "true":
-            return ~found
-        found[self._numpy(f"SELECT i FROM pool WHERE {sql}", parameters)["i"]] = True
+        wanted = Filter.model_validate_json(asked)
+        sql, parameters = condition(wanted, self.columns)
+        found = np.full(self.height, sql == "true")
+        if sql != "true":
+            found[self._numpy(f"SELECT i FROM pool WHERE {sql}", parameters)["i"]] = True
+        if piece := piece_of(wanted):
+            found &= self._texts.str.contains(piece, literal=True).to_numpy()
         return found
 
     def _values(self, column: str) -> np.ndarray:

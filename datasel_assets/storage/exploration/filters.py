@@ -113,7 +113,7 @@ def filter_of(asked: object) -> Filter:
 
 
 def condition(wanted: Filter, columns: Columns) -> tuple[str, list[Any]]:
-    """Return SQL that is true for the rows of a filter, and its parameters.
+    """Return SQL that is true for the rows of a filter, its text aside, and its parameters.
 
     Raises:
         NoSuchColumn: the filter names a column that the pool has not.
@@ -122,8 +122,12 @@ def condition(wanted: Filter, columns: Columns) -> tuple[str, list[Any]]:
     return " AND ".join(sql for sql, _ in parts) or "true", [value for _, values in parts for value in values]
 
 
+def piece_of(wanted: Filter) -> str:
+    """Return what is searched for in the column ``TEXT``."""
+    return " ".join(wanted.text.lower().split())
+
+
 def _parts(wanted: Filter, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
-    # What is cheap comes first: the text is searched where the rest fits.
     if wanted.sources:
         yield "source IN (SELECT unnest(?))", [list(wanted.sources)]
     for name, bounds in wanted.bounds.items():
@@ -149,5 +153,3 @@ def _parts(wanted: Filter, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
             yield f"{identifier(column)} BETWEEN ? AND ?", sorted((one, other))
     for name, tags in wanted.tags.items():
         yield f"list_has_all({identifier(columns.checked('tags', name))}, ?)", [list(tags)]
-    if piece := " ".join(wanted.text.lower().split()):
-        yield f"contains({TEXT}, ?)", [piece]

@@ -3,13 +3,15 @@
 Belongs here: reading the lines of one row. Does not: finding a row by its text, and printing (``cli``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from datasel_assets.recipes.flip import flip
 from datasel_assets.storage.lake import Key
+from datasel_assets.tables.score_names import score_column, score_key, score_tables
 from datasel_assets.tables.warehouse import Warehouse
 
 COPIES = {
@@ -91,8 +93,58 @@ def answers(warehouse: Warehouse, source: str, row_id: str) -> Iterator[tuple[st
             yield key[1], {name: value for name, value in line.items() if name not in LEFT_OUT and value is not None}
 
 
+def scores(warehouse: Warehouse, source: str, row_id: str) -> dict[str, float]:
+    """Return column or score -> its value for the row, of those that are known."""
+    names = ("n_tokens", "n_response_tokens", "n_chars", "n_turns")
+    lengths = [pl.col(name).str.len_chars().alias(f"{name}_chars") for name in ("response", "prompt")]
+    corpus = warehouse.lake.scan(("corpus", source)).filter(pl.col("row_id") == row_id)
+    found = corpus.select(*names, *lengths).collect().row(0, named=True)
+    by_table: dict[Key, list[str]] = {}
+    for name in warehouse.registry.score_keep():
+        by_table.setdefault(score_key(name), []).append(name)
+    for key, those in sorted(by_table.items()):
+        for table in score_tables(warehouse, key):
+            if table[-1] not in (source, *key) or not warehouse.lake.info(table):
+                continue
+            line = warehouse.lake.scan(table).filter(pl.col("row_id") == row_id).head(1).collect()
+            there = {name: score_column(name) for name in those if score_column(name) in line.columns}
+            found |= {name: line[column].item() for name, column in there.items() if line.height}
+    return {name: value for name, value in found.items() if value is not None and value == value}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a recipe drew its line.
+
+    Attributes:
+        kept: rows that it kept.
+        left: the largest margin of the rows that its budget left out; None where there is none.
+    """
+
+    kept: int
+    left: float | None
+
+
+def cuts(warehouse: Warehouse, recipes: Iterable[str] | None = None) -> dict[str, Cut]:
+    """Return recipe -> where it drew its line, of those that have decided; reads two columns of every row.
+
+    Args:
+        warehouse: is read.
+        recipes: which; None for all that have a file.
+    """
+    names = sorted(warehouse.registry.recipes if recipes is None else recipes)
+    there = [name for name in names if warehouse.lake.info(("decisions", name))]
+    found = pl.collect_all(
+        warehouse.lake.scan(("decisions", name)).select(
+            kept=pl.col("kept").sum(), left=pl.col("margin").filter(pl.col("stage") == "budget").max()
+        )
+        for name in there
+    )
+    return {name: Cut(*frame.row(0)) for name, frame in zip(there, found, strict=True)}
+
+
 def decisions(
-    warehouse: Warehouse, row_id: str, values: dict[str, float | None] | None = None
+    warehouse: Warehouse, row_id: str, values: Mapping[str, float | None], lines: Mapping[str, Cut]
 ) -> dict[str, dict[str, Any] | None]:
     """Return recipe -> its decision about the row with ``flip``, in words; None where it has none.
 
@@ -100,20 +152,15 @@ def decisions(
         warehouse: is read.
         row_id: of the row.
         values: score -> value, of those that are known.
+        lines: from :func:`cuts`.
     """
-    there = [name for name in sorted(warehouse.registry.recipes) if warehouse.lake.info(("decisions", name))]
-    tables = [warehouse.lake.scan(("decisions", name)) for name in there]
-    picked = [table.filter(pl.col("row_id") == row_id) for table in tables]
-    lines = [table.filter(pl.col("stage") == "budget").select(pl.col("margin").max()) for table in tables]
-    collected = pl.collect_all([*picked, *lines])
-    found: dict[str, dict[str, Any] | None] = dict.fromkeys(sorted(warehouse.registry.recipes))
-    for name, frame, left in zip(there, collected[: len(there)], collected[len(there) :], strict=True):
-        if frame.is_empty():
-            continue
-        decision = frame.row(0, named=True)
-        info = warehouse.lake.info(("selections", name))
-        spec = warehouse.registry.recipes[name]
-        found[name] = {**decision, "flip": flip(decision, spec, values or {}, info.rows if info else 0, left.item())}
+    picked = [warehouse.lake.scan(("decisions", name)).filter(pl.col("row_id") == row_id) for name in lines]
+    found: dict[str, dict[str, Any] | None] = dict.fromkeys(sorted({*warehouse.registry.recipes, *lines}))
+    for (name, line), frame in zip(lines.items(), pl.collect_all(picked), strict=True):
+        if not frame.is_empty():
+            decision = frame.row(0, named=True)
+            spec = warehouse.registry.recipes.get(name)
+            found[name] = {**decision, "flip": flip(decision, spec, values, line.kept, line.left)}
     return found
 
 

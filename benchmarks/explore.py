@@ -20,14 +20,13 @@ import polars as pl
 import yaml
 
 from benchmarks.harness import Measured, Row, measured, report
-from datasel_assets.cli.explore_server import serve_rows
+from datasel_assets.cli.explore_server import Rows, serve_rows
 from datasel_assets.cli.page_server import TOKEN
 from datasel_assets.indicators import FAMILIES
 from datasel_assets.recipes.ledger import DECISIONS_SCHEMA
 from datasel_assets.storage.lake import Expected
 from datasel_assets.storage.vectors import vector_array
 from datasel_assets.tables import Warehouse, open_warehouse
-from datasel_assets.tables.exploring.pool_rows import open_pool
 
 SOURCES, RECIPES, CLUSTERS, DIMS, WORDS, SCORES = 4, 20, 200, 96, 150, 60
 TIMES = 5
@@ -150,9 +149,10 @@ def main(n: int = 100_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
         warehouse = made_up_pool(Path(folder) / "data", n)
         with measured() as opened:
-            pool = open_pool(warehouse)
+            explored = Rows(warehouse.settings)
+            explored.now()
         rows = [Row("reading the pool", n, opened)]
-        with serve_rows(warehouse, pool, 0) as address:
+        with serve_rows(explored, 0) as address:
             host, port = address.removeprefix("http://").split(":")
             asking = http.client.HTTPConnection(host, int(port))
             asking.request("GET", "/")
@@ -162,7 +162,6 @@ def main(n: int = 100_000) -> None:
                 wall, cpu = zip(*took, strict=True)
                 median = Measured(wall_s=statistics.median(wall), cpu_s=statistics.median(cpu))
                 rows.append(Row(name, n, median, extra={"slowest_ms": 1e3 * max(wall)}))
-        pool.close()
     report("explore", rows)
 
 

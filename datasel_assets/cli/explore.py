@@ -26,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Serve the page until Ctrl-C; return 2 where there are no rows."""
-    from datasel_assets.cli.explore_server import serve_rows
-    from datasel_assets.tables.exploring.pool_rows import open_pool
+    from datasel_assets.cli.explore_server import Rows, serve_rows
 
     warehouse, started = open_warehouse(settings), time.perf_counter()
     if not warehouse.active_sources():
@@ -36,11 +35,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     stopped = Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda signum, frame: stopped.set())
-    pool = open_pool(warehouse)
+    rows = Rows(settings)
+    pool = rows.now().pool
     took = time.perf_counter() - started
-    with serve_rows(warehouse, pool, arguments.port) as address:
+    with serve_rows(rows, arguments.port) as address:
         print(f"{pool.height:,} rows, {len(pool.columns.numbers)} columns of numbers, read in {took:.1f} s", flush=True)
-        print(f"{address} shows the tables as they are now; stop with Ctrl-C", flush=True)
+        print(f"{address} shows the tables as they are when it is loaded; stop with Ctrl-C", flush=True)
         stopped.wait()
-    pool.close()
     return 0

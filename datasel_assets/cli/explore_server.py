@@ -6,16 +6,19 @@ Belongs here: what the page asks and is answered. Does not: how it is found out 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from datasel_assets.cli.loopback import HOST, running
 from datasel_assets.cli.page_server import PageServer
+from datasel_assets.settings import Settings
 from datasel_assets.storage.exploration.database import PoolDatabase, packed
 from datasel_assets.storage.exploration.filters import filter_of
 from datasel_assets.tables.exploring import about_row
 from datasel_assets.tables.exploring.drop_rules import rules_of
+from datasel_assets.tables.exploring.pool_rows import open_pool, table_versions
 from datasel_assets.tables.warehouse import Warehouse
 
 FOLDER = Path(__file__).with_name("explore_page")
@@ -24,16 +27,61 @@ FILES = {f"/{path.name}": path for path in sorted(FOLDER.iterdir()) if path.suff
 MOST_LISTED = 100
 
 
+@dataclass(frozen=True)
+class Explored:
+    """The rows as they were read once.
+
+    Attributes:
+        warehouse: the tables, with the registry files of that time.
+        pool: the rows.
+        cuts: recipe -> where it drew its line.
+        versions: of the tables, by name.
+    """
+
+    warehouse: Warehouse
+    pool: PoolDatabase
+    cuts: Mapping[str, about_row.Cut]
+    versions: Mapping[str, str]
+
+
+class Rows:
+    """The rows of a data folder, read when somebody first asks for them, and again when they have changed.
+
+    Args:
+        settings: of the data folder.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._lock = settings, Lock()
+        self._now: Explored | None = None
+
+    def now(self, *, look: bool = False) -> Explored:
+        """Return the rows.
+
+        Args:
+            look: whether to look for changes since they were read.
+
+        Raises:
+            ValueError: nothing was ingested.
+        """
+        with self._lock:
+            if self._now is None or look:
+                warehouse = Warehouse(self._settings)
+                versions = table_versions(warehouse)
+                if self._now is None or versions != self._now.versions:
+                    self._now = Explored(warehouse, open_pool(warehouse), about_row.cuts(warehouse), versions)
+            return self._now
+
+
 @contextmanager
-def serve_rows(warehouse: Warehouse, pool: PoolDatabase, port: int) -> Iterator[str]:
+def serve_rows(rows: Rows, port: int) -> Iterator[str]:
     """Serve the page while the block runs; gives the address.
 
     Args:
-        warehouse: whose rows they are; read for the page of a single row.
-        pool: the rows.
+        rows: what it shows.
         port: the port to take; where another process has it, any that is free.
     """
-    told = _Asked(warehouse, pool)
+    told = _Asked(rows)
     actions = {"/about": told.about, "/view": told.view, "/map": told.map, "/row": told.row, "/rule": told.rule}
     try:
         server = PageServer((HOST, port), PAGE, actions, FILES)
@@ -44,20 +92,22 @@ def serve_rows(warehouse: Warehouse, pool: PoolDatabase, port: int) -> Iterator[
 
 
 class _Asked:
-    """What the page may ask."""
+    """What the page may ask; every question but the first is answered by the rows that the first one found."""
 
-    def __init__(self, warehouse: Warehouse, pool: PoolDatabase) -> None:
-        self.warehouse, self.pool = warehouse, pool
-        self.cuts = about_row.cuts(warehouse)
-        # The registry is read once and kept by the warehouse; two requests at a time must not both begin.
-        self._first = Lock()
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    @property
+    def pool(self) -> PoolDatabase:
+        return self.rows.now().pool
 
     def about(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Say what can be filtered by."""
-        columns, registry = self.pool.columns, self.warehouse.registry
+        explored = self.rows.now(look=True)
+        columns, registry = explored.pool.columns, explored.warehouse.registry
         keep = registry.score_keep()
         return {
-            "folder": str(self.warehouse.settings.data),
+            "folder": str(explored.warehouse.settings.data),
             "rows": self.pool.height,
             "numbers": list(columns.numbers),
             "keep": {name: keep[name] for name in columns.numbers if name in keep},
@@ -106,25 +156,21 @@ class _Asked:
         row = listed[0]
         row_id, source = row["row_id"], row["source"]
         numbers = self.pool.numbers_of(row["i"])
+        explored = self.rows.now()
+        warehouse = explored.warehouse
         try:
-            with self._first:
-                told = {
-                    **about_row.conversation(self.warehouse, source, row_id),
-                    "copies": [self._named(copy["other"]) | copy for copy in about_row.copies(self.warehouse, row_id)],
-                    "neighbours": [
-                        self._named(near["row_id"]) | near for near in about_row.neighbours(self.warehouse, row_id)
-                    ],
-                    "evaluations": about_row.evaluations(self.warehouse, source, row_id),
-                    "answers": list(about_row.answers(self.warehouse, source, row_id)),
-                    "decisions": about_row.decisions(self.warehouse, row_id, numbers, self.cuts),
-                }
+            told = {
+                **about_row.conversation(warehouse, source, row_id),
+                "copies": [self._named(copy["other"]) | copy for copy in about_row.copies(warehouse, row_id)],
+                "neighbours": [self._named(near["row_id"]) | near for near in about_row.neighbours(warehouse, row_id)],
+                "evaluations": about_row.evaluations(warehouse, source, row_id),
+                "answers": list(about_row.answers(warehouse, source, row_id)),
+                "decisions": about_row.decisions(warehouse, row_id, numbers, explored.cuts),
+            }
         except (LookupError, FileNotFoundError) as error:
-            raise ValueError(f"the tables have changed since this page was started: {error}") from error
+            raise ValueError(f"the tables have changed since this page was loaded; load it again ({error})") from error
         return {
-            "row_id": row_id,
-            "i": row["i"],
-            "source": source,
-            "numbers": numbers,
+            **{"row_id": row_id, "i": row["i"], "source": source, "numbers": numbers},
             **self.pool.labels_of(row["i"]),
             **told,
         }

@@ -64,7 +64,7 @@ def turn_facts(warehouse: "Warehouse", source: str, row_id: str) -> Iterator[Fac
 
 
 def decision_facts(decision: Mapping[str, Any]) -> Iterator[Fact]:
-    """Give what the decision ledger (``recipes.ledger.DECISIONS_SCHEMA``) says, without what is null, and what flips it."""
+    """Give what a line of ``recipes.ledger.DECISIONS_SCHEMA`` says, without what is null, and what flips it."""
     yield "reason", decision["reason"]
     for name in ("rank", "score", "margin", "duplicate_of", "cluster", "selected_for"):
         if decision[name] is not None:

@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 import yaml
 
-from datasel_assets.cli.explore_server import FILES, serve_rows
+from datasel_assets.cli.explore_server import FILES, Rows, serve_rows
 from datasel_assets.cli.page_server import TOKEN
+from datasel_assets.settings import Settings
 from datasel_assets.specs.recipe import DropRule
-from datasel_assets.tables import open_warehouse
-from datasel_assets.tables.exploring.pool_rows import open_pool
 
 Ask = Callable[..., tuple[int, Any]]
 
@@ -27,11 +26,8 @@ def connection(address: str) -> http.client.HTTPConnection:
 
 @pytest.fixture(scope="module")
 def served(prepared: Path) -> Iterator[str]:
-    warehouse = open_warehouse(prepared, device="cpu")
-    pool = open_pool(warehouse)
-    with serve_rows(warehouse, pool, 0) as address:
+    with serve_rows(Rows(Settings.at(prepared)), 0) as address:
         yield address
-    pool.close()
 
 
 @pytest.fixture(scope="module")

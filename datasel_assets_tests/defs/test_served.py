@@ -1,13 +1,15 @@
 """Addresses of reports: links while somebody serves them, paths otherwise."""
 
+import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import dagster as dg
 import pytest
 
 from datasel_assets.defs import display
-from datasel_assets.defs.served import address_of, page_of
-from datasel_assets.settings import DATA_VARIABLE, FILES_VARIABLE, load_settings
+from datasel_assets.defs.served import address_of, page_of, rows_of
+from datasel_assets.settings import DATA_VARIABLE, EXPLORE_VARIABLE, FILES_VARIABLE, load_settings
 from datasel_assets.tables.shown import FilePath
 
 BASE = "http://127.0.0.1:3001"
@@ -50,3 +52,14 @@ def test_nothing_is_a_link_where_nobody_serves_it(data: Path, monkeypatch: pytes
 )
 def test_selections_and_the_comparison_have_a_page(data: Path, key: tuple[str, ...], address: str | None):
     assert page_of(key) == address
+
+
+def test_the_rows_of_a_selection_are_those_that_it_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(EXPLORE_VARIABLE, BASE)
+    address, _, asked = str(rows_of(("selections", "mine"))).partition("#")
+    assert address == f"{BASE}/"
+    assert json.loads(unquote(asked))["decisions"] == {"mine": "kept"}
+    assert rows_of(("corpus",)) == f"{BASE}/"
+    assert rows_of(("duplicates",)) is None
+    monkeypatch.delenv(EXPLORE_VARIABLE)
+    assert rows_of(("corpus",)) is None

@@ -10,6 +10,7 @@ import polars as pl
 
 from datasel_assets.arrays.hash_sample import hash_sample
 from datasel_assets.clusters.projection import Projection, project_2d
+from datasel_assets.indicators.score_kinds import KINDS
 from datasel_assets.recipes.inputs import category_column
 from datasel_assets.storage.exploration.database import PoolDatabase
 from datasel_assets.storage.exploration.filters import CLUSTER, KEPT, MAP, STAGE, TEXT, Columns
@@ -64,6 +65,13 @@ def open_pool(warehouse: Warehouse) -> PoolDatabase:
             has_map=places is not None,
         ),
     )
+
+
+def table_versions(warehouse: Warehouse) -> dict[str, str]:
+    """Return the version of every table whose rows are shown, by name."""
+    shown = ("corpus", "scores", "clusters", "tags", "categories", "decisions", *KINDS)
+    keys = [key for kind in shown for key in warehouse.lake.tables(kind)]
+    return {"/".join(key): warehouse.lake.version(key) for key in keys}
 
 
 def _texts(warehouse: Warehouse) -> pl.DataFrame:

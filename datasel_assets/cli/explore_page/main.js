@@ -126,7 +126,8 @@ async function start() {
     say(error.message);
     return;
   }
-  at("folder").textContent = about.folder;
+  at("folder").textContent = about.folder.split(/[\\/]/).at(-1);
+  at("folder").title = about.folder;
   const row = fromAddress(about);
   families(at("column"), about.numbers, shown.column);
   families(at("sort"), about.numbers, shown.sort, "place in the source");

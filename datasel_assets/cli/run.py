@@ -16,12 +16,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from datasel_assets.defs.main_job import Outcome
+    from datasel_assets.tables.planning import Only
+    from datasel_assets.tables.warehouse import Warehouse
 
 HELP = "Bring every table and release up to date."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare nothing: what is stale is found out, not asked for."""
+    """Declare what a run is held to; what of it is stale is found out, not asked for."""
+    parser.add_argument(
+        "--recipe", action="append", default=[], help="only what this recipe is made from; repeat it for more"
+    )
+    parser.add_argument(
+        "--source", action="append", default=[], help="only the tables of this source; without --recipe no selection"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="list what would be made at most, and make nothing")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -35,15 +44,22 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from datasel_assets.defs.launch import carry_out, code_location
     from datasel_assets.defs.main_job import Told, failed_steps
     from datasel_assets.defs.one_at_a_time import MAIN
+    from datasel_assets.tables.planning import Only
 
     outcomes: list[Outcome] = []
     with open_instance(settings) as instance:
         warehouse = open_warehouse(settings)
+        only = Only(tuple(arguments.recipe), tuple(arguments.source))
+        if problem := _unknown(only, warehouse):
+            print(problem, file=sys.stderr)
+            return 2
         for message in warehouse.registry.errors.values():
             console.print(Text.assemble(("left out", "red"), " ", message), soft_wrap=True)
         if not (warehouse.registry.sources or warehouse.active_sources()):
             console.print("no source can be read: correct its file and run again", soft_wrap=True)
             return 1
+        if arguments.dry_run:
+            return _print_expected(console, warehouse, only)
         with progress_display(console) as shown:
 
             def on_run(state: str, source: str | None, assets: Sequence) -> None:
@@ -59,7 +75,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             def waiting(what: str) -> None:
                 console.print(f"  {what}", soft_wrap=True)
 
-            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting))
+            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting), only)
             _, events = carry_out(definitions.resolve_job_def(MAIN), instance, code_location())
         failures = failed_steps(events)
     if not outcomes:
@@ -71,6 +87,41 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     _print_unmapped(console, settings)
     _print_places(console, settings, started)
     return 1 if outcome.failures or warehouse.registry.errors else 0
+
+
+def _unknown(only: "Only", warehouse: "Warehouse") -> str | None:
+    """Return what is wrong with the names that a run is held to, or None."""
+    from datasel_assets.schema import suggestion
+
+    registry = warehouse.registry
+    for folder, names in (("recipes", only.recipes), ("sources", only.sources)):
+        there = getattr(registry, folder)
+        for name in names:
+            if name not in there:
+                listed = f"{suggestion(name, list(there))} There are: {', '.join(sorted(there)) or 'none'}"
+                file = f"{folder}/{name}.yaml"
+                return registry.errors.get(file, f"{folder} has no file {name}.yaml{listed}")
+    return None
+
+
+def _print_expected(console: "Console", warehouse: "Warehouse", only: "Only") -> int:
+    """Print which tables a run would make; return 1 where it cannot be told of some."""
+    from datasel_assets.tables.graph import all_tables
+    from datasel_assets.tables.planning import expected_work
+
+    found, unusable = expected_work(warehouse, all_tables(warehouse.registry), only)
+    by_source: dict[str | None, list[str]] = defaultdict(list)
+    for table, source in found:
+        by_source[source].append(table.name)
+    for source, names in by_source.items():
+        console.print(f"would make {source or 'whole pool':24} {', '.join(names)}", soft_wrap=True)
+    for name, why in unusable.items():
+        console.print(f"cannot tell about {name}: {why}", soft_wrap=True)
+    if not found:
+        console.print("nothing to do")
+    else:
+        console.print(f"{len(found)} tables at most: what comes out as it was lets the tables made from it be")
+    return 1 if unusable else 0
 
 
 def _print_costs(console: "Console", settings: Settings, outcome: "Outcome", started: float) -> None:

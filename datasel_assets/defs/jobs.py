@@ -13,6 +13,7 @@ from datasel_assets.defs.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.defs.registry_page import is_shown, registry_events
 from datasel_assets.defs.resources import WarehouseResource
 from datasel_assets.tables.dynamics.watched import DYNAMICS
+from datasel_assets.tables.planning import EVERYTHING, Only
 from datasel_assets.tables.ratio.ratio import RATIO
 from datasel_assets.tables.runs.effects import RUN_EFFECTS
 from datasel_assets.tables.runs.scores import RUN_SCORES
@@ -90,6 +91,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
 def main_job(
     build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[Table]]],
     told: Told = NOBODY,
+    only: Only = EVERYTHING,
 ) -> dg.JobDefinition:
     """Return the job ``main``: the registry as it is at launch, brought up to date by runs of its own.
 
@@ -97,6 +99,7 @@ def main_job(
         build: makes fresh definitions and their table assets for an opened warehouse (given by the floor above, so
             that new registry files count without reloading the code location).
         told: who is told what it does, beside its log.
+        only: what of it is carried out.
     """
 
     @dg.op(description="Runs every stale asset, source by source and phase by phase, as runs of their own.")
@@ -128,6 +131,7 @@ def main_job(
                 instance,
                 on_run=tell,
                 origin=origin.repository_origin if origin else None,
+                only=only,
             )
         told.on_end(outcome)
         if not outcome.runs:

@@ -18,7 +18,7 @@ from datasel_assets.defs.failures import cause, skipped_steps
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
-from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
+from datasel_assets.tables.planning import EVERYTHING, Only, Phase, Pick, lacks_input, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -88,8 +88,9 @@ def run_main(
     on_run: OnRun = lambda state, source, assets: None,
     origin: RemoteRepositoryOrigin | None = None,
     quiet: bool = True,
+    only: Only = EVERYTHING,
 ) -> Outcome:
-    """Make the partitions those of the registry, then run every phase over what is stale.
+    """Make the partitions those of the registry, then run every phase over what is stale of what is asked for.
 
     A table that cannot be made (unreadable file, absent model, too many bad rows) stays as it was and stops only what
     needs it and finds none from before; its failure is in the outcome.
@@ -135,8 +136,8 @@ def run_main(
             failed = {(asset.key, source) for asset in phase.tables if asset.name in failures}
             broken.update(failed)
 
-    for phase in regular_phases(assets):
-        sources = wanted if phase.per_source else [None]
+    for phase in only.phases(assets):
+        sources = only.of(wanted) if phase.per_source else [None]
         side_by_side(partial(bring_up_to_date, phase), sources, runs_at_once(instance))
         outcome.checked += len(phase.tables) * len(sources)
     return outcome

@@ -81,6 +81,69 @@ def stale(
     return found, unusable
 
 
+@dataclass(frozen=True)
+class Only:
+    """What of the main job is carried out.
+
+    Attributes:
+        recipes: only what the selections of these are made from; with none, all.
+        sources: of tables with one for each source only those of these; with none, all. Without ``recipes`` tables of
+            the whole pool are then left as they are.
+    """
+
+    recipes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def phases(self, tables: Sequence[Table]) -> list[Phase]:
+        """Return the phases of ``regular_phases`` with what is carried out of them."""
+        wanted = {table.key for table in tables}
+        if self.recipes:
+            selections = [("selections", name) for name in self.recipes]
+            wanted = {table.key for table in with_all_they_read(selections, tables)}
+        elif self.sources:
+            wanted = {table.key for table in tables if table.per_source}
+        wanted |= {table.key for table in tables if table.comes_last}
+        found = []
+        for phase in regular_phases(tables):
+            kept = tuple(table for table in phase.tables if table.key in wanted)
+            found += [Phase(phase.per_source, kept)] if kept else []
+        return found
+
+    def of(self, sources: Iterable[str]) -> list[str]:
+        """Return those of some sources whose tables are made."""
+        return [name for name in sources if not self.sources or name in self.sources]
+
+
+EVERYTHING = Only()
+
+
+def expected_work(
+    warehouse: Warehouse, tables: Sequence[Table], only: Only = EVERYTHING
+) -> tuple[list[tuple[Table, str | None]], dict[str, str]]:
+    """Return which tables are not current or are made from one that is not, in order, without making any.
+
+    A table whose inputs come out as they were is then not made after all, so this is the most that there is to do.
+
+    Returns:
+        Tables with their sources; and, by name, why it cannot be told of others.
+    """
+    sources = only.of(sorted(warehouse.registry.sources))
+    found: list[tuple[Table, str | None]] = []
+    unusable: dict[str, str] = {}
+    for phase in only.phases(tables):
+        for source in sources if phase.per_source else [None]:
+            missing = {table.key for table, of in found if source is None or of in (source, None)}
+            not_current, problems = stale(phase, warehouse, source)
+            unusable |= problems
+            for table in phase.tables:
+                if table.name in problems or (table.comes_last and not missing):
+                    continue
+                if table in not_current or missing & set(table.reads):
+                    found.append((table, source))
+                    missing.add(table.key)
+    return found, unusable
+
+
 def needs_work(warehouse: Warehouse, tables: Sequence[Table], sources: Sequence[str]) -> bool:
     """Tell whether any table is not current, or of one it cannot be told because a file that it needs is not there."""
     return any(

@@ -107,4 +107,4 @@ def test_each_mistake_is_told_with_its_line(datasel, untouched: Path):
     found = datasel(untouched, "check").out
     assert [message for _, message in mistakes.values() if message not in found] == []
     assert "\n  - line 2: the key 'budgt' is not known; did you mean 'budget'?" in found
-    assert "\n  - line 3: the key 'docs' is not known; did you mean 'doc'?" in found
+    assert "\n  - line 3: the key 'docs' is not known" in found

@@ -90,7 +90,7 @@ def test_a_source_that_is_not_there_is_refused_before_anything_is_written(
 
 def test_files_are_looked_at_and_the_rows_that_were_named_become_a_target(datasel, tmp_path: Path):
     good = rows("fruit", 4)
-    write_jsonl(tmp_path / "my.jsonl", [*good, good[0], {"instruction": "x", "output": None}])
+    write_jsonl(tmp_path / "my.jsonl", [*good, good[0], *[{"instruction": "x", "output": None}] * 2])
     write_jsonl(tmp_path / "other" / "my.jsonl", [{"question": "What is 1 plus 1?", "answer": "2", "rating": 3}])
     (tmp_path / "LICENSE.txt").write_text("CC0")
     files = [str(tmp_path / "my.jsonl"), str(tmp_path / "other" / "my.jsonl")]
@@ -99,7 +99,7 @@ def test_files_are_looked_at_and_the_rows_that_were_named_become_a_target(datase
     assert (answer.status, answer.err) == (0, "")
     first, second = answer.out.splitlines()[:2]
     assert first.startswith("my: 5 rows in 0.0 MB; alpaca: instruction = 'instruction'")
-    assert "1 record cannot be used: missing response (1); more of them than max_quarantined_share" in first
+    assert "2 records cannot be used: missing response (2); more of them than max_quarantined_share" in first
     assert "1 of the rows are exact copies" in first
     assert second.startswith("my_2: 1 rows in 0.0 MB; qa: ")
     registry = load_registry(tmp_path / "data")

@@ -64,10 +64,10 @@ file](declared_scores.md), such as `blend.quality`; where a sampler has `reclust
 EDITOR = """
 ## Completion in your editor
 
-For every kind of file there is a JSON Schema in `docs/schema/`, of which `datasel init` and `datasel add` put a copy
-into `.schema/` of the data folder. Editors with the YAML language server (VS Code with the Red Hat YAML extension,
-Neovim, Emacs, JetBrains) complete keys, show what they mean and underline mistakes in every file that names its schema
-at its top, as all shipped ones do:
+For every kind of file there is a JSON Schema in `docs/schema/`, of which `datasel init FOLDER` and `datasel add RECIPE`
+put a copy into `.schema/` of the data folder. Editors with the YAML language server (VS Code with the Red Hat YAML
+extension, Neovim, Emacs, JetBrains) complete keys, show what they mean and underline mistakes in every file that names
+its schema at its top, as all shipped ones do:
 
 ```yaml
 # data/recipes/mine.yaml

@@ -109,7 +109,8 @@ class PoolDatabase:
         value = "NULL" if column is None else f"CAST({identifier(self.columns.checked('numbers', column))} AS DOUBLE)"
         names = ", ".join(LISTED)
         sql = f"SELECT i, {names}, {value} AS value FROM pool WHERE i IN (SELECT unnest(?))"
-        found = {row[0]: dict(zip(("i", *LISTED, "value"), row, strict=True)) for row in self._lines(sql, [asked])}
+        keys: tuple[str, ...] = ("i", *LISTED, "value")
+        found = {row[0]: dict(zip(keys, row, strict=True)) for row in self._lines(sql, [asked])}
         return [_plain(found[i]) for i in asked if i in found]
 
     def position_of(self, row_id: str) -> int | None:
@@ -214,7 +215,7 @@ class PoolDatabase:
         sql = f"SELECT {', '.join(map(identifier, names))} FROM pool WHERE i = ?"
         return dict(zip(names, self._lines(sql, [position])[0], strict=True))
 
-    def _numpy(self, sql: str, parameters: list[Any]) -> Mapping[str, np.ndarray]:
+    def _numpy(self, sql: str, parameters: list[Any]) -> Mapping[str, Any]:
         with self._lock:
             return self._connection.execute(sql, parameters).fetchnumpy()
 

@@ -110,7 +110,9 @@ class PoolDatabase:
         names = ", ".join(LISTED)
         sql = f"SELECT i, {names}, {value} AS value FROM pool WHERE i IN (SELECT unnest(?))"
         keys: tuple[str, ...] = ("i", *LISTED, "value")
-        found = {row[0]: dict(zip(keys, row, strict=True)) for row in self._lines(sql, [asked])}
+        found: dict[int, dict[str, Any]] = {
+            row[0]: dict(zip(keys, row, strict=True)) for row in self._lines(sql, [asked])
+        }
         return [_plain(found[i]) for i in asked if i in found]
 
     def position_of(self, row_id: str) -> int | None:

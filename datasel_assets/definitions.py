@@ -20,6 +20,7 @@ from datasel_assets.settings import Settings, load_settings
 from datasel_assets.storage.fingerprint import digest
 from datasel_assets.tables.graph import all_tables
 from datasel_assets.tables.lineage import drawn
+from datasel_assets.tables.planning import EVERYTHING, Only
 from datasel_assets.tables.refresh import NOBODY, Told
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -33,19 +34,22 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     return assemble(Warehouse(settings or load_settings()))[0]
 
 
-def assemble(warehouse: Warehouse, told: Told = NOBODY) -> tuple[dg.Definitions, Sequence[Table]]:
+def assemble(
+    warehouse: Warehouse, told: Told = NOBODY, only: Only = EVERYTHING
+) -> tuple[dg.Definitions, Sequence[Table]]:
     """Return the definitions for an opened data folder, and the table assets they were made from, upstream first.
 
     Args:
         warehouse: the opened data folder.
         told: who is told what the main job does.
+        only: what of it is carried out.
     """
     settings, registry = warehouse.settings, warehouse.registry
     assets = all_tables(registry)
     name = executor_name()
     place = {"device": settings.device, "backend": chosen(registry.compute).backend, "executor": name}
     arrows = drawn(assets)
-    main = main_job(assemble, told)
+    main = main_job(assemble, told, only)
     definitions = dg.Definitions(
         assets=[registry_asset(registry), *(to_asset(asset, drawn=arrows[asset.key], **place) for asset in assets)],
         jobs=[*asset_jobs(assets), main],

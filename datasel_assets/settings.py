@@ -17,6 +17,11 @@ EXECUTOR_VARIABLE = "DATASEL_EXECUTOR"
 FILES_VARIABLE = "DATASEL_FILES_URL"
 """Where releases and reports are served while the UI runs; set by ``datasel ui`` for the processes it starts."""
 
+EXPLORE_VARIABLE = "DATASEL_EXPLORE_URL"
+"""Where rows are shown while the UI runs; set like the one above."""
+EXPLORE_PORT = 3200
+"""Where ``datasel explore`` shows rows by itself."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -63,8 +63,8 @@ NETWORK = {"fsspec", "huggingface_hub", "urllib.request", "http", "requests", "a
 MAY_DOWNLOAD = {"storage/readers/fetch.py", "models/resolve.py", "models/endpoint.py"}
 MAY_LISTEN = {
     "cli/file_server.py": "shows releases and reports on the loopback interface; it asks nobody for anything",
-    "cli/label_server.py": "asks people about rows on the loopback interface",
-    "cli/loopback.py": "what both answer with",
+    "cli/loopback.py": "what all of them answer with",
+    "cli/page_server.py": "what every page is held to",
 }
 """Modules that answer on the network -> why."""
 

@@ -4,6 +4,7 @@ Starts the UI over the folder, opens it in headless Chromium and writes ``docs/i
 """
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from datasel_assets.cli.explore_server import Rows, serve_rows
+from datasel_assets.settings import Settings
 from datasel_assets.tables.lineage import shown_group
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -80,6 +83,7 @@ def main(data: Path) -> None:
         graph(page, address)
         materialization(page, address)
         comparison(page, data)
+        explored(page, data)
         report = next((data / "releases" / RECIPE).glob("*/report.html"))
         page.set_viewport_size({"width": 1100, "height": 1400})
         open_page(page, report.as_uri(), RECIPE)
@@ -121,6 +125,24 @@ def comparison(page: Page, data: Path) -> None:
     page.set_viewport_size({"width": 1200, "height": 1100})
     open_page(page, (data / "warehouse" / "reports" / "comparison.html").as_uri(), "Which one should I use?")
     save(page, "comparison")
+
+
+def explored(page: Page, data: Path) -> None:
+    """Rows that one recipe keeps and another one does not, and the page of the first of them."""
+    page.set_viewport_size({"width": 1500, "height": 950})
+    asked = {
+        "decisions": {"spectral_code": "kept", "longest": "dropped"},
+        "show": {
+            **{"column": "text.response_mtld", "beside": "random", "sort": "text.response_mtld"},
+            "compare": ["spectral_code", "longest"],
+        },
+    }
+    with serve_rows(Rows(Settings.at(data)), 0) as address:
+        open_page(page, f"{address}/#{urllib.parse.quote(json.dumps(asked), safe='')}", "only spectral_code")
+        save(page, "explore")
+        page.locator("#rows tbody tr").first.click()
+        page.get_by_text("What each recipe decided").wait_for()
+        save(page, "explore_row", x=640, y=0, width=860, height=950)
 
 
 if __name__ == "__main__":

@@ -64,20 +64,21 @@ file](declared_scores.md), such as `blend.quality`; where a sampler has `reclust
 EDITOR = """
 ## Completion in your editor
 
-For every kind of file there is a JSON Schema in `docs/schema/`. Editors with the YAML language server (VS Code with the
-Red Hat YAML extension, Neovim, Emacs, JetBrains) complete keys, show what they mean and underline mistakes, once the
-first line of a file names its schema, as a path from that file:
+For every kind of file there is a JSON Schema in `docs/schema/`, of which `datasel init FOLDER` and `datasel add RECIPE`
+put a copy into `.schema/` of the data folder. Editors with the YAML language server (VS Code with the Red Hat YAML
+extension, Neovim, Emacs, JetBrains) complete keys, show what they mean and underline mistakes in every file that names
+its schema at its top, as all shipped ones do:
 
 ```yaml
 # data/recipes/mine.yaml
-# yaml-language-server: $schema=../../docs/schema/recipes.json
+# yaml-language-server: $schema=../.schema/recipes.json
 paper: baseline
 select: {sampler: random}
 budget: {rows: 1000}
 ```
 
-In a data folder outside this repository write the absolute path of the schema. A schema knows keys, types and bounds;
-what must agree between keys or between files is found by `datasel check`.
+A schema knows keys, types and bounds; what must agree between keys or between files is found by `datasel check`, which
+names the line.
 """
 
 

@@ -18,6 +18,7 @@ from datasel_assets.cli import (
     crowd,
     evidence,
     explain,
+    explore,
     init,
     label,
     plan,
@@ -29,9 +30,9 @@ from datasel_assets.cli import (
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DATA_VARIABLE, Settings, load_settings
 
-COMMANDS = (run, plan, ui, ask, evidence, rethreshold, compare, prune, explain, label, crowd, init, add, check)
+COMMANDS = (run, plan, ui, ask, evidence, rethreshold, compare, prune, explain, explore, label, crowd, init, add, check)
 
-READ_SOURCES = {"run", "plan", "ask", "evidence", "rethreshold", "compare", "explain", "label"}
+READ_SOURCES = {"run", "plan", "ask", "evidence", "rethreshold", "compare", "explain", "explore", "label"}
 """Commands that have nothing to do before there is a source."""
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasel_assets.cli.editor_schemas import header, write_schemas
 from datasel_assets.cli.environment import command_line
 from datasel_assets.settings import DEFAULT_DATA, Settings
 
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         else:
             state = "there already" if _same(path, origin) else "kept yours, which differs from the shipped one"
             print(f"{state}: {file}")
+    write_schemas(settings.data)
     after = _with_settled_defaults(settings, before)
     wrong = [message for file, message in after.errors.items() if file in origins or file == "defaults.yaml"]
     for message in wrong:
@@ -131,7 +133,7 @@ def _with_settled_defaults(settings: Settings, before: "Registry") -> "Registry"
         return after
     meant = {key: next(iter(before.candidates(key)), after.candidates(key)[0]) for key in unclear}
     lines = [f"{key}: {name}\n" for key, name in meant.items()]
-    lines.insert(0, "# Which file is meant where several could be (docs/yaml.md).\n")
+    lines = [header(DEFAULTS_FILE), "# Which file is meant where several could be (docs/yaml.md).\n", *lines]
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
     print(f"wrote {DEFAULTS_FILE}: " + ", ".join(f"{key}: {name}" for key, name in meant.items()))
     return load_registry(settings.data)

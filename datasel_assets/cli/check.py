@@ -60,11 +60,23 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 notes.append(f"{model} ({find(model, revision, base=settings.data)})")
         except (ValueError, OSError) as error:
             wrong += 1
-            print(f"wrong  {file}: {error}", flush=True)
+            print(f"wrong  {file}: {_with_lines(settings.data / file, str(error))}", flush=True)
         else:
             print(f"ok     {file:44} {', '.join(notes)}".rstrip(), flush=True)
     print(f"{wrong} of {files} files cannot be used" if wrong else f"all {files} files can be used")
     return 1 if wrong else 0
+
+
+def _with_lines(path: Path, message: str) -> str:
+    """Return a message with the lines that it is about, where the file can be read."""
+    from datasel_assets.registry.base import MAX_YAML_BYTES
+    from datasel_assets.registry.places import with_lines
+
+    try:
+        with path.open("rb") as file:
+            return with_lines(file.read(MAX_YAML_BYTES).decode("utf-8-sig"), message)
+    except (OSError, UnicodeDecodeError):
+        return message
 
 
 def _refuse_absent(spec: "LabelsSpec", data: Path) -> None:

@@ -21,6 +21,7 @@ MOST_CHARS = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the recipe and the row."""
     parser.add_argument("recipe", nargs="?", help="a recipe (default: a line for each)")
+    parser.add_argument("--all", action="store_true", help="print every turn and every score as well")
     parser.add_argument("row", help="the beginning of a row id, or a piece of the text in quotes")
 
 
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the decision about the row, or the rows that match; return 2 where there is nothing to tell."""
     from datasel_assets.cli import row_facts
     from datasel_assets.cli.row_search import pool_rows
+    from datasel_assets.tables.exploring import about_row
 
     warehouse, first = open_warehouse(settings), command_line("run", settings)
     recipe, wanted = arguments.recipe, arguments.row.strip()
@@ -48,23 +50,34 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         _list_rows(rows)
         return 0
     row = rows.row(0, named=True)
-    print(f"row {row['row_id']} of source {row['source']}, position {row['position']:,}")
+    row_id, source = row["row_id"], row["source"]
+    print(f"row {row_id} of source {source}, position {row['position']:,}")
     _print_facts(row_facts.text_facts(row))
-    _print_facts(row_facts.copy_facts(warehouse, row["row_id"]))
-    _print_facts(row_facts.evaluation_facts(warehouse, row["source"], row["row_id"]))
+    _print_facts(row_facts.copy_facts(warehouse, row_id))
+    _print_facts(row_facts.neighbour_facts(warehouse, row_id))
+    _print_facts(row_facts.evaluation_facts(warehouse, source, row_id))
+    _print_facts(row_facts.answer_facts(warehouse, source, row_id))
+    values = about_row.scores(warehouse, source, row_id)
+    if arguments.all:
+        print()
+        _print_facts(row_facts.turn_facts(warehouse, source, row_id))
+        print()
+        for name, value in sorted(values.items()):
+            print(f"  {name:44} {value:.6g}")
     print()
+    decisions = about_row.decisions(warehouse, row_id, values, about_row.cuts(warehouse, recipe and [recipe]))
     if recipe is None:
-        for name in sorted(warehouse.registry.recipes):
-            print(f"{name:26} {_in_a_line(_decision(warehouse, name, row['row_id']), first)}")
+        for name, decision in decisions.items():
+            print(f"{name:26} {_in_a_line(decision, first)}")
         return 0
-    decision = _decision(warehouse, recipe, row["row_id"])
+    decision = decisions.get(recipe)
     if decision is None:
         print(f"{recipe} has no decision about it: the row came after its last run; run this: {first}", file=sys.stderr)
         return 2
     print(f"{recipe}: {'kept' if decision['kept'] else 'dropped, stage ' + decision['stage']}")
     _print_facts(row_facts.decision_facts(decision))
     if recipe in warehouse.registry.recipes:
-        _print_facts(row_facts.score_facts(warehouse, warehouse.registry.recipes[recipe], row["row_id"]))
+        _print_facts(row_facts.score_facts(warehouse, warehouse.registry.recipes[recipe], row_id))
     return 0
 
 
@@ -106,22 +119,14 @@ def _list_rows(rows: "pl.DataFrame") -> None:
         print(f"  and {rows.height - MOST_LISTED:,} more: give a longer piece of the text")
 
 
-def _decision(warehouse: "Warehouse", recipe: str, row_id: str) -> dict[str, Any] | None:
-    import polars as pl
-
-    if not warehouse.lake.info(("decisions", recipe)):
-        return None
-    found = warehouse.lake.scan(("decisions", recipe)).filter(pl.col("row_id") == row_id).collect()
-    return None if found.is_empty() else found.row(0, named=True)
-
-
 def _in_a_line(decision: dict[str, Any] | None, first: str) -> str:
     if decision is None:
         return f"has no decision yet; run this: {first}"
     from datasel_assets.diagnostics.text import clean
 
     reason = clean(decision["reason"], MOST_CHARS)
-    return f"kept     {reason}" if decision["kept"] else f"dropped  {decision['stage']}: {reason}"
+    flipped = f"; would flip it: {clean(decision['flip'], MOST_CHARS)}" if decision["flip"] else ""
+    return (f"kept     {reason}" if decision["kept"] else f"dropped  {decision['stage']}: {reason}") + flipped
 
 
 def _print_facts(facts: Iterable[tuple[str, str]]) -> None:

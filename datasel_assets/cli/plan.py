@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from datasel_assets.cli import held_to
 from datasel_assets.cli.environment import command_line, open_warehouse
 from datasel_assets.cli.output import open_console
 from datasel_assets.settings import Settings
@@ -24,6 +25,7 @@ HELP = "Say what a run would make, why and at what cost; makes nothing."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is shown, and how."""
+    held_to.add_arguments(parser)
     parser.add_argument("--last", action="store_true", help="forecast and actual of the last run instead")
     parser.add_argument("--steps", action="store_true", help="each source of a table on a line of its own")
     parser.add_argument("--json", action="store_true", help="as JSON, every step with all figures")
@@ -31,21 +33,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the plan; return 2 where it is above a limit, or where there is no last run."""
-    warehouse = open_warehouse(settings)
     if arguments.last:
-        return _last(warehouse, settings, as_json=arguments.json)
+        return _last(open_warehouse(settings), settings, as_json=arguments.json)
+    return show(arguments, settings, as_json=arguments.json, by_source=arguments.steps)
+
+
+def show(arguments: argparse.Namespace, settings: Settings, *, as_json: bool = False, by_source: bool = False) -> int:
+    """Print the plan of what the arguments ask for; return 2 where it is above a limit or a name has no file."""
+    warehouse = open_warehouse(settings)
     from datasel_assets.costs.limits import above_limits
     from datasel_assets.tables.costs.planned import plan_run
     from datasel_assets.tables.graph import all_tables
 
-    plan = plan_run(warehouse, all_tables(warehouse.registry))
+    try:
+        only = held_to.held_to(arguments, warehouse.registry)
+    except held_to.UnknownNameError as error:
+        print(error, file=sys.stderr)
+        return 2
+    plan = plan_run(warehouse, all_tables(warehouse.registry), only)
     compute = warehouse.registry.compute
     problems = above_limits(plan, compute.limits.model_dump()) if compute else []
-    if arguments.json:
+    if as_json:
         print(json.dumps({**plan.plain(), "above_limits": problems}, indent=1, ensure_ascii=False))
         return 2 if problems else 0
     console = open_console()
-    _print_plan(console, plan, by_source=arguments.steps)
+    _print_plan(console, plan, by_source=by_source)
     for message in [*warehouse.registry.errors.values(), *plan.untold]:
         console.print(f"left out: {message}", soft_wrap=True)
     for problem in problems:

@@ -1,9 +1,11 @@
 """What the tables say about one row, as pairs of a label and a text. Not here: finding it, printing."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datasel_assets.diagnostics.text import clean
+from datasel_assets.tables.exploring import about_row
 
 if TYPE_CHECKING:
     from datasel_assets.specs.recipe import RecipeSpec
@@ -12,12 +14,7 @@ if TYPE_CHECKING:
 Fact = tuple[str, str]
 
 EXCERPT_CHARS = 300
-COPIES = {
-    "duplicates": "exact duplicate",
-    "near_duplicates": "near duplicate",
-    "semantic_duplicates": "semantic duplicate",
-}
-"""Table of the pool with row_id and duplicate_of -> what it calls a row."""
+NEAREST = 5
 
 
 def text_facts(row: Mapping[str, Any]) -> Iterator[Fact]:
@@ -29,39 +26,51 @@ def text_facts(row: Mapping[str, Any]) -> Iterator[Fact]:
 
 def copy_facts(warehouse: "Warehouse", row_id: str) -> Iterator[Fact]:
     """Say which row stands for this one, and for how many others it stands, by each kind of duplicate."""
-    import polars as pl
-
-    for table, name in COPIES.items():
-        if not warehouse.lake.info((table,)):
-            continue
-        pairs = warehouse.lake.scan((table,)).select("row_id", "duplicate_of")
-        found = pairs.filter((pl.col("row_id") == row_id) | (pl.col("duplicate_of") == row_id)).collect()
-        for original in found.filter(pl.col("row_id") == row_id)["duplicate_of"]:
-            yield "duplicates", f"{name} of {original}"
-        if others := found.filter(pl.col("duplicate_of") == row_id).height:
-            yield "duplicates", f"{others:,} {name}{'s' if others > 1 else ''} of it"
+    stands = Counter()
+    for copy in about_row.copies(warehouse, row_id):
+        if copy["stands"]:
+            stands[copy["kind"]] += 1
+        else:
+            yield "duplicates", f"{copy['kind']} of {copy['other']}"
+    for kind, others in stands.items():
+        yield "duplicates", f"{others:,} {kind}{'s' if others > 1 else ''} of it"
 
 
 def evaluation_facts(warehouse: "Warehouse", source: str, row_id: str) -> Iterator[Fact]:
     """Say which items of evaluations the row holds or may reword, the strongest evidence first."""
-    import polars as pl
-
-    key = ("contamination", source)
-    if not warehouse.lake.info(key):
-        return
-    hits = warehouse.lake.scan(key).filter(pl.col("row_id") == row_id).collect()
-    for hit in hits.sort("overlap", "evaluation", "item", descending=[True, False, False]).iter_rows(named=True):
+    for hit in about_row.evaluations(warehouse, source, row_id):
         shown = clean(hit["evidence"] or "", EXCERPT_CHARS)
         near = f"item {hit['item']} of {hit['evaluation']} ({hit['tier']}, overlap {hit['overlap']:.3g})"
         yield "evaluations", f"{near}: {shown}" if shown else near
 
 
+def neighbour_facts(warehouse: "Warehouse", row_id: str) -> Iterator[Fact]:
+    """Name the nearest rows."""
+    for near in about_row.neighbours(warehouse, row_id)[:NEAREST]:
+        yield "neighbours", f"{near['row_id']}, distance {near['distance']:.4g}"
+
+
+def answer_facts(warehouse: "Warehouse", source: str, row_id: str) -> Iterator[Fact]:
+    """Say what models and people answered about the row."""
+    for file, answer in about_row.answers(warehouse, source, row_id):
+        told = ", ".join(f"{name} {_figure(value)}" for name, value in answer.items())
+        yield "answers", f"{file}: {clean(told, EXCERPT_CHARS)}"
+
+
+def turn_facts(warehouse: "Warehouse", source: str, row_id: str) -> Iterator[Fact]:
+    """Give every turn of the conversation."""
+    for turn in about_row.conversation(warehouse, source, row_id)["turns"]:
+        yield turn["role"], turn["content"]
+
+
 def decision_facts(decision: Mapping[str, Any]) -> Iterator[Fact]:
-    """Give what the decision ledger (``recipes.ledger.DECISIONS_SCHEMA``) says, without what is null."""
+    """Give what a line of ``recipes.ledger.DECISIONS_SCHEMA`` says, without what is null, and what flips it."""
     yield "reason", decision["reason"]
     for name in ("rank", "score", "margin", "duplicate_of", "cluster", "selected_for"):
         if decision[name] is not None:
             yield name.replace("_", " "), _figure(decision[name])
+    if decision["flip"]:
+        yield "would flip it", decision["flip"]
 
 
 def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iterator[Fact]:
@@ -74,7 +83,7 @@ def score_facts(warehouse: "Warehouse", spec: "RecipeSpec", row_id: str) -> Iter
     from datasel_assets.tables.selections.recipe_inputs import candidate_pool
 
     needs = spec.requires()
-    read = {rule.score for rule in spec.drop} | {stage.score for stage in spec.stages} | needs.scores
+    read = {name for rule in spec.drop for name in rule.scores} | {stage.score for stage in spec.stages} | needs.scores
     read |= {category_column(name) for name in needs.categories}
     named = {name for name in read if name}
     if not named:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from datasel_assets.cli import held_to, plan
 from datasel_assets.cli.environment import command_line, open_instance, open_warehouse
 from datasel_assets.cli.output import open_console, outside_steps, print_failures
 from datasel_assets.cli.progress_display import progress_display
@@ -22,13 +23,17 @@ HELP = "Bring every table and release up to date."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare nothing: what is stale is found out, not asked for."""
+    """Declare what is asked for, and the rehearsal."""
+    held_to.add_arguments(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, as `datasel plan` does; make nothing")
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run what is stale; return 1 where anything failed or a registry file cannot be used."""
     from rich.text import Text
 
+    if arguments.dry_run:
+        return plan.show(arguments, settings)
     console = open_console(outside_steps(sys.stdout))
     started = time.time()
     console.print(Text.assemble(("datasel_assets", "bold"), f" main job over {settings.data}"), soft_wrap=True)
@@ -42,6 +47,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     outcomes: list[Outcome] = []
     with open_instance(settings) as instance:
         warehouse = open_warehouse(settings)
+        try:
+            only = held_to.held_to(arguments, warehouse.registry)
+        except held_to.UnknownNameError as error:
+            print(error, file=sys.stderr)
+            return 2
         for message in warehouse.registry.errors.values():
             console.print(Text.assemble(("left out", "red"), " ", message), soft_wrap=True)
         if not (warehouse.registry.sources or warehouse.active_sources()):
@@ -62,10 +72,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             def waiting(what: str) -> None:
                 console.print(f"  {what}", soft_wrap=True)
 
-            def expected(plan: "Plan") -> None:
-                console.print(f"  {in_words(plan)}", soft_wrap=True)
+            def expected(made: "Plan") -> None:
+                console.print(f"  {in_words(made)}", soft_wrap=True)
 
-            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting, expected))
+            definitions, _ = assemble(warehouse, Told(on_run, outcomes.append, waiting, expected), only)
             _, events = carry_out(definitions.resolve_job_def(MAIN), instance, code_location())
         failures = failed_steps(events)
     if not outcomes:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from datasel_assets.cli.environment import set_environment
 from datasel_assets.cli.file_server import serve_files
-from datasel_assets.settings import FILES_VARIABLE, REPOSITORY, Settings
+from datasel_assets.settings import EXPLORE_VARIABLE, FILES_VARIABLE, REPOSITORY, Settings
 
 LOCATION = "datasel_assets.definitions"
 """Name of the code location, as in ``workspace.yaml``: under it runs of the command line are found in the UI."""
@@ -32,10 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Serve until a signal comes; return 1 where a process stopped by itself."""
+    from datasel_assets.cli.explore_server import Rows, serve_rows
+
     set_environment(settings)
     port = arguments.port + 1 if arguments.files_port is None else arguments.files_port
-    with serve_files(settings.served, port) as files:
-        os.environ[FILES_VARIABLE] = files
+    # Rows are read when somebody first opens their page; until then it costs nothing.
+    with serve_files(settings.served, port) as files, serve_rows(Rows(settings), port + 1) as rows:
+        os.environ[FILES_VARIABLE], os.environ[EXPLORE_VARIABLE] = files, rows
         return _serve(arguments.port, settings, files)
 
 
@@ -61,7 +64,7 @@ def _serve(port: int, settings: Settings, files: str) -> int:
         while goes_on() and not _answers(address):
             time.sleep(0.2)
         print(f"Dagster UI on http://127.0.0.1:{port} over {settings.data}; stop it with Ctrl-C", flush=True)
-        print(f"releases and reports on {files}", flush=True)
+        print(f"releases and reports on {files}, rows on {os.environ[EXPLORE_VARIABLE]}", flush=True)
         if goes_on():
             processes.append(_start(["dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]))
             processes.append(_start(["dagster-daemon", "run", "-w", str(workspace)]))

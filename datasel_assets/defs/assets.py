@@ -17,7 +17,7 @@ from datasel_assets.launching.retries import LOST_PROCESS, only_losses_tried_aga
 from datasel_assets.storage.lake import Key
 from datasel_assets.tables.lineage import shown_group
 from datasel_assets.tables.making import Made, facts_of, in_one_sentence, make
-from datasel_assets.tables.served import page_of
+from datasel_assets.tables.served import page_of, rows_of
 from datasel_assets.tables.table import Table
 
 OWNERS = ["team:data-selection"]
@@ -49,13 +49,13 @@ def to_asset(
     own_process = executor != IN_PROCESS
     key = asset_key(table.key)
     partitions = sources_partitions if table.per_source else None
-    page = page_of(table.key)
+    links = {"report in the browser": page_of(table.key), "rows in the browser": rows_of(table.key)}
 
     spec = dg.AssetSpec(
         key,
         deps=[asset_key(read) for read in (table.reads if drawn is None else drawn)],
         description=table.description,
-        metadata={"report in the browser": dg.MetadataValue.url(page)} if page else {},
+        metadata={name: dg.MetadataValue.url(address) for name, address in links.items() if address},
         group_name=shown_group(table.group),
         kinds=set(table.kinds),
         owners=OWNERS,

@@ -15,6 +15,7 @@ from datasel_assets.launching.one_at_a_time import MAIN, wait_for_turn
 from datasel_assets.launching.op_tags import MAIN_TAG, MAX_RUNTIME_TAG
 from datasel_assets.launching.submitted import has_places
 from datasel_assets.storage.processes import this_process
+from datasel_assets.tables.planning import EVERYTHING, Only
 from datasel_assets.tables.refresh import NOBODY, Told
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -77,6 +78,7 @@ def asset_jobs(assets: Sequence[Table]) -> list:
 def main_job(
     build: Callable[[Warehouse], tuple[dg.Definitions, Sequence[Table]]],
     told: Told = NOBODY,
+    only: Only = EVERYTHING,
 ) -> dg.JobDefinition:
     """Return the job ``main``: the registry as it is at launch, brought up to date by runs of its own.
 
@@ -84,6 +86,7 @@ def main_job(
         build: makes fresh definitions and their table assets for an opened warehouse (given by the floor above, so
             that new registry files count without reloading the code location).
         told: who is told what it does, beside its log.
+        only: what of it is carried out.
     """
 
     @dg.op(description="Runs every stale asset, source by source and phase by phase, as runs of their own.")
@@ -121,6 +124,7 @@ def main_job(
                 on_plan=expect,
                 origin=origin.repository_origin if origin else None,
                 code=code.repository_origin if code and has_places(instance) else None,
+                only=only,
             )
         told.on_end(outcome)
         if not outcome.runs:

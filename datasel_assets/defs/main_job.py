@@ -21,6 +21,7 @@ from datasel_assets.launching.launch import carry_out, code_location
 from datasel_assets.launching.op_tags import PLAN_TAG
 from datasel_assets.launching.submitted import submitted
 from datasel_assets.tables.costs.planned_run import PlannedRun
+from datasel_assets.tables.planning import EVERYTHING, Only
 from datasel_assets.tables.refresh import NOBODY, OnRun, Outcome, make_each, refresh
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
@@ -43,8 +44,9 @@ def run_main(
     origin: RemoteRepositoryOrigin | None = None,
     code: RepositoryPythonOrigin | None = None,
     quiet: bool = True,
+    only: Only = EVERYTHING,
 ) -> Outcome:
-    """Make the partitions those of the registry, then bring every table up to date; see ``tables.refresh``.
+    """Make the partitions those of the registry, then bring what is asked for up to date; see ``tables.refresh``.
 
     Args:
         definitions: of the data folder as it is now.
@@ -56,6 +58,7 @@ def run_main(
         origin: the code location that the jobs stand in.
         code: how another process loads it, where runs are submitted; this process carries them out without.
         quiet: runs print nothing.
+        only: what is asked for.
 
     Raises:
         AboveLimitsError: the run would cost more than ``compute.yaml`` allows; nothing was begun.
@@ -70,7 +73,7 @@ def run_main(
     # A partition without a file could only fail; what is known of its tables comes back with the file.
     for gone in sorted(known - registry.source_names):
         instance.delete_dynamic_partition(SOURCES, gone)
-    planned = PlannedRun(open_warehouse, assets, on_plan)
+    planned = PlannedRun(open_warehouse, assets, on_plan, only)
 
     def tell(state: str, source: str | None, tables: Sequence[Table]) -> None:
         planned.name()  # above a limit nothing begins
@@ -81,7 +84,7 @@ def run_main(
         return _launch(definitions, instance, tables, source, origin=origin, code=code, quiet=quiet, tags=tags)
 
     at_once = runs_at_once(instance, submitted=code is not None)
-    return refresh(assets, open_warehouse, wanted, launch, on_run=tell, at_once=at_once)
+    return refresh(assets, open_warehouse, wanted, launch, on_run=tell, at_once=at_once, only=only)
 
 
 def run_on_demand(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from datasel_assets.specs.recipe import DropRule
+from datasel_assets.storage.conditions import fitting
 
 COPIES = {
     "duplicate": ("duplicate_of", "duplicate"),
@@ -81,6 +82,8 @@ def told(why: str | pl.Series, pool: pl.DataFrame) -> pl.Series:
 def _condition(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr, pl.Expr]:
     if rule.source is not None:
         return pl.col("source").is_in(rule.source), pl.format("source {} is excluded", pl.col("source"))
+    if rule.condition is not None:
+        return _where(pool, number, rule)
     assert rule.score is not None, "the schema admits no other rule here"
     if pool.height and _column(pool, rule.score, f"drop rule {number}").null_count() == pool.height:
         raise ValueError(f"drop rule {number} looks at {rule.score}, which is not known for any row of the pool")
@@ -107,6 +110,25 @@ def _condition(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr
         text = f"{rule.score} {{}} is in the {end} of the pool"
         why = pl.when(hit).then(pl.format(text, shown)).otherwise(why)
     return dropped, why
+
+
+def _where(pool: pl.DataFrame, number: int, rule: DropRule) -> tuple[pl.Expr, pl.Expr]:
+    """Return for which rows the condition of a rule is true, and in words the values that make it so."""
+    assert rule.condition is not None, "only such rules come here"
+    names = sorted(rule.condition.columns)
+    for name in names:
+        if _column(pool, name, f"drop rule {number}").null_count() == pool.height > 0:
+            raise ValueError(f"drop rule {number} looks at {name}, which is not known for any row of the pool")
+    values = [
+        pl.format(f"{name} {{}}", pl.col(name).round_sig_figs(4) if pool.schema[name].is_float() else pl.col(name))
+        for name in names
+    ]
+    known = pl.concat_str(
+        [value.fill_null(f"{name} unknown") for name, value in zip(names, values, strict=True)], separator=", "
+    )
+    # No format: the condition may hold braces.
+    why = pl.concat_str(pl.lit(f"where {rule.where}: "), known)
+    return pl.lit(fitting(pool, rule.condition)), why
 
 
 def _without_copies(found: pl.DataFrame, duplicate_of: pl.Series, name: str) -> pl.DataFrame:

@@ -83,7 +83,7 @@ class RegistryError(ValueError):
     """A registry file that cannot be used; the message says what is wrong and what is allowed."""
 
 
-class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class _StrictLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):
     """Safe loader that refuses repeated keys: the last would win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -158,14 +158,15 @@ def parse(document: dict[str, Any], model: type[Spec]) -> Spec:
 
 
 def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
-    """One sentence per key path; the branches of a union are joined by 'or'."""
-    by_path: dict[str, list[str]] = {}
+    """One sentence per key, known or not; the branches of a union are joined by 'or'."""
+    by_path: dict[tuple[str, Any], list[str]] = {}
     for item in error.errors(include_url=False):
         path, message = _describe(dict(item), model)
-        messages = by_path.setdefault(path, [])
+        unknown = item["loc"][-1] if item["type"] == "extra_forbidden" else None
+        messages = by_path.setdefault((path, unknown), [])
         if message not in messages:
             messages.append(message)
-    for path, messages in by_path.items():
+    for (path, _), messages in by_path.items():
         yield f"{path}: {' or '.join(messages)}" if path else " or ".join(messages)
 
 

@@ -38,6 +38,7 @@ from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.influence import InfluenceSpec
 from datasel_assets.specs.recipe import OWN_GROUPS
 from datasel_assets.specs.score import PairSimilaritySpec
+from datasel_assets.storage.conditions import refuse_unasked
 
 PROXY_EVAL_FILE = "proxy_eval.yaml"
 
@@ -324,6 +325,20 @@ def recipes_read_what_is_there(registry: Registry) -> Problems:
     }
 
 
+def conditions_can_be_asked(registry: Registry) -> Problems:
+    """The conditions of drop rules are SQL that computes with the values of one row."""
+    found = {}
+    for name, spec in registry.recipes.items():
+        for number, rule in enumerate(spec.drop):
+            if rule.condition is None:
+                continue
+            try:
+                refuse_unasked(rule.condition)
+            except ValueError as error:
+                found[f"recipes/{name}.yaml"] = f"drop[{number}].{error}"
+    return found
+
+
 RULES: tuple[Callable[[Registry], Problems], ...] = (
     names_collide,
     encoders_share_a_table,
@@ -347,6 +362,7 @@ RULES: tuple[Callable[[Registry], Problems], ...] = (
     duplicates_are_ranked_by_a_score,
     defaults_are_settled,
     recipes_read_what_is_there,
+    conditions_can_be_asked,
     questions_are_about_rows_that_are_there,
     ratios_are_of_recipes_that_are_there,
     recipes_find_their_fraction,

@@ -81,6 +81,42 @@ def stale(
     return found, unusable
 
 
+@dataclass(frozen=True)
+class Only:
+    """What of the main job is carried out.
+
+    Attributes:
+        recipes: only what the selections of these are made from; with none, all.
+        sources: of tables with one for each source only those of these; with none, all. Without ``recipes`` tables of
+            the whole pool are then left as they are.
+    """
+
+    recipes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def phases(self, tables: Sequence[Table]) -> list[Phase]:
+        """Return the phases of ``regular_phases`` with what is carried out of them."""
+        wanted = {table.key for table in tables}
+        if self.recipes:
+            selections = [("selections", name) for name in self.recipes]
+            wanted = {table.key for table in with_all_they_read(selections, tables)}
+        elif self.sources:
+            wanted = {table.key for table in tables if table.per_source}
+        wanted |= {table.key for table in tables if table.comes_last}
+        found = []
+        for phase in regular_phases(tables):
+            kept = tuple(table for table in phase.tables if table.key in wanted)
+            found += [Phase(phase.per_source, kept)] if kept else []
+        return found
+
+    def of(self, sources: Iterable[str]) -> list[str]:
+        """Return those of some sources whose tables are made."""
+        return [name for name in sources if not self.sources or name in self.sources]
+
+
+EVERYTHING = Only()
+
+
 def needs_work(warehouse: Warehouse, tables: Sequence[Table], sources: Sequence[str]) -> bool:
     """Tell whether any table is not current, or of one it cannot be told because a file that it needs is not there."""
     return any(

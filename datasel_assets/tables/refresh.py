@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from datasel_assets.costs.plan import Plan
-from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
+from datasel_assets.tables.planning import EVERYTHING, Only, Phase, Pick, lacks_input, stale
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -87,6 +87,7 @@ def refresh(
     *,
     on_run: OnRun = NOBODY.on_run,
     at_once: int = 1,
+    only: Only = EVERYTHING,
 ) -> Outcome:
     """Make what is stale, upstream first, and go on around what fails.
 
@@ -100,6 +101,7 @@ def refresh(
         launch: makes tables.
         on_run: is told of each launch.
         at_once: of how many sources at a time.
+        only: what of it is made.
     """
     outcome = Outcome()
     broken: set[Pick] = set()
@@ -125,8 +127,8 @@ def refresh(
             failed = {(table.key, source) for table in phase.tables if table.name in failures}
             broken.update(failed)
 
-    for phase in regular_phases(tables):
-        places = sources if phase.per_source else [None]
+    for phase in only.phases(tables):
+        places = only.of(sources) if phase.per_source else [None]
         side_by_side(partial(bring_up_to_date, phase), places, at_once)
         outcome.checked += len(phase.tables) * len(places)
     return outcome

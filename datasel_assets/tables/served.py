@@ -1,14 +1,16 @@
-"""Addresses of releases and reports, where ``datasel ui`` serves them in a browser.
+"""Addresses of releases, reports and rows, where ``datasel ui`` serves them in a browser.
 
 Belongs here: from a file or a table to its address. Not: serving (``cli.file_server``).
 """
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import quote
 
-from datasel_assets.settings import FILES_VARIABLE, load_settings
+from datasel_assets.settings import EXPLORE_VARIABLE, FILES_VARIABLE, load_settings
 from datasel_assets.storage.lake import Key
+from datasel_assets.tables.corpus.conversations import CORPUS
 from datasel_assets.tables.selections.comparison import COMPARISON, REPORT
 from datasel_assets.tables.selections.selections import SELECTIONS
 
@@ -32,3 +34,14 @@ def page_of(key: Key) -> str | None:
     if key[0] == COMPARISON.name:
         return address_of(served["reports"] / REPORT)
     return None
+
+
+def rows_of(key: Key) -> str | None:
+    """Return the address of the rows of a table: of a selection those it kept; None where nobody serves them."""
+    base = os.environ.get(EXPLORE_VARIABLE)
+    if not base or key[0] not in (CORPUS.name, SELECTIONS.name):
+        return None
+    if key[0] == CORPUS.name:
+        return f"{base}/"
+    asked = {"decisions": {key[-1]: "kept"}, "show": {"compare": [key[-1]]}}
+    return f"{base}/#{quote(json.dumps(asked), safe='')}"

@@ -85,3 +85,26 @@ def test_a_model_that_stands_deeper_in_a_file_is_looked_for_too(datasel, untouch
     assert answer.status == 1
     (wrong,) = (line for line in lines(answer.out).values() if line.startswith("wrong"))
     assert "deep.yaml: model './there' was not found" in wrong
+
+
+def test_each_mistake_is_told_with_its_line(datasel, untouched: Path):
+    mistakes = {
+        "a": ("# why\nselect: {sampler: random}\nbudget: {row: 3}\n", "line 3: budget: the key 'row' is not known"),
+        "b": (
+            "select:\n  sampler: topk\n  by: text.respons_words\nbudget: {rows: 3}\n",
+            "line 3: there is no score 'text.respons_words'; did you mean 'text.response_words'?",
+        ),
+        "c": (
+            "drop:\n- {when: duplicate}\n- where: n_tokens >\nselect: {sampler: random}\nbudget: {rows: 3}\n",
+            "line 3: drop[1].where: syntax error",
+        ),
+        "d": ("select: {sampler: random}\nbudget: {rows: 3}\nbudget: {rows: 4}\n", "line 3: the key 'budget' is given"),
+        "e": ("select: {sampler: random\n", "line 2: not valid YAML"),
+    }
+    for name, (text, _) in mistakes.items():
+        (untouched / "recipes" / f"{name}.yaml").write_text(text)
+    (untouched / "recipes" / "f.yaml").write_text("select: {sampler: random}\nbudgt: {rows: 3}\ndocs: x\n")
+    found = datasel(untouched, "check").out
+    assert [message for _, message in mistakes.values() if message not in found] == []
+    assert "\n  - line 2: the key 'budgt' is not known; did you mean 'budget'?" in found
+    assert "\n  - line 3: the key 'docs' is not known" in found

@@ -135,3 +135,20 @@ def test_before_the_first_run_it_says_what_to_do(datasel, untouched):
         2,
         f"nothing has been ingested yet; run this first: datasel --data {untouched} run\n",
     )
+
+
+def test_all_prints_every_turn_and_every_score(datasel, prepared):
+    row = corpus(prepared, "sums").row(0, named=True)
+    answer = datasel(prepared, "explain", "--all", row["row_id"])
+    told = facts(answer.out)
+    assert (told["user"], told["assistant"]) == (row["messages"][0]["content"], row["messages"][1]["content"])
+    scores = pl.read_parquet(prepared / "warehouse" / "scores" / "text" / "sums.parquet")
+    words = scores.filter(pl.col("row_id") == row["row_id"])["response_words"].item()
+    assert f"  {'text.response_words':44} {words:g}\n" in answer.out
+
+
+def test_a_row_that_the_budget_left_out_is_told_what_would_keep_it(datasel, prepared):
+    dropped = decisions(prepared, "wordy").filter(pl.col("stage") == "budget").row(0, named=True)
+    higher = f"a score higher by {-dropped['margin']:.4g}"
+    assert facts(datasel(prepared, "explain", "wordy", dropped["row_id"]).out)["would flip it"].startswith(higher)
+    assert f"; would flip it: {higher}" in datasel(prepared, "explain", dropped["row_id"]).out

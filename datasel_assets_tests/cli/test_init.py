@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from datasel_assets.cli.editor_schemas import FOLDER, header
 from datasel_assets.cli.init import SAMPLES, TEMPLATES
-from datasel_assets.registry.load import CONTROL_ARMS, load_registry
+from datasel_assets.registry.load import CONTROL_ARMS, FILES, FOLDERS, load_registry
 from datasel_assets.settings import DEFAULT_DATA
 from datasel_assets.storage.readers import read_rows, snapshot
 from datasel_assets_tests.pools import rows, write_jsonl
 
 
 def written(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """Files of a data folder, but for the schemas that editors read."""
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if not name.startswith(f"{FOLDER}/")}
 
 
 def test_a_new_folder_has_the_shipped_samples_and_a_registry_without_mistakes(datasel, tmp_path: Path):
@@ -83,3 +86,62 @@ def test_a_source_that_is_not_there_is_refused_before_anything_is_written(
     assert answer.status == 2
     assert message in answer.err
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_files_are_looked_at_and_the_rows_that_were_named_become_a_target(datasel, tmp_path: Path):
+    good = rows("fruit", 4)
+    write_jsonl(tmp_path / "my.jsonl", [*good, good[0], *[{"instruction": "x", "output": None}] * 2])
+    write_jsonl(tmp_path / "other" / "my.jsonl", [{"question": "What is 1 plus 1?", "answer": "2", "rating": 3}])
+    (tmp_path / "LICENSE.txt").write_text("CC0")
+    files = [str(tmp_path / "my.jsonl"), str(tmp_path / "other" / "my.jsonl")]
+    named = ["--like", "HOLDS 2  apples", "--like", "1 plus 1"]
+    answer = datasel(tmp_path, "init", str(tmp_path / "data"), *files, *named)
+    assert (answer.status, answer.err) == (0, "")
+    first, second = answer.out.splitlines()[:2]
+    assert first.startswith("my: 5 rows in 0.0 MB; alpaca: instruction = 'instruction'")
+    assert "2 records cannot be used: missing response (2); more of them than max_quarantined_share" in first
+    assert "1 of the rows are exact copies" in first
+    assert second.startswith("my_2: 1 rows in 0.0 MB; qa: ")
+    registry = load_registry(tmp_path / "data")
+    assert registry.errors == {}
+    assert registry.sources["my_2"].uris == (files[1],)
+    prompts = [example.prompt for example in registry.targets["like_these"].examples]
+    assert prompts == ["Which basket holds 2 apples?", "What is 1 plus 1?"]
+    assert registry.recipes["toward_these"].requires().targets == {("spectral", "like_these")}
+    costs = [line.split()[0] for line in answer.out.partition("what each recipe needs\n")[2].splitlines()]
+    assert costs == ["random", "longest", "cluster_balanced", "toward_these", "next:"]
+    assert str(tmp_path / "LICENSE.txt") in (tmp_path / "data" / "sources" / "my.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--like", "nobody wrote this"], "no row of the files that were given holds 'nobody wrote this'")],
+)
+def test_a_row_that_is_in_no_file_is_refused_before_anything_is_written(datasel, tmp_path, arguments, message):
+    write_jsonl(tmp_path / "my.jsonl", rows("fruit", 4))
+    answer = datasel(tmp_path, "init", str(tmp_path / "data"), str(tmp_path / "my.jsonl"), *arguments)
+    assert (answer.status, message in answer.err) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_every_shipped_file_names_its_schema_at_its_top():
+    lacking = []
+    for path in sorted(DEFAULT_DATA.rglob("*.yaml")):
+        file = path.relative_to(DEFAULT_DATA).as_posix().removeprefix("gallery/")
+        in_gallery = path.relative_to(DEFAULT_DATA).parts[0] == "gallery"
+        if in_gallery and "/" not in file:
+            file = f"recipes/{file}"
+        if file.partition("/")[0] not in {*FOLDERS, *FILES}:
+            continue
+        first, second = (path.read_text("utf-8") + "\n\n").splitlines(keepends=True)[:2]
+        if header(file) not in (first, second):
+            lacking.append(path.name)
+        assert (path.parent / header(file).partition("$schema=")[2].strip()).is_file()
+    assert lacking == []
+
+
+def test_a_new_folder_has_every_schema_that_its_files_name(datasel, tmp_path: Path):
+    assert datasel(tmp_path, "init", str(tmp_path / "data"), "--source", "arithmetic:?rows=20").status == 0
+    for path in (tmp_path / "data").rglob("*.yaml"):
+        first = path.read_text("utf-8").splitlines()[0]
+        assert (path.parent / first.partition("$schema=")[2]).is_file()

@@ -11,7 +11,8 @@ import pytest
 
 from datasel_assets.cli import label, main
 from datasel_assets.cli.label_queue import LabelQueue, NotTaken, Task, checked_worker
-from datasel_assets.cli.label_server import MOST_BYTES, TOKEN, serve_labels
+from datasel_assets.cli.label_server import serve_labels
+from datasel_assets.cli.page_server import MOST_BYTES, TOKEN
 from datasel_assets.storage.label_files import answers_path, read_answers
 from datasel_assets.tables import make, open_warehouse
 from datasel_assets_tests.pools import small_pool, write_yaml

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from datasel_assets import __version__
 from datasel_assets_tests.pools import add_source, rows, write_yaml
 
 
@@ -50,3 +53,30 @@ def test_tables_of_one_run_that_failed_alike_share_one_message(datasel_process, 
     said = datasel_process(tmp_path, "run").out
     assert said.count("no row is left of 6: drop rule 1 took the last 6") == 1
     assert "selections/a, selections/b: ValueError: no row is left of 6" in said
+
+
+def test_a_run_is_held_to_the_recipe_that_it_names(datasel, datasel_process, tmp_path: Path):
+    add_source(tmp_path, "sums", rows("sums", 12))
+    for name in ("a", "b"):
+        write_yaml(tmp_path / "recipes" / f"{name}.yaml", {"select": {"sampler": "random"}, "budget": {"rows": 2}})
+    expected = datasel(tmp_path, "run", "--recipe", "a", "--dry-run").out
+    assert "selections/a" in expected
+    assert "selections/b" not in expected
+    assert not (tmp_path / "warehouse" / "corpus").exists()
+    assert datasel_process(tmp_path, "run", "--recipe", "a").status == 0
+    made = {path.stem for path in (tmp_path / "warehouse" / "selections").glob("*.parquet")}
+    assert made == {"a"}
+    assert "nothing to do" in datasel(tmp_path, "run", "--recipe", "a", "--dry-run").out
+
+
+def test_a_name_that_a_run_does_not_know_is_answered_with_those_there_are(datasel, untouched: Path):
+    answer = datasel(untouched, "run", "--recipe", "randm")
+    assert (answer.status, answer.out.count("\n")) == (2, 1)
+    assert answer.err.startswith("recipes has no file randm.yaml; did you mean 'random'? There are: longest,")
+    assert datasel(untouched, "run", "--source", "nobody", "--dry-run").status == 2
+
+
+def test_the_version_is_said(datasel, capsys, untouched: Path):
+    with pytest.raises(SystemExit) as stop:
+        datasel(untouched, "--version")
+    assert (stop.value.code, capsys.readouterr().out) == (0, f"datasel_assets {__version__}\n")

@@ -89,7 +89,7 @@ def test_a_recipe_needs_just_the_tables_it_reads(select, needs):
         ({"select": {"sampler": "stratify", "groups": "Topic A"}}, "'Topic A' is not a valid name"),
         ({"select": {"sampler": "kcenter", "representation": "../x"}}, "not a valid name"),
         ({"drop": [{"when": "old"}]}, "'duplicate'"),
-        ({"drop": [{}]}, "exactly one of 'when', 'score', 'source'; found none"),
+        ({"drop": [{}]}, "exactly one of 'when', 'score', 'source', 'where'; found none"),
         ({"drop": [{"when": "duplicate", "source": ["a"]}]}, "found when and source"),
         ({"drop": [{"score": "quality", "below": 1}]}, "allowed are n_tokens, n_response_tokens.*<family>.<indicator>"),
         ({"drop": [{"score": "n_chars", "below_quantile": 1.5}]}, "less than or equal to 1"),

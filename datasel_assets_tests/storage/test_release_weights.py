@@ -10,7 +10,7 @@ import pytest
 from datasel_assets.recipes.interpreter import run_recipe
 from datasel_assets.specs.recipe import RecipeSpec
 from datasel_assets.storage.release import Release, read_manifest, release_rows, write_release
-from datasel_assets.storage.release.data_files import write_data
+from datasel_assets.storage.release.data_files import carried_by, write_data
 from datasel_assets.storage.release.weights import MOST_COPIES, carry_weights
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
@@ -62,7 +62,8 @@ def mean_loss(folder: Path, spec: RecipeSpec) -> float:
     """Return the (weighted) mean loss of the rows, from the file that trainers read and from nothing else."""
     folder.mkdir()
     rows, facts = carry_weights(selected(spec), spec.release.weights, spec.seed)
-    write_data(folder, rows, ("messages",), weighted=facts is not None and spec.release.weights == "column")
+    carried = carried_by(rows, weighted=facts is not None and spec.release.weights == "column")
+    write_data(folder, rows, ("messages",), carried)
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text("utf-8").splitlines()]
     losses = [float(line["messages"][-1]["content"]) for line in lines]
     return float(np.average(losses, weights=[line.get("weight", 1.0) for line in lines]))

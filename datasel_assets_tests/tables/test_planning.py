@@ -7,7 +7,7 @@ import pytest
 
 from datasel_assets.storage.lake import Expected, Key, Lake
 from datasel_assets.tables.graph import all_tables
-from datasel_assets.tables.planning import Phase, lacks_input, phases, stale, upstream_of
+from datasel_assets.tables.planning import Only, Phase, lacks_input, phases, stale, upstream_of
 from datasel_assets.tables.table import Kind, Table
 from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.project import Project
@@ -139,3 +139,22 @@ def test_everything_comes_after_what_it_is_made_from(project: Project):
             assert {(read, of) for of in needed} <= done
         done.add((one.key, source))
     assert {one.key for one, _ in found} == {one.key for one in tables} - {last.key}
+
+
+def names(phases: list[Phase]) -> set[str]:
+    return {table.name for phase in phases for table in phase.tables}
+
+
+def test_of_a_recipe_only_what_it_is_made_from_is_carried_out(project: Project):
+    tables = all_tables(Warehouse(project.settings).registry)
+    chosen = names(Only(recipes=("random",)).phases(tables))
+    assert {"corpus", "duplicates", "selections/random", "catalog"} <= chosen
+    assert not any(name.startswith(("embeddings", "selections/spread", "comparison")) for name in chosen)
+    assert names(Only().phases(tables)) == {table.name for table in tables if not table.on_demand}
+
+
+def test_of_a_source_only_its_own_tables_are_carried_out(project: Project):
+    tables = all_tables(Warehouse(project.settings).registry)
+    only = Only(sources=("sums",))
+    assert all(table.per_source or table.comes_last for phase in only.phases(tables) for table in phase.tables)
+    assert only.of(["fruit", "sums"]) == ["sums"]

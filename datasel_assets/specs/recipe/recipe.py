@@ -25,10 +25,13 @@ class ReleaseSpec(StrictModel, frozen=True):
         formats: file formats for trainers: ``messages`` (OpenAI), ``alpaca``, ``sharegpt``.
         weights: how the weights of a sampler that gives any reach the trainer: ``column`` (``weight``, for trainers
             that read one), ``repeat`` (whole copies of heavy rows, at most 5, for all others) or ``drop``.
+        validation: share of the rows of each source that is held back for validation, at most a half: these rows stand
+            in files of their own, which the trainer configs evaluate on. Equal conversations stay together.
     """
 
     formats: tuple[Format, ...] = ("messages",)
     weights: Weights = "column"
+    validation: Annotated[float, Field(gt=0, le=0.5)] | None = None
 
     @field_validator("formats")
     @classmethod
@@ -39,8 +42,9 @@ class ReleaseSpec(StrictModel, frozen=True):
 
     @model_serializer(mode="wrap")
     def _unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the default of ``weights`` out: it means nothing to most recipes, whose versions it would change."""
-        return {key: value for key, value in dump(self).items() if key != "weights" or value != "column"}
+        """Leave out weights and validation where nothing is said of them: the versions of other recipes stay."""
+        unsaid = {"weights": "column", "validation": None}
+        return {key: value for key, value in dump(self).items() if key not in unsaid or value != unsaid[key]}
 
 
 @dataclass(frozen=True)
@@ -142,13 +146,14 @@ class RecipeSpec(StrictModel, frozen=True):
         """Return which tables the recipe reads, so that its asset depends on just those."""
         stages = self.stages
         own = {f"blend.{name}" for name in self.scores}
-        read = {rule.score for rule in self.drop} | {stage.score for stage in stages}
+        read = {name for rule in self.drop for name in rule.scores} | {stage.score for stage in stages}
         read |= {entry.score for blend in self.scores.values() for entry in blend.inputs}
         return Needs(
             representations=frozenset(stage.representation for stage in stages if stage.representation),
             targets=frozenset((str(stage.representation), stage.target) for stage in stages if stage.target),
             clusters=any(stage.groups == "cluster" and stage.recluster is None for stage in stages),
-            categories=frozenset(stage.groups for stage in stages if stage.groups and stage.groups not in OWN_GROUPS),
+            categories=frozenset(stage.groups for stage in stages if stage.groups and stage.groups not in OWN_GROUPS)
+            | {name for rule in self.drop for name in rule.categories},
             tags=frozenset(stage.tags for stage in stages if stage.tags),
             label_graphs=frozenset(str(stage.tags) for stage in stages if "label_graph" in stage.reads),
             texts=any("texts" in stage.reads for stage in stages),

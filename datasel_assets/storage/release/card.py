@@ -12,7 +12,7 @@ import yaml
 from datasel_assets.storage.release.licences import UNKNOWN, hub_metadata, is_non_commercial, normalised
 from datasel_assets.storage.release.markdown import escape, fenced, one_line
 from datasel_assets.storage.release.provenance import SourceShare
-from datasel_assets.storage.release.trainers import COMMANDS
+from datasel_assets.storage.release.trainers import COMMANDS, TRL_CONFIG
 from datasel_assets.storage.release.weights import MOST_COPIES
 
 _SIZES = (
@@ -30,6 +30,8 @@ _DATA_FILES = {
     "train.parquet": "the same conversations with row_id, source, rank, score and token counts",
     "alpaca.json": "instruction, output, system, history; earlier exchanges stand in `history`",
     "sharegpt.jsonl": "`conversations` with `from` and `value`",
+    "validation.jsonl": "rows held back for validation, as in `train.jsonl`; other files of them are named alike",
+    "validation.parquet": "the same rows as in `train.parquet`",
     "trl.jsonl": "the rows as TRL can be told to read them",
     "axolotl.jsonl": "the rows as axolotl can be told to read them",
     "llamafactory.jsonl": "the rows as LLaMA-Factory can be told to read them",
@@ -48,6 +50,7 @@ def dataset_card(
     *,
     has_report: bool,
     configs: Collection[str] = tuple(_CONFIGS.values()),
+    trl: Mapping[str, str] | None = None,
 ) -> str:
     """Return ``README.md`` with the metadata that the hub reads.
 
@@ -56,15 +59,16 @@ def dataset_card(
         shares: the sources of the rows.
         has_report: whether ``report.html`` lies beside the card.
         configs: the config files of the release.
+        trl: split -> file that TRL finds by the metadata, from ``trainers.trl_files``.
     """
     recipe, version, rows, tokens = (facts[key] for key in ("recipe", "version", "rows", "tokens"))
     of_pool = f" of the {facts['pool_rows']:,} in its pool" if facts["pool_rows"] is not None else ""
     counted = f" They hold {tokens['total']:,} tokens." if tokens["total"] is not None else ""
     doc = escape(facts["spec"].get("doc") or "", 2000)
     paragraphs = [
-        "---\n" + _front_matter(recipe, version, shares, rows) + "---",
+        "---\n" + _front_matter(recipe, version, shares, rows, "validation" in facts, trl) + "---",
         f"# {recipe} {version}",
-        f"{_rows(rows)}{of_pool}, one conversation each, chosen by the recipe `{recipe}`.{counted}",
+        f"{_rows(rows)}{of_pool}, one conversation each, chosen by the recipe `{recipe}`.{counted}{_held(facts)}",
         *([f"What the recipe says of itself: {doc}"] if doc else []),
         "## Use",
         _use(configs),
@@ -105,7 +109,21 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in _SIZES if rows < bound), "n>1B")
 
 
-def _front_matter(recipe: str, version: str, shares: Sequence[SourceShare], rows: int) -> str:
+def _held(facts: Mapping[str, Any]) -> str:
+    held = facts.get("validation")
+    return f" {_rows(held['rows'])} of them, of every source its share, are held back for validation." if held else ""
+
+
+def _front_matter(
+    recipe: str,
+    version: str,
+    shares: Sequence[SourceShare],
+    rows: int,
+    held: bool,
+    trl: Mapping[str, str] | None,
+) -> str:
+    splits = {"train": "train.parquet", **({"validation": "validation.parquet"} if held else {})}
+    configs = {"default": splits, **({TRL_CONFIG: trl} if trl else {})}
     metadata: dict[str, Any] = {
         **hub_metadata(share.licence for share in shares),
         "license_details": "; ".join(f"{one_line(s.name)}: {one_line(s.licence, 100)}" for s in shares),
@@ -114,7 +132,8 @@ def _front_matter(recipe: str, version: str, shares: Sequence[SourceShare], rows
         "tags": ["instruction-tuning", "data-selection", "datasel"],
         "pretty_name": f"{recipe} {version}",
         "configs": [
-            {"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]},
+            {"config_name": name, "data_files": [{"split": split, "path": path} for split, path in files.items()]}
+            for name, files in configs.items()
         ],
     }
     return yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=100_000)

@@ -32,6 +32,7 @@ from datasel_assets.storage.release.conversations import (
 )
 
 Format = Literal["messages", "alpaca", "sharegpt"]
+Split = Literal["train", "validation"]
 
 FORMATS = ("messages", "alpaca", "sharegpt")
 COLUMNS = ("row_id", "source", "messages", "rank", "score", "n_tokens", "n_response_tokens", "extra")
@@ -82,6 +83,15 @@ class Written:
     carried: Carried
     not_expressible: dict[str, Reasons]
 
+    def with_more(self, other: "Written") -> "Written":
+        """Return what is said of both, the files of another split beside these."""
+        merged: dict[str, Reasons] = {}
+        for written in (self, other):
+            for name, reasons in written.not_expressible.items():
+                for reason, row_ids in reasons.items():
+                    merged.setdefault(name, {}).setdefault(reason, []).extend(row_ids)
+        return Written(self.carried, merged)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -105,19 +115,42 @@ def with_parts_in_use(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.drop(empty)
 
 
-def write_data(folder: Path, rows: pl.DataFrame, formats: Sequence[Format], *, weighted: bool) -> Written:
-    """Write the data files of a release into ``folder``.
+def carried_by(rows: pl.DataFrame, *, weighted: bool) -> Carried:
+    """Return what the rows of a release have beside role and content.
 
     Args:
-        folder: an empty folder.
-        rows: in order, with ``COLUMNS``, from ``with_parts_in_use``.
-        formats: beside ``train.jsonl`` and ``train.parquet``.
+        rows: all of them, from ``with_parts_in_use``.
         weighted: whether the column ``weight`` says anything.
     """
     counts = {name: _filled(rows[name]) for name in PART_OF_CONVERSATION if name in rows.columns}
-    carried = Carried(**counts, weight=weighted)
-    _write_parquet(folder / "train.parquet", rows)
-    _write_lines(folder / "train.jsonl", (_whole(example, carried) for example in _examples(rows)))
+    return Carried(**counts, weight=weighted)
+
+
+def in_split(file: str, split: Split) -> str:
+    """Return the name that a data file has in a split.
+
+    >>> in_split("train.jsonl", "validation"), in_split("trl.jsonl", "validation")
+    ('validation.jsonl', 'validation_trl.jsonl')
+    """
+    if split == "train":
+        return file
+    return file.replace("train", split, 1) if file.startswith("train.") else f"{split}_{file}"
+
+
+def write_data(
+    folder: Path, rows: pl.DataFrame, formats: Sequence[Format], carried: Carried, split: Split = "train"
+) -> Written:
+    """Write the data files of one split of a release into ``folder``.
+
+    Args:
+        folder: where they go.
+        rows: of the split, in order, with ``COLUMNS``, from ``with_parts_in_use``.
+        formats: beside ``train.jsonl`` and ``train.parquet``.
+        carried: by the rows of all splits, which have the same columns and files.
+        split: which one.
+    """
+    _write_parquet(folder / in_split("train.parquet", split), rows)
+    _write_lines(folder / in_split("train.jsonl", split), (_whole(example, carried) for example in _examples(rows)))
     wanted: dict[str, tuple[str, Convert]] = {}
     if "sharegpt" in formats:
         wanted["sharegpt"] = ("sharegpt.jsonl", _sharegpt)
@@ -136,7 +169,7 @@ def write_data(folder: Path, rows: pl.DataFrame, formats: Sequence[Format], *, w
         kept = (line for x in _examples(rows) if x.row_id not in refused for line in convert(x, carried))
         if refused and len(refused) == rows["row_id"].n_unique():
             continue
-        (_write_array if file.endswith(".json") else _write_lines)(folder / file, kept)
+        (_write_array if file.endswith(".json") else _write_lines)(folder / in_split(file, split), kept)
     return Written(carried, {name: reasons for name, reasons in lost.items() if reasons})
 
 

@@ -1,7 +1,8 @@
 """Ready configs for TRL, axolotl and LLaMA-Factory. Belongs here: their keys. Not: which rows are in the files.
 
 Checked with TRL 1.16 (``trl sft`` trained a tiny model from such a folder), LLaMA-Factory 0.9.6 (its
-``data/parser.py`` and ``data/converter.py`` read all datasets) and the schemas of axolotl 0.18 (``utils/schemas``).
+``data/parser.py`` and ``data/converter.py`` read all datasets) and the schemas of axolotl 0.18 (``utils/schemas``); the
+keys of validation were read in their sources (TRL's ``scripts/sft.py``, axolotl's ``test_datasets``) and not run.
 All three train the same model in the same way, on every assistant turn, so that runs compare. Paths are relative to
 the release folder, from which the commands are run.
 
@@ -16,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from datasel_assets.storage.release.data_files import Carried
+from datasel_assets.storage.release.data_files import Carried, in_split
 
 BASE_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
 """A small model with a chat template that all three trainers know; the line a user changes first."""
@@ -32,6 +33,8 @@ _EPOCHS = 3
 _BATCH = 2
 _ACCUMULATION = 8
 _SEED = 42
+TRL_CONFIG = "trl"
+"""Name of the configuration of the dataset card whose splits TRL reads; it has no other way to name a file of each."""
 
 
 def sequence_length(longest: int | None) -> int:
@@ -60,12 +63,14 @@ def trainer_configs(recipe: str, data_files: Collection[str], longest: int | Non
     length = sequence_length(longest)
     found = {}
     if file := _file("trl", data_files, carried.untrained or carried.images):
-        found["configs/trl_sft.yaml"] = _yaml(_trl(length, file, carried), COMMANDS["TRL"])
+        config = _trl(length, file, carried, _held(file, data_files))
+        found["configs/trl_sft.yaml"] = _yaml(config, COMMANDS["TRL"])
     if file := _file("axolotl", data_files, carried.tools or carried.images):
-        found["configs/axolotl.yaml"] = _yaml(_axolotl(length, file, carried), COMMANDS["axolotl"])
+        config = _axolotl(length, file, carried, _held(file, data_files))
+        found["configs/axolotl.yaml"] = _yaml(config, COMMANDS["axolotl"])
     if file := _file("llamafactory", data_files, carried.untrained or carried.images):
         info = _dataset_info(recipe, file, data_files, carried)
-        config = _llamafactory(recipe, length, carried)
+        config = _llamafactory(recipe, length, carried, _held(file, data_files))
         found["configs/llamafactory/train.yaml"] = _yaml(config, COMMANDS["LLaMA-Factory"])
         found["configs/llamafactory/dataset_info.json"] = json.dumps(info, indent=2) + "\n"
     return found
@@ -77,12 +82,27 @@ def _file(trainer: str, data_files: Collection[str], of_its_own: object) -> str 
     return "train.jsonl" if not of_its_own else own if own in data_files else None
 
 
-def _trl(length: int, file: str, carried: Carried) -> dict[str, Any]:
+def _held(file: str, data_files: Collection[str]) -> str | None:
+    """Return the file of the rows held back that goes with one that is trained on, or None."""
+    held = in_split(file, "validation")
+    return held if held in data_files else None
+
+
+def trl_files(data_files: Collection[str], carried: Carried) -> dict[str, str] | None:
+    """Return split -> file that TRL reads, where it has one to validate on; None where it has not."""
+    file = _file("trl", data_files, carried.untrained or carried.images)
+    held = _held(file, data_files) if file else None
+    return {"train": file, "validation": held} if file and held else None
+
+
+def _trl(length: int, file: str, carried: Carried, held: str | None) -> dict[str, Any]:
     columns = ["prompt", "completion"] if carried.untrained else ["messages"]
     columns += ["tools"] if carried.tools else []
+    alone = {"datasets": [{"path": "json", "data_files": file, "split": "train", "columns": columns}]}
+    both = {"dataset_name": ".", "dataset_config": TRL_CONFIG, "dataset_test_split": "validation"}
     return {
         "model_name_or_path": BASE_MODEL,
-        "datasets": [{"path": "json", "data_files": file, "split": "train", "columns": columns}],
+        **(both | {"eval_strategy": "epoch", "per_device_eval_batch_size": _BATCH} if held else alone),
         **({"completion_only_loss": True} if carried.untrained else {"assistant_only_loss": True}),
         "max_length": length,
         "learning_rate": _LEARNING_RATE,
@@ -98,23 +118,27 @@ def _trl(length: int, file: str, carried: Carried) -> dict[str, Any]:
     }
 
 
-def _axolotl(length: int, file: str, carried: Carried) -> dict[str, Any]:
+def _axolotl(length: int, file: str, carried: Carried, held: str | None) -> dict[str, Any]:
+    reading = {
+        "ds_type": "json",
+        "type": "chat_template",
+        "field_messages": "messages",
+        "message_property_mappings": {"role": "role", "content": "content"},
+        **({"field_tools": "tools"} if carried.tools else {}),
+        **({"message_field_training": "train"} if carried.untrained else {}),
+        "roles_to_train": ["assistant"],
+        "train_on_eos": "turn",
+    }
+    evaluated = {
+        "test_datasets": [{"path": held, "split": "train", **reading}],
+        "evals_per_epoch": 1,
+        "eval_batch_size": _BATCH,
+    }
     return {
         "base_model": BASE_MODEL,
         "chat_template": "tokenizer_default",
-        "datasets": [
-            {
-                "path": file,
-                "ds_type": "json",
-                "type": "chat_template",
-                "field_messages": "messages",
-                "message_property_mappings": {"role": "role", "content": "content"},
-                **({"field_tools": "tools"} if carried.tools else {}),
-                **({"message_field_training": "train"} if carried.untrained else {}),
-                "roles_to_train": ["assistant"],
-                "train_on_eos": "turn",
-            }
-        ],
+        "datasets": [{"path": file, **reading}],
+        **(evaluated if held else {}),
         "dataset_prepared_path": "outputs/axolotl/prepared",
         "val_set_size": 0.0,
         "sequence_len": length,
@@ -135,7 +159,8 @@ def _axolotl(length: int, file: str, carried: Carried) -> dict[str, Any]:
     }
 
 
-def _llamafactory(recipe: str, length: int, carried: Carried) -> dict[str, Any]:
+def _llamafactory(recipe: str, length: int, carried: Carried, held: str | None) -> dict[str, Any]:
+    evaluated = {"eval_dataset": f"{recipe}_validation", "do_eval": True, "eval_strategy": "epoch"}
     return {
         "model_name_or_path": BASE_MODEL,
         "stage": "sft",
@@ -143,6 +168,7 @@ def _llamafactory(recipe: str, length: int, carried: Carried) -> dict[str, Any]:
         "finetuning_type": "full",
         "dataset": recipe,
         "dataset_dir": "configs/llamafactory",
+        **(evaluated | {"per_device_eval_batch_size": _BATCH} if held else {}),
         "template": "qwen",
         "cutoff_len": length,
         **({"mask_history": True} if carried.untrained else {}),
@@ -183,6 +209,8 @@ def _dataset_info(recipe: str, file: str, data_files: Collection[str], carried: 
             },
         }
     }
+    if held := _held(file, data_files):
+        found[f"{recipe}_validation"] = found[recipe] | {"file_name": f"../../{held}"}
     if "alpaca.json" in data_files:
         columns = {"prompt": "instruction", "query": "input", "response": "output"}
         columns |= {"system": "system", "history": "history", **beside}

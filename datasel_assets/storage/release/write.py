@@ -17,6 +17,7 @@ from datasel_assets.storage.release.data_files import (
     FORMATS,
     Carried,
     Format,
+    carried_by,
     fields_only_in_extra,
     with_parts_in_use,
     write_data,
@@ -32,7 +33,8 @@ from datasel_assets.storage.release.folder import (
 )
 from datasel_assets.storage.release.licences import hub_metadata, is_non_commercial, normalised
 from datasel_assets.storage.release.provenance import SourceShare, source_shares
-from datasel_assets.storage.release.trainers import trainer_configs
+from datasel_assets.storage.release.trainers import trainer_configs, trl_files
+from datasel_assets.storage.release.validation import divided
 from datasel_assets.storage.release.weights import Weights, carry_weights
 
 
@@ -44,6 +46,7 @@ def write_release(
     spec: Mapping[str, Any],
     formats: Sequence[Format] = ("messages",),
     weights: Weights = "column",
+    validation: float | None = None,
     seed: int = 0,
     inputs: Mapping[str, str],
     sources: Mapping[str, Mapping[str, Any]],
@@ -64,6 +67,7 @@ def write_release(
         rows: selected conversations with :data:`COLUMNS`; prompt and response are ignored, other columns are exported.
         spec: the recipe as a mapping of plain values, every default filled in, seeds included.
         weights: how the column ``weight`` of ``rows``, if there is one, is released (``carry_weights``).
+        validation: share of the rows of each source that is held back (``validation``); None for none.
         seed: of the recipe; decides how weights are rounded to whole copies.
         formats: data files besides ``train.jsonl`` and ``train.parquet``, which are always written.
         inputs: table name -> data version of everything that the selection read.
@@ -84,8 +88,12 @@ def write_release(
     rows = with_parts_in_use(rows)
     shares = source_shares(rows, sources)
     home = Path(root) / recipe
+    trained, held = divided(rows, validation)
+    carried = carried_by(rows, weighted=weighing is not None and weights == "column")
     with building(home) as folder:
-        written = write_data(folder, rows, formats, weighted=weighing is not None and weights == "column")
+        written = write_data(folder, trained, formats, carried)
+        if held.height:
+            written = written.with_more(write_data(folder, held, formats, carried, "validation"))
         data_files = sorted(path.name for path in folder.iterdir())
         version = _version(folder, data_files, recipe, spec, {s.name: normalised(s.licence) for s in shares})
         final = home / version
@@ -98,6 +106,7 @@ def write_release(
                 "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "rows": rows.height,
                 "pool_rows": pool_rows,
+                **({"validation": {"rows": held.height, "share": validation}} if held.height else {}),
                 "tokens": _tokens(rows),
                 **_of_conversations(written.carried, fields_only_in_extra(rows)),
                 **({"weights": weighing} if weighing else {}),
@@ -138,7 +147,13 @@ def _write_about(
 ) -> None:
     """Write everything that describes the data files: configs, report, card, licences and, last, the manifest."""
     texts = trainer_configs(facts["recipe"], facts["data_files"], facts["tokens"]["longest"], carried)
-    texts["README.md"] = dataset_card(facts, shares, has_report=report_html is not None, configs=tuple(texts))
+    texts["README.md"] = dataset_card(
+        facts,
+        shares,
+        has_report=report_html is not None,
+        configs=tuple(texts),
+        trl=trl_files(facts["data_files"], carried),
+    )
     if "license_link" in hub_metadata(share.licence for share in shares):
         texts["LICENSE.md"] = licence_list(shares)
     for name, text in texts.items():

@@ -22,7 +22,7 @@ from datasel_assets.tables.corpus.conversations import CORPUS
 from datasel_assets.tables.corpus.raw_corpus import RAW_CORPUS, take_snapshot
 from datasel_assets.tables.costs.sources import SourceSize, ingested_size, sampled_size
 from datasel_assets.tables.costs.work import uses_gpu
-from datasel_assets.tables.planning import Pick, read_of, regular_phases
+from datasel_assets.tables.planning import EVERYTHING, Only, Pick, read_of
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -32,9 +32,9 @@ NAMED = 2
 """Inputs that a reason names."""
 
 
-def plan_run(warehouse: Warehouse, tables: Sequence[Table]) -> Plan:
-    """Return the plan of a run that brings everything up to date, but for what is made on request."""
-    return _Planning(warehouse, tables).plan()
+def plan_run(warehouse: Warehouse, tables: Sequence[Table], only: Only = EVERYTHING) -> Plan:
+    """Return the plan of a run that brings all that is asked for up to date, but for what is made on request."""
+    return _Planning(warehouse, tables, only).plan()
 
 
 @dataclass
@@ -43,6 +43,7 @@ class _Planning:
 
     warehouse: Warehouse
     tables: Sequence[Table]
+    only: Only = EVERYTHING
     lines: list[PlanLine] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
     remade: dict[Pick, int] = field(default_factory=dict)
@@ -62,8 +63,8 @@ class _Planning:
         self.about_rows = {table.key for table in made_from_rows(self.tables)}
 
     def plan(self) -> Plan:
-        for phase in regular_phases(self.tables):
-            for source in self.sources if phase.per_source else [None]:
+        for phase in self.only.phases(self.tables):
+            for source in self.only.of(self.sources) if phase.per_source else [None]:
                 for table in phase.tables:
                     self._look_at(table, source)
         known, steps = reference(), len(self.lines)

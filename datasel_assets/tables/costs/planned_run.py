@@ -11,6 +11,7 @@ from datasel_assets.costs.plan import Plan
 from datasel_assets.registry.load import COMPUTE_FILE
 from datasel_assets.tables.costs.kept import keep_plan
 from datasel_assets.tables.costs.planned import plan_run
+from datasel_assets.tables.planning import EVERYTHING, Only
 from datasel_assets.tables.table import Table
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -19,9 +20,13 @@ class PlannedRun:
     """Makes the plan of a run the first time that one asks for it; several threads may."""
 
     def __init__(
-        self, open_warehouse: Callable[[], Warehouse], tables: Sequence[Table], on_plan: Callable[[Plan], None]
+        self,
+        open_warehouse: Callable[[], Warehouse],
+        tables: Sequence[Table],
+        on_plan: Callable[[Plan], None],
+        only: Only = EVERYTHING,
     ) -> None:
-        self._open, self._tables, self._on_plan = open_warehouse, tables, on_plan
+        self._open, self._tables, self._on_plan, self._only = open_warehouse, tables, on_plan, only
         self._lock, self._name = threading.Lock(), ""
 
     def name(self) -> str:
@@ -33,7 +38,7 @@ class PlannedRun:
         with self._lock:
             if not self._name:
                 warehouse = self._open()
-                plan = plan_run(warehouse, self._tables)
+                plan = plan_run(warehouse, self._tables, self._only)
                 self._on_plan(plan)
                 compute = warehouse.registry.compute
                 if compute is not None:

@@ -154,6 +154,7 @@ def _release(step: Step, name: str, spec: RecipeSpec, selection: Selection, pict
         spec=spec.model_dump(mode="json"),
         formats=spec.release.formats,
         weights=spec.release.weights,
+        validation=spec.release.validation,
         seed=spec.seed,
         inputs=step.expected.inputs,
         sources=sources,

@@ -10,7 +10,8 @@ selecting took, the CPU seconds of the line those of a training.
 
 Gradients are those of a proxy trained on other rows of the same mixture, or of SmolLM2 itself (``--gradients smollm2``,
 minutes more), EK-FAC's curvature of a part of the pool. ``length-matched random`` draws rows whose responses are as
-long as those that EK-FAC chose. Nothing is generated, so there is no exact match.
+long as those that EK-FAC chose. ``no training`` is the model as it comes. Nothing is generated, so there is no exact
+match.
 
 Selections and outcomes are kept in ``--cache`` as they are made: a run that was stopped goes on, and ``--report``
 judges what is there.
@@ -41,7 +42,7 @@ TARGETS = {
     "mbpp": ("mbpp", "text", "code"),
     "bbh": ("bbh", "input", "target"),
 }
-FREE = ("random", "longest", "full pool")
+FREE = ("random", "no training", "longest", "full pool")
 """Arms that know no target: one training tells of all of them."""
 
 SIMILAR = ("rds_plus", "crds_r", "crds_w", "spectral")
@@ -93,6 +94,8 @@ class Study:
     def order(self, arm: str, target: str | None, seed: int) -> np.ndarray:
         """Return rows of the pool, the first to be taken first."""
         draw = np.random.default_rng([2, seed])
+        if arm == "no training":
+            return np.arange(0)
         if arm == "full pool" or arm == "random":
             return draw.permutation(len(self.pool))
         lengths = np.array([len(row[-1]["content"]) for row in self.pool])
@@ -100,11 +103,12 @@ class Study:
             return np.argsort(-lengths, kind="stable")
         if arm == "length-matched random":
             chosen = self.cut(self.order("EK-FAC", target, seed))
-            free, found = set(draw.permutation(len(self.pool)).tolist()) - set(chosen.tolist()), []
+            free, found = np.setdiff1d(np.arange(len(self.pool)), chosen), []
             for row in chosen:
-                nearest = min(free, key=lambda other: (abs(int(lengths[other] - lengths[row])), other))
-                free.discard(nearest)
-                found.append(nearest)
+                # One of the five nearest: another seed draws other rows.
+                nearest = free[np.argsort(np.abs(lengths[free] - lengths[row]), kind="stable")[:5]]
+                found.append(draw.choice(nearest))
+                free = free[free != found[-1]]
             return np.array(found)
         return self.kept(f"{target}, {arm}", lambda: self._by(arm, str(target)))[0]
 
@@ -196,7 +200,7 @@ class Study:
         from datasel_assets.specs.causal import CausalSpec
         from datasel_assets.specs.training import LoraSpec, TrainingSpec
 
-        training = TrainingSpec(weights="lora", lora=LoraSpec(), batch_tokens=1024, learning_rate=5e-4, seed=seed)
+        training = TrainingSpec(weights="lora", lora=LoraSpec(), batch_tokens=512, learning_rate=5e-4, seed=seed)
         return RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
 
     def lengths(self) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +215,7 @@ class Study:
         """Return the first rows of an order that together have the tokens of an arm."""
         read, learned = self.lengths()
         order = order[learned[order] > 0]
-        return order[: 1 + int(np.searchsorted(np.cumsum(read[order]), self.tokens))]
+        return order[: 1 + int(np.searchsorted(np.cumsum(read[order]), self.tokens))] if len(order) else order
 
     def wanted(self) -> list[tuple[int, str, str | None]]:
         """Return seed, arm and target of each training, those of one seed together."""
@@ -240,7 +244,8 @@ class Study:
             chosen = order if arm == "full pool" else self.cut(order)
             with measured() as cost:
                 model = self.opened(seed)
-                RowTraining(model, model.texts([self.pool[k] for k in chosen]), 1).run()
+                if len(chosen):
+                    RowTraining(model, model.texts([self.pool[k] for k in chosen]), 1).run()
                 losses = {}
                 for name in (target,) if target else self.examples:
                     texts = model.texts(self.measured[name])
@@ -248,7 +253,7 @@ class Study:
                     known = texts.tokens > 0
                     losses[name] = float(np.average(means[known], weights=texts.tokens[known]))
             line = {"seed": seed, "arm": arm, "target": target, "losses": losses, "cpu_s": cost.cpu_s,
-                    "rows": len(chosen), "response_tokens": float(self.lengths()[1][chosen].mean())}  # fmt: skip
+                    "rows": len(chosen), "response_tokens": float(self.lengths()[1][chosen].sum() / max(1, len(chosen)))}  # fmt: skip
             with (self.folder / "outcomes.jsonl").open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(line) + "\n")
             left = (time.perf_counter() - began) / done * (len(missing) - done)
@@ -281,7 +286,7 @@ class Study:
 
 
 def target_rows(name: str, count: int) -> Rows:
-    """Return conversations of a target, drawn with seed 0; of BIG-Bench Hard as many of each task as can be."""
+    """Return conversations of a target, drawn with seed 0."""
     dataset, prompt, response = TARGETS[name]
     frame = (
         read(dataset)

@@ -252,8 +252,10 @@ class Study:
                     means = evaluate(model, texts).values["loss"][0]
                     known = texts.tokens > 0
                     losses[name] = float(np.average(means[known], weights=texts.tokens[known]))
+            read, learned = (counts[chosen].sum() for counts in self.lengths())
             line = {"seed": seed, "arm": arm, "target": target, "losses": losses, "cpu_s": cost.cpu_s,
-                    "rows": len(chosen), "response_tokens": float(self.lengths()[1][chosen].sum() / max(1, len(chosen)))}  # fmt: skip
+                    "rows": len(chosen), "response_tokens": float(learned) / max(1, len(chosen)),
+                    "read": int(read)}  # fmt: skip
             with (self.folder / "outcomes.jsonl").open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(line) + "\n")
             left = (time.perf_counter() - began) / done * (len(missing) - done)

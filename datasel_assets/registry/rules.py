@@ -237,12 +237,11 @@ def loops_read_what_is_there(registry: Registry) -> Problems:
                 }
             if named not in there:
                 found[f"loops/{name}.yaml"] = no_such_file(key, named, folder, there)
-            elif key == "influence" and isinstance(spec, QuadSpec) and spec.bandit.prior == "similarity":
-                if there[named].target is None:
-                    found[f"loops/{name}.yaml"] = (
-                        f"bandit.prior: clusters are likened to the examples of a target, and scores/{named}.yaml has "
-                        "none: say 'bandit: {prior: none}'"
-                    )
+            elif isinstance(spec, QuadSpec) and spec.bandit.prior == "similarity" and there[named].target is None:
+                found[f"loops/{name}.yaml"] = (
+                    f"bandit.prior: clusters are likened to the examples of a target, and scores/{named}.yaml has "
+                    "none: say 'bandit: {prior: none}'"
+                )
         if spec.CLUSTERED and not registry.clustered:
             found[f"loops/{name}.yaml"] = f"it needs clusters{why_no_clusters(registry)}"
     return found

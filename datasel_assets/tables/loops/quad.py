@@ -133,7 +133,7 @@ def _build(spec: QuadSpec, influence: InfluenceSpec, clustered: str, step: Step)
         "model of the clusters": table_link("cluster_models", clustered),
     }
     if _stored(influence):
-        shown["note"] = "influence is divided by the Gram matrix of the whole pool: the gradients of all rows are stored"
+        shown["note"] = "the Gram matrix is that of the whole pool, so the gradients of all rows were taken first"
     checks = {"some_rows_were_accepted": Check(chosen > 0, {"rows": chosen, "tau": spec.tau})}
     return Built(info, len(found), metadata=shown, checks=checks, rows_total=pool.height)
 

@@ -83,8 +83,8 @@ def gradient_fidelity_table(own: Differentiated, gradients: Key, columns: Stored
         kind=GRADIENT_FIDELITY,
         key=key,
         description=(
-            f"What the numbers that `gradients/{own.name}` keeps of each {_kept(own)} tell of the whole, on {ROWS} rows "
-            "of the pool by the hash of their id, and in which layers it is long."
+            f"What the numbers that `gradients/{own.name}` keeps of each {_kept(own)} tell of the whole, on {ROWS} "
+            "rows of the pool by the hash of their id, and in which layers it is long."
         ),
         group="compressed",
         reads=[("corpus",), gradients, *own.reads()],

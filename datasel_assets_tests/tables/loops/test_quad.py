@@ -232,7 +232,7 @@ def test_a_recipe_brings_the_files_that_its_loop_is_made_with(tmp_path: Path):
         ({"influence": "rich"}, "influence: scores/rich.yaml is absent"),
         ({"kind": "quda"}, "did you mean 'quad'?"),
         ({"kind": None}, "kind: None is not allowed"),
-        ({"influence": "of_pool"}, "bandit.prior: clusters are likened to the examples of a target, and scores/of_pool"),
+        ({"influence": "of_pool"}, "bandit.prior: clusters are likened to the examples of a target"),
         ({"influence": "in_turns"}, "influence: scores/in_turns.yaml"),
         ({"rounds": 0}, "rounds"),
         ({"bandit": {"alpha": 1}}, "alpha"),

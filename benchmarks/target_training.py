@@ -19,6 +19,7 @@ judges what is there.
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +29,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 
 from benchmarks.gradients import labelled_mixture
 from benchmarks.harness import Measured, Row, measured, report
+from benchmarks.projects import write_yaml
 from benchmarks.task_retrieval import read, select, shipped, vectors_of
 from datasel_assets.settings import DEFAULT_DATA
 
@@ -42,7 +45,7 @@ TARGETS = {
     "mbpp": ("mbpp", "text", "code"),
     "bbh": ("bbh", "input", "target"),
 }
-FREE = ("random", "no training", "longest", "full pool")
+FREE = ("random", "no training", "longest", "MIG", "full pool")
 """Arms that know no target: one training tells of all of them."""
 
 SIMILAR = ("rds_plus", "crds_r", "crds_w", "spectral")
@@ -98,6 +101,8 @@ class Study:
             return np.arange(0)
         if arm == "full pool" or arm == "random":
             return draw.permutation(len(self.pool))
+        if arm == "MIG":
+            return self.kept("any, MIG", self._by_tags)[0]
         lengths = np.array([len(row[-1]["content"]) for row in self.pool])
         if arm == "longest":
             return np.argsort(-lengths, kind="stable")
@@ -132,6 +137,28 @@ class Study:
             return np.argsort(-self._influence()[target][arm], kind="stable")
         spectral, influence = (self.order(half, target, 0) for half in ("spectral", "EK-FAC"))
         return np.argsort(np.argsort(spectral) + np.argsort(influence), kind="stable")
+
+    def _by_tags(self) -> np.ndarray:
+        """Return the order of the shipped recipe of MIG: key phrases and the blend of surface scores."""
+        from datasel_assets.tables import make, open_warehouse
+
+        data = self.folder / "mig"
+        for part in ("recipes/mig.yaml", "tags/phrases.yaml", "scores/plain_quality.yaml"):
+            (data / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(DEFAULT_DATA / part, data / part)
+        recipe = yaml.safe_load((data / "recipes" / "mig.yaml").read_text("utf-8"))
+        write_yaml(data / "recipes" / "mig.yaml", {**recipe, "budget": {"fraction": 1.0}})
+        write_yaml(data / "sources" / "pool.yaml", {"uri": "files/pool.jsonl"})
+        (data / "files").mkdir(exist_ok=True)
+        lines = [json.dumps({"messages": row, "number": k}) for k, row in enumerate(self.pool)]
+        (data / "files" / "pool.jsonl").write_text("\n".join(lines), "utf-8")
+        warehouse = open_warehouse(data, device="cpu")
+        make(warehouse, "selections/mig", upstream=True)
+        chosen = warehouse.lake.scan(("selections", "mig")).select("row_id", "rank")
+        rows = warehouse.lake.scan(("corpus", "pool")).select("row_id", "messages")
+        found = chosen.join(rows, on="row_id").sort("rank").collect()["messages"].to_list()
+        place = {row[-1]["content"] + "\n" + row[0]["content"]: k for k, row in enumerate(self.pool)}
+        return np.array([place[row[-1]["content"] + "\n" + row[0]["content"]] for row in found])
 
     def _layers(self, target: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the hidden states of the pool and of the examples of a target by the default encoder."""
@@ -218,13 +245,12 @@ class Study:
         return order[: 1 + int(np.searchsorted(np.cumsum(read[order]), self.tokens))] if len(order) else order
 
     def wanted(self) -> list[tuple[int, str, str | None]]:
-        """Return seed, arm and target of each training, those of one seed together."""
-        return [
-            (seed, arm, target)
-            for seed in range(self.seeds)
-            for arm in self.arms
-            for target in ((None,) if arm in FREE else self.examples)
-        ]
+        """Return seed, arm and target of each training: seed by seed, target by target, the longest of all last."""
+        seeds, free = range(self.seeds), [arm for arm in self.arms if arm in FREE]
+        aimed = [(arm, target) for target in self.examples for arm in self.arms if arm not in FREE]
+        short = [(arm, None) for arm in free if arm != "full pool"]
+        last = [(seed, "full pool", None) for seed in seeds if "full pool" in free]
+        return [(seed, *each) for seed in seeds for each in (*short, *aimed)] + last
 
     def outcomes(self) -> list[dict[str, Any]]:
         """Return what came of each training that is there."""
@@ -277,7 +303,7 @@ class Study:
             "target", "arm", maintain_order=True
         ):
             difference = (own["loss"] - own["base"]).to_numpy()
-            path = self.folder / "orders" / f"{target}, {arm}.json"
+            path = self.folder / "orders" / f"{'any' if arm in FREE else target}, {arm}.json"
             took = json.loads(path.read_text("utf-8"))["cpu_s"] if path.is_file() else 0.0
             facts = {"target": target, "half": half_interval(difference), "seeds": len(difference)}
             facts |= {"loss": float(own["loss"].to_numpy().mean()), "select_cpu_s": took, "tokens": self.tokens}

@@ -45,6 +45,9 @@ TARGETS = {
     "mbpp": ("mbpp", "text", "code"),
     "bbh": ("bbh", "input", "target"),
 }
+MEASURED = {"bbh": 2}
+"""How many times as many rows are measured: its answers are of three tokens."""
+
 FREE = ("random", "no training", "longest", "MIG", "full pool")
 """Arms that know no target: one training tells of all of them."""
 
@@ -87,11 +90,14 @@ class Study:
         self.folder.mkdir(parents=True, exist_ok=True)
         mixed = [row for _, row in labelled_mixture(arguments.pool + WARM)]
         self.pool, self.warm = mixed[: arguments.pool], mixed[arguments.pool :]
-        drawn = {name: target_rows(name, arguments.examples + arguments.measured) for name in arguments.targets}
+        drawn = {
+            name: target_rows(name, arguments.examples + arguments.measured * MEASURED.get(name, 1))
+            for name in arguments.targets
+        }
         self.examples = {name: rows[: arguments.examples] for name, rows in drawn.items()}
         self.measured = {name: rows[arguments.examples :] for name, rows in drawn.items()}
         self.arms = [arm for arm in (*FREE, *AIMED) if not arguments.arms or arm in (*arguments.arms, "random")]
-        self._model: Any = None
+        self._model: tuple[int, Any, Any] | None = None
 
     # ---------------------------------------------------------------------------------------------------- selections
     def order(self, arm: str, target: str | None, seed: int) -> np.ndarray:
@@ -222,13 +228,20 @@ class Study:
 
     # ----------------------------------------------------------------------------------------------------- trainings
     def opened(self, seed: int) -> Any:
-        """Return SmolLM2 with fresh low-rank updates."""
+        """Return SmolLM2 with the low-rank updates that a seed begins with; one model is in memory."""
         from datasel_assets.models.train.row_model import RowModel
         from datasel_assets.specs.causal import CausalSpec
         from datasel_assets.specs.training import LoraSpec, TrainingSpec
 
+        if self._model and self._model[0] == seed:
+            _, model, state = self._model
+            model.load_trained(state)
+            return model
         training = TrainingSpec(weights="lora", lora=LoraSpec(), batch_tokens=512, learning_rate=5e-4, seed=seed)
-        return RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
+        self._model = None
+        model = RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
+        self._model = seed, model, {name: tensor.clone() for name, tensor in model.trained_state().items()}
+        return model
 
     def lengths(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the tokens that are read, and those learned, of each row of the pool."""

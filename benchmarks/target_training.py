@@ -51,8 +51,10 @@ MEASURED = {"bbh": 2}
 FREE = ("random", "no training", "longest", "MIG", "full pool")
 """Arms that know no target: one training tells of all of them."""
 
-SIMILAR = ("rds_plus", "crds_r", "crds_w", "spectral")
-AIMED = (*SIMILAR, "LESS", "EK-FAC", "rank sum of spectral and EK-FAC", "length-matched random")
+SIMILAR = ("spectral", "rds_plus", "crds_r", "crds_w")
+RANK_SUM, MATCHED = "rank sum of spectral and EK-FAC", "length-matched random"
+ARMS = ("random", RANK_SUM, "spectral", "EK-FAC", MATCHED, "LESS", *SIMILAR[1:], *FREE[1:])
+"""In the order in which they are tried."""
 WARM = 2000
 
 Rows = list[list[dict[str, str]]]
@@ -96,8 +98,9 @@ class Study:
         }
         self.examples = {name: rows[: arguments.examples] for name, rows in drawn.items()}
         self.measured = {name: rows[arguments.examples :] for name, rows in drawn.items()}
-        self.arms = [arm for arm in (*FREE, *AIMED) if not arguments.arms or arm in (*arguments.arms, "random")]
-        self._model: tuple[int, Any, Any] | None = None
+        self.arms = [arm for arm in ARMS if not arguments.arms or arm in (*arguments.arms, "random")]
+        self._model: Any = None
+        self._first: dict[int, Any] = {}
 
     # ---------------------------------------------------------------------------------------------------- selections
     def order(self, arm: str, target: str | None, seed: int) -> np.ndarray:
@@ -112,7 +115,7 @@ class Study:
         lengths = np.array([len(row[-1]["content"]) for row in self.pool])
         if arm == "longest":
             return np.argsort(-lengths, kind="stable")
-        if arm == "length-matched random":
+        if arm == MATCHED:
             chosen = self.cut(self.order("EK-FAC", target, seed))
             free, found = np.setdiff1d(np.arange(len(self.pool)), chosen), []
             for row in chosen:
@@ -228,20 +231,19 @@ class Study:
 
     # ----------------------------------------------------------------------------------------------------- trainings
     def opened(self, seed: int) -> Any:
-        """Return SmolLM2 with the low-rank updates that a seed begins with; one model is in memory."""
+        """Return SmolLM2 with the low-rank updates that a seed begins with; one model is in memory for all."""
         from datasel_assets.models.train.row_model import RowModel
         from datasel_assets.specs.causal import CausalSpec
         from datasel_assets.specs.training import LoraSpec, TrainingSpec
 
-        if self._model and self._model[0] == seed:
-            _, model, state = self._model
-            model.load_trained(state)
-            return model
         training = TrainingSpec(weights="lora", lora=LoraSpec(), batch_tokens=512, learning_rate=5e-4, seed=seed)
-        self._model = None
-        model = RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
-        self._model = seed, model, {name: tensor.clone() for name, tensor in model.trained_state().items()}
-        return model
+        if seed not in self._first:
+            self._model = None
+            self._model = RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
+            self._first[seed] = {name: tensor.clone() for name, tensor in self._model.trained_state().items()}
+        self._model.training = training
+        self._model.load_trained(self._first[seed])
+        return self._model
 
     def lengths(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the tokens that are read, and those learned, of each row of the pool."""
@@ -258,12 +260,9 @@ class Study:
         return order[: 1 + int(np.searchsorted(np.cumsum(read[order]), self.tokens))] if len(order) else order
 
     def wanted(self) -> list[tuple[int, str, str | None]]:
-        """Return seed, arm and target of each training: seed by seed, target by target, the longest of all last."""
-        seeds, free = range(self.seeds), [arm for arm in self.arms if arm in FREE]
-        aimed = [(arm, target) for target in self.examples for arm in self.arms if arm not in FREE]
-        short = [(arm, None) for arm in free if arm != "full pool"]
-        last = [(seed, "full pool", None) for seed in seeds if "full pool" in free]
-        return [(seed, *each) for seed in seeds for each in (*short, *aimed)] + last
+        """Return seed, arm and target of each training, arm by arm: what is there first can be judged first."""
+        aims = [(arm, target) for arm in self.arms for target in ((None,) if arm in FREE else self.examples)]
+        return [(seed, arm, target) for arm, target in aims for seed in range(self.seeds)]
 
     def outcomes(self) -> list[dict[str, Any]]:
         """Return what came of each training that is there."""

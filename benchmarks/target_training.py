@@ -10,7 +10,8 @@ selecting took, the CPU seconds of the line those of a training.
 
 Gradients are those of a proxy trained on other rows of the same mixture, or of SmolLM2 itself (``--gradients smollm2``,
 minutes more), EK-FAC's curvature of a part of the pool. ``length-matched random`` draws rows whose responses are as
-long as those that EK-FAC chose. ``no training`` is the model as it comes. Nothing is generated, so there is no exact
+long as those that EK-FAC chose; an arm ends with the row that reaches ``--tokens``, and ``read`` is how many it had.
+``no training`` is the model as it comes. Nothing is generated, so there is no exact
 match.
 
 Selections and outcomes are kept in ``--cache`` as they are made: a run that was stopped goes on, and ``--report``
@@ -319,6 +320,7 @@ class Study:
             took = json.loads(path.read_text("utf-8"))["cpu_s"] if path.is_file() else 0.0
             facts = {"target": target, "half": half_interval(difference), "seeds": len(difference)}
             facts |= {"loss": float(own["loss"].to_numpy().mean()), "select_cpu_s": took, "tokens": self.tokens}
+            facts["read"] = float(own["read"].to_numpy().mean())
             facts |= {"response_tokens": float(own["response_tokens"].to_numpy().mean()), "gradients": self.gradients}
             cost = Measured(0.0, float(own["cpu_s"].to_numpy().mean()), 0.0)
             rows.append(Row(str(arm), len(self.pool), cost, float(difference.mean()), facts))

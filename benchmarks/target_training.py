@@ -10,7 +10,9 @@ selecting took, the CPU seconds of the line those of a training.
 
 Gradients are those of a proxy trained on other rows of the same mixture, or of SmolLM2 itself (``--gradients smollm2``,
 minutes more), EK-FAC's curvature of a part of the pool. ``length-matched random`` draws rows whose responses are as
-long as those that EK-FAC chose. Nothing is generated, so there is no exact match.
+long as those that EK-FAC chose; an arm ends with the row that reaches ``--tokens``, and ``read`` is how many it had.
+``no training`` is the model as it comes. Nothing is generated, so there is no exact
+match.
 
 Selections and outcomes are kept in ``--cache`` as they are made: a run that was stopped goes on, and ``--report``
 judges what is there.
@@ -18,6 +20,7 @@ judges what is there.
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +30,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 
 from benchmarks.gradients import labelled_mixture
 from benchmarks.harness import Measured, Row, measured, report
+from benchmarks.projects import write_yaml
 from benchmarks.task_retrieval import read, select, shipped, vectors_of
 from datasel_assets.settings import DEFAULT_DATA
 
@@ -41,11 +46,16 @@ TARGETS = {
     "mbpp": ("mbpp", "text", "code"),
     "bbh": ("bbh", "input", "target"),
 }
-FREE = ("random", "longest", "full pool")
+MEASURED = {"bbh": 2}
+"""How many times as many rows are measured: its answers are of three tokens."""
+
+FREE = ("random", "no training", "longest", "MIG", "full pool")
 """Arms that know no target: one training tells of all of them."""
 
-SIMILAR = ("rds_plus", "crds_r", "crds_w", "spectral")
-AIMED = (*SIMILAR, "LESS", "EK-FAC", "rank sum of spectral and EK-FAC", "length-matched random")
+SIMILAR = ("spectral", "rds_plus", "crds_r", "crds_w")
+RANK_SUM, MATCHED = "rank sum of spectral and EK-FAC", "length-matched random"
+ARMS = ("random", RANK_SUM, "spectral", "EK-FAC", MATCHED, "LESS", *SIMILAR[1:], *FREE[1:])
+"""In the order in which they are tried."""
 WARM = 2000
 
 Rows = list[list[dict[str, str]]]
@@ -83,28 +93,37 @@ class Study:
         self.folder.mkdir(parents=True, exist_ok=True)
         mixed = [row for _, row in labelled_mixture(arguments.pool + WARM)]
         self.pool, self.warm = mixed[: arguments.pool], mixed[arguments.pool :]
-        drawn = {name: target_rows(name, arguments.examples + arguments.measured) for name in arguments.targets}
+        drawn = {
+            name: target_rows(name, arguments.examples + arguments.measured * MEASURED.get(name, 1))
+            for name in arguments.targets
+        }
         self.examples = {name: rows[: arguments.examples] for name, rows in drawn.items()}
         self.measured = {name: rows[arguments.examples :] for name, rows in drawn.items()}
-        self.arms = [arm for arm in (*FREE, *AIMED) if not arguments.arms or arm in (*arguments.arms, "random")]
+        self.arms = [arm for arm in ARMS if not arguments.arms or arm in (*arguments.arms, "random")]
         self._model: Any = None
+        self._first: dict[int, Any] = {}
 
     # ---------------------------------------------------------------------------------------------------- selections
     def order(self, arm: str, target: str | None, seed: int) -> np.ndarray:
         """Return rows of the pool, the first to be taken first."""
         draw = np.random.default_rng([2, seed])
+        if arm == "no training":
+            return np.arange(0)
         if arm == "full pool" or arm == "random":
             return draw.permutation(len(self.pool))
+        if arm == "MIG":
+            return self.kept("any, MIG", self._by_tags)[0]
         lengths = np.array([len(row[-1]["content"]) for row in self.pool])
         if arm == "longest":
             return np.argsort(-lengths, kind="stable")
-        if arm == "length-matched random":
+        if arm == MATCHED:
             chosen = self.cut(self.order("EK-FAC", target, seed))
-            free, found = set(draw.permutation(len(self.pool)).tolist()) - set(chosen.tolist()), []
+            free, found = np.setdiff1d(np.arange(len(self.pool)), chosen), []
             for row in chosen:
-                nearest = min(free, key=lambda other: (abs(int(lengths[other] - lengths[row])), other))
-                free.discard(nearest)
-                found.append(nearest)
+                # One of the five nearest: another seed draws other rows.
+                nearest = free[np.argsort(np.abs(lengths[free] - lengths[row]), kind="stable")[:5]]
+                found.append(draw.choice(nearest))
+                free = free[free != found[-1]]
             return np.array(found)
         return self.kept(f"{target}, {arm}", lambda: self._by(arm, str(target)))[0]
 
@@ -128,6 +147,28 @@ class Study:
             return np.argsort(-self._influence()[target][arm], kind="stable")
         spectral, influence = (self.order(half, target, 0) for half in ("spectral", "EK-FAC"))
         return np.argsort(np.argsort(spectral) + np.argsort(influence), kind="stable")
+
+    def _by_tags(self) -> np.ndarray:
+        """Return the order of the shipped recipe of MIG: key phrases and the blend of surface scores."""
+        from datasel_assets.tables import make, open_warehouse
+
+        data = self.folder / "mig"
+        for part in ("recipes/mig.yaml", "tags/phrases.yaml", "scores/plain_quality.yaml"):
+            (data / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(DEFAULT_DATA / part, data / part)
+        recipe = yaml.safe_load((data / "recipes" / "mig.yaml").read_text("utf-8"))
+        write_yaml(data / "recipes" / "mig.yaml", {**recipe, "budget": {"fraction": 1.0}})
+        write_yaml(data / "sources" / "pool.yaml", {"uri": "files/pool.jsonl"})
+        (data / "files").mkdir(exist_ok=True)
+        lines = [json.dumps({"messages": row, "number": k}) for k, row in enumerate(self.pool)]
+        (data / "files" / "pool.jsonl").write_text("\n".join(lines), "utf-8")
+        warehouse = open_warehouse(data, device="cpu")
+        make(warehouse, "selections/mig", upstream=True)
+        chosen = warehouse.lake.scan(("selections", "mig")).select("row_id", "rank")
+        rows = warehouse.lake.scan(("corpus", "pool")).select("row_id", "messages")
+        found = chosen.join(rows, on="row_id").sort("rank").collect()["messages"].to_list()
+        place = {row[-1]["content"] + "\n" + row[0]["content"]: k for k, row in enumerate(self.pool)}
+        return np.array([place[row[-1]["content"] + "\n" + row[0]["content"]] for row in found])
 
     def _layers(self, target: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the hidden states of the pool and of the examples of a target by the default encoder."""
@@ -191,13 +232,19 @@ class Study:
 
     # ----------------------------------------------------------------------------------------------------- trainings
     def opened(self, seed: int) -> Any:
-        """Return SmolLM2 with fresh low-rank updates."""
+        """Return SmolLM2 with the low-rank updates that a seed begins with; one model is in memory for all."""
         from datasel_assets.models.train.row_model import RowModel
         from datasel_assets.specs.causal import CausalSpec
         from datasel_assets.specs.training import LoraSpec, TrainingSpec
 
-        training = TrainingSpec(weights="lora", lora=LoraSpec(), batch_tokens=1024, learning_rate=5e-4, seed=seed)
-        return RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
+        training = TrainingSpec(weights="lora", lora=LoraSpec(), batch_tokens=512, learning_rate=5e-4, seed=seed)
+        if seed not in self._first:
+            self._model = None
+            self._model = RowModel(CausalSpec(model=MODEL, max_tokens=MAX_TOKENS), training, "cpu", base=DEFAULT_DATA)
+            self._first[seed] = {name: tensor.clone() for name, tensor in self._model.trained_state().items()}
+        self._model.training = training
+        self._model.load_trained(self._first[seed])
+        return self._model
 
     def lengths(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the tokens that are read, and those learned, of each row of the pool."""
@@ -211,16 +258,12 @@ class Study:
         """Return the first rows of an order that together have the tokens of an arm."""
         read, learned = self.lengths()
         order = order[learned[order] > 0]
-        return order[: 1 + int(np.searchsorted(np.cumsum(read[order]), self.tokens))]
+        return order[: 1 + int(np.searchsorted(np.cumsum(read[order]), self.tokens))] if len(order) else order
 
     def wanted(self) -> list[tuple[int, str, str | None]]:
-        """Return seed, arm and target of each training, those of one seed together."""
-        return [
-            (seed, arm, target)
-            for seed in range(self.seeds)
-            for arm in self.arms
-            for target in ((None,) if arm in FREE else self.examples)
-        ]
+        """Return seed, arm and target of each training, arm by arm: what is there first can be judged first."""
+        aims = [(arm, target) for arm in self.arms for target in ((None,) if arm in FREE else self.examples)]
+        return [(seed, arm, target) for arm, target in aims for seed in range(self.seeds)]
 
     def outcomes(self) -> list[dict[str, Any]]:
         """Return what came of each training that is there."""
@@ -240,15 +283,18 @@ class Study:
             chosen = order if arm == "full pool" else self.cut(order)
             with measured() as cost:
                 model = self.opened(seed)
-                RowTraining(model, model.texts([self.pool[k] for k in chosen]), 1).run()
+                if len(chosen):
+                    RowTraining(model, model.texts([self.pool[k] for k in chosen]), 1).run()
                 losses = {}
                 for name in (target,) if target else self.examples:
                     texts = model.texts(self.measured[name])
                     means = evaluate(model, texts).values["loss"][0]
                     known = texts.tokens > 0
                     losses[name] = float(np.average(means[known], weights=texts.tokens[known]))
+            read, learned = (counts[chosen].sum() for counts in self.lengths())
             line = {"seed": seed, "arm": arm, "target": target, "losses": losses, "cpu_s": cost.cpu_s,
-                    "rows": len(chosen), "response_tokens": float(self.lengths()[1][chosen].mean())}  # fmt: skip
+                    "rows": len(chosen), "response_tokens": float(learned) / max(1, len(chosen)),
+                    "read": int(read)}  # fmt: skip
             with (self.folder / "outcomes.jsonl").open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(line) + "\n")
             left = (time.perf_counter() - began) / done * (len(missing) - done)
@@ -270,10 +316,11 @@ class Study:
             "target", "arm", maintain_order=True
         ):
             difference = (own["loss"] - own["base"]).to_numpy()
-            path = self.folder / "orders" / f"{target}, {arm}.json"
+            path = self.folder / "orders" / f"{'any' if arm in FREE else target}, {arm}.json"
             took = json.loads(path.read_text("utf-8"))["cpu_s"] if path.is_file() else 0.0
             facts = {"target": target, "half": half_interval(difference), "seeds": len(difference)}
             facts |= {"loss": float(own["loss"].to_numpy().mean()), "select_cpu_s": took, "tokens": self.tokens}
+            facts["read"] = float(own["read"].to_numpy().mean())
             facts |= {"response_tokens": float(own["response_tokens"].to_numpy().mean()), "gradients": self.gradients}
             cost = Measured(0.0, float(own["cpu_s"].to_numpy().mean()), 0.0)
             rows.append(Row(str(arm), len(self.pool), cost, float(difference.mean()), facts))
@@ -281,7 +328,7 @@ class Study:
 
 
 def target_rows(name: str, count: int) -> Rows:
-    """Return conversations of a target, drawn with seed 0; of BIG-Bench Hard as many of each task as can be."""
+    """Return conversations of a target, drawn with seed 0."""
     dataset, prompt, response = TARGETS[name]
     frame = (
         read(dataset)

@@ -36,6 +36,7 @@ from datasel_assets.registry.score import RESERVED, score_order
 from datasel_assets.specs.answers import LocalSpec
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.specs.influence import InfluenceSpec
+from datasel_assets.specs.loop import QuadSpec
 from datasel_assets.specs.recipe import OWN_GROUPS
 from datasel_assets.specs.score import PairSimilaritySpec
 from datasel_assets.storage.conditions import refuse_unasked
@@ -230,17 +231,19 @@ def loops_read_what_is_there(registry: Registry) -> Problems:
         for key, folder, named in spec.files:
             there = getattr(registry, folder)
             if key == "influence":
-                # Rows are tried one by one, toward examples that clusters can be compared with.
+                # Rows are tried one by one: turns are a matter of the whole pool.
                 there = {
                     other: score
                     for other, score in there.items()
-                    if isinstance(score, InfluenceSpec)
-                    and score.target is not None
-                    and score.precondition != "gram"
-                    and score.reduce != "round_robin"
+                    if isinstance(score, InfluenceSpec) and score.reduce != "round_robin"
                 }
             if named not in there:
                 found[f"loops/{name}.yaml"] = no_such_file(key, named, folder, there)
+            elif isinstance(spec, QuadSpec) and spec.bandit.prior == "similarity" and there[named].target is None:
+                found[f"loops/{name}.yaml"] = (
+                    f"bandit.prior: clusters are likened to the examples of a target, and scores/{named}.yaml has "
+                    "none: say 'bandit: {prior: none}'"
+                )
         if spec.CLUSTERED and not registry.clustered:
             found[f"loops/{name}.yaml"] = f"it needs clusters{why_no_clusters(registry)}"
     return found

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasel_assets.models.curvature import LayerCurvature
+from datasel_assets.models.curvature import LayerCurvature, divide
+from datasel_assets.models.curvature_fit import fit_curvature
 from datasel_assets.models.forward_hooks import UnsupportedModelError
 from datasel_assets.models.gradient_projections import CountSketch, Eigenbasis, Toward, TwoSided, Whole
 from datasel_assets.models.gradients import GradientModel
@@ -150,6 +151,32 @@ def test_a_gpu_agrees_with_the_cpu(folder: str):
         ours, theirs = whole(cpu), whole(gpu)
     np.testing.assert_allclose(theirs.norm, ours.norm, rtol=1e-3)
     assert np.linalg.norm(theirs.values - ours.values) < 1e-3 * np.linalg.norm(ours.values)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_curvature_influence_and_what_is_kept_agree_on_a_gpu_with_the_cpu(folder: str):
+    spec = CausalSpec(model=folder, max_tokens=48, template="plain", precision="float32")
+    influence, squares, kept = [], [], []
+    with GradientModel(spec, "cpu") as model:
+        layers, rows = fit_curvature(model, ROWS)
+    for device in ("cpu", "cuda"):
+        with GradientModel(spec, device) as model:
+            own, used = fit_curvature(model, ROWS)
+            directions = divide(own, whole(model, ROWS[:2]).values, 0.1).astype(np.float32)
+            influence.append(model.read(ROWS, Toward(directions, model.shapes, model.device)).values)
+            squares.append(np.array([layer.eigenvalues.sum() for layer in own]))
+            projections = (
+                # Axes of one curvature on both, since those of equal eigenvalues are any.
+                Eigenbasis(layers, 64, model.device),
+                TwoSided(model.shapes, 126, 0, model.device),
+                CountSketch(model.shapes, 64, 0, model.device),
+            )
+            kept.append(np.concatenate([model.read(ROWS, each).values for each in projections], axis=1))
+        assert used == rows
+    np.testing.assert_allclose(squares[1], squares[0], rtol=1e-3)
+    np.testing.assert_allclose(influence[1], influence[0], atol=1e-2 * np.abs(influence[0]).max())
+    np.testing.assert_allclose(kept[1], kept[0], atol=1e-3 * np.abs(kept[0]).max())
 
 
 # ---------------------------------------------------------------------------------------------------- projections

@@ -18,7 +18,8 @@ class QuadSpec(LoopBase, frozen=True):
     Attributes:
         kind: ``quad``.
         influence: a file of ``scores/`` with ``how: influence``: model, target and how rows are compared with it. Its
-            score is not computed for the pool; that of the rows that are looked at is.
+            score is not computed for the pool; that of the rows that are looked at is. One without a target goes with
+            ``bandit: {prior: none}``; ``precondition: gram`` takes the gradients of the whole pool first.
         arms: clusters that are tried in one round, of what the rounds before have taught.
         probe: rows of a cluster that are looked at in one try.
         accept: rows that a try that helps accepts beside those looked at; in the order of a hash of their ids.

@@ -7,6 +7,7 @@ The rounds so far are written down after each round, so that a step that was kil
 """
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,19 +29,16 @@ from datasel_assets.storage.lake import Expected, Key
 from datasel_assets.tables.inputs import input_versions
 from datasel_assets.tables.loops.outcome import LOOPS, path_shown, publish, rounds_frame
 from datasel_assets.tables.pool import read_pool
+from datasel_assets.tables.row_table import RowTable
 from datasel_assets.tables.row_units import Context
-from datasel_assets.tables.scores.influence import (
-    INFLUENCE,
-    compare,
-    influence_tables,
-    influence_work,
-    load_directions,
-)
+from datasel_assets.tables.scores.influence import INFLUENCE, compare, exact_rows, influence_tables
 from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
+from datasel_assets.tables.scores.projected_influence import compare_stored, projected_score
 from datasel_assets.tables.shown import table_link
 from datasel_assets.tables.table import Built, Check, Graph, Step, Table
 from datasel_assets.tables.vectors.clusters import cluster_titles
 from datasel_assets.tables.vectors.curvature import Differentiated
+from datasel_assets.tables.vectors.gradients import GRADIENTS
 from datasel_assets.tables.vectors.representations import layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
@@ -94,10 +92,17 @@ def _model_of(influence: InfluenceSpec, registry: Registry) -> Differentiated:
 def _reads(spec: QuadSpec, clustered: str, influence: InfluenceSpec, registry: Registry) -> list[Key]:
     keys: list[Key] = [("corpus",), ("duplicates",), ("clusters", clustered), ("cluster_models", clustered)]
     keys.append((INFLUENCE_TARGETS.name, spec.influence))
+    if _stored(influence):
+        keys.append((GRADIENTS.name, influence.gradients))
     if spec.bandit.prior == "similarity":
         target = layers_of(registry.representations[clustered]).target_key(str(influence.target))
         keys += [target, ("representation_basis", clustered)]
     return keys
+
+
+def _stored(influence: InfluenceSpec) -> bool:
+    """Tell whether rows are compared in their stored gradients, which then are there for the whole pool."""
+    return influence.precondition == "gram"
 
 
 # ------------------------------------------------------------------------------------------------------------- rounds
@@ -113,17 +118,22 @@ def _build(spec: QuadSpec, influence: InfluenceSpec, clustered: str, step: Step)
     chosen = rows["score"].count()
     info = publish(step, rows, path, meta={"rows_looked_at": len(found)})
     warehouse.lake.clear_shards(step.expected.key)
+    taken = pool.height if _stored(influence) else len(found)
+    aim = table_link("targets", influence.target) if influence.target is not None else influence.aim
     shown = {
-        "gradients_taken": len(found),
-        "share_of_the_pool": round(len(found) / pool.height, 4),
+        "rows_looked_at": len(found),
+        "gradients_taken": taken,
+        "share_of_the_pool": round(taken / pool.height, 4),
         "rows_accepted": chosen,
         "tries_above_the_threshold": sum(each.accepted for each in rounds.tries),
         "share_of_tries_for_a_first_sweep": round(sweep, 3),
-        "without_a_gradient": sum(1 for value in found.values() if value is None),
+        "without_influence": sum(1 for value in found.values() if value is None),
         **path_shown(path, len(titles), "mean influence"),
-        "target": table_link("targets", str(influence.target)),
+        "target": aim,
         "model of the clusters": table_link("cluster_models", clustered),
     }
+    if _stored(influence):
+        shown["note"] = "the Gram matrix is that of the whole pool, so the gradients of all rows were taken first"
     checks = {"some_rows_were_accepted": Check(chosen > 0, {"rows": chosen, "tau": spec.tau})}
     return Built(info, len(found), metadata=shown, checks=checks, rows_total=pool.height)
 
@@ -181,12 +191,15 @@ def _carry_out(
     if rounds.round >= spec.rounds or not rounds.propose():
         return found
     own = _model_of(influence, warehouse.registry)
-    work = influence_work(spec=influence, own=own, directions=(INFLUENCE_TARGETS.name, spec.influence), step=step)
-    loaded = load_directions(warehouse, **work.arguments)
-    context = Context(warehouse, None, ("score",), work.arguments, loaded)
+    rows, measure = exact_rows(spec.influence, influence, own), compare
+    if _stored(influence):
+        rows, measure = projected_score(spec.influence, influence, own), compare_stored
+    assert rows.load, "both load models or directions"
+    work = rows.work(step)
+    context = Context(warehouse, None, ("score",), work.arguments, rows.load(warehouse, **work.arguments))
     while rounds.round < spec.rounds and (proposed := rounds.propose()):
         wanted = pool[np.concatenate([members[arm][at] for arm, at in proposed])]
-        values = _influence(_texts(warehouse, wanted, [*work.reads]), context)
+        values = _influence(_read(warehouse, rows, wanted, [*work.reads]), context, measure)
         found |= values
         rewards = [(arm, at, _mean([values[row] for row in pool[members[arm][at]]["row_id"]])) for arm, at in proposed]
         done = rounds.settle(rewards)
@@ -206,23 +219,29 @@ def _resume(state: Path, rounds: ProbeRounds) -> dict[str, float | None]:
     return kept["influence"]
 
 
-def _texts(warehouse: Warehouse, wanted: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Return ``row_id`` and some columns of the corpus for a few rows, by id: the same rows make the same batches."""
+def _read(warehouse: Warehouse, rows: RowTable, wanted: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """Return ``row_id`` and some columns for a few rows, by id: the same rows make the same batches."""
     frames = [
-        warehouse.lake.scan(("corpus", source)).filter(pl.col("row_id").is_in(own["row_id"].implode()))
+        warehouse.lake.scan((*rows.rows_of, source)).filter(pl.col("row_id").is_in(own["row_id"].implode()))
         for (source,), own in wanted.group_by("source", maintain_order=True)
     ]
     return pl.concat(frame.select("row_id", *columns) for frame in frames).collect().sort("row_id")
 
 
-def _influence(rows: pl.DataFrame, context: Context) -> dict[str, float | None]:
-    """Return row id -> influence; None for a row without a response token, and for one whose gradient is no number."""
+def _influence(
+    rows: pl.DataFrame, context: Context, measure: Callable[[pl.DataFrame, Context], pl.DataFrame]
+) -> dict[str, float | None]:
+    """Return row id -> influence; None for a row without a value, and for one whose gradient is no number.
+
+    Rows without a response token have none, nor have those by whose loss the others are judged.
+    """
     try:
-        scores = compare(rows, context)
+        scores = measure(rows, context)
     except ValueError:
         if rows.height == 1:
             return {rows["row_id"][0]: None}
-        return {key: value for row in rows.iter_slices(1) for key, value in _influence(row, context).items()}
+        parts = (_influence(row, context, measure) for row in rows.iter_slices(1))
+        return {key: value for part in parts for key, value in part.items()}
     return dict(scores.select("row_id", pl.col("score").cast(pl.Float64).fill_nan(None)).iter_rows())
 
 
@@ -248,7 +267,7 @@ def _rows(
     for each in tries:
         own, name = members[each.arm], titles[each.arm]
         place = f"round {each.round}, cluster '{name}'"
-        what = f"influence {_figure(each.reward)}" if each.measured else "no row of the try has a gradient"
+        what = f"influence {_figure(each.reward)}" if each.measured else "no row of the try has an influence"
         looked = own[each.start : each.stop]
         number[looked] = each.round
         told[looked] = f"{place}, {what}, not above {spec.tau:g}"

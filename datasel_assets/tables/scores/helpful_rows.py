@@ -3,6 +3,7 @@
 Belongs here: the page. Does not belong here: the scores.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from datasel_assets.tables.table import Step
 from datasel_assets.tables.vectors.representations import BASIS, REPRESENTATIONS, layers_of, target_vectors
 from datasel_assets.tables.warehouse import Warehouse
 
+HELPFUL = ("most helpful rows", "most harmful rows", "least helpful rows")
+"""Both ends of influence; the last is the low end where no row does harm."""
+
 SHOWN = 5
 EXCERPT_CHARS = 100
 TOP = 0.1
@@ -27,14 +31,15 @@ TOP = 0.1
 
 
 def score_page(
-    step: Step, title: str, ends: tuple[str, str], similar: tuple[str, np.ndarray] | None = None
+    step: Step, title: str, ends: Sequence[str], similar: tuple[str, np.ndarray] | None = None
 ) -> dict[str, Any]:
     """Return the figures of a published table with a column ``score``.
 
     Args:
         step: that made it.
         title: of the picture.
-        ends: what the rows with the highest and with the lowest scores are called.
+        ends: what the rows with the highest and with the lowest scores are called; a third word is for the lowest
+            where no score is below 0.
         similar: a representation, and the likeness of the rows, by id, to the target in it.
     """
     lake = step.warehouse.lake
@@ -43,6 +48,8 @@ def score_page(
     values = found["score"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     known = found.filter(pl.col("score").is_not_nan()).sort("score", "row_id", descending=[True, False])
     best, worst = known.head(SHOWN), known.tail(SHOWN).reverse()
+    signed = len(ends) > 2
+    below = int((known["score"] < 0).sum())
     alike = {}
     if similar is not None and len(similar[1]) == len(values):
         rank, overlap = agreement(values, similar[1], TOP)
@@ -53,11 +60,12 @@ def score_page(
         }
     return {
         "rows_without_score": found.height - known.height,
+        **({"rows_that_do_harm": below} if signed else {}),
         **_length(known),
         **alike,
         "plot: scores": picture(plots.score_grid({title: values}, title), f"distribution of {title}"),
         ends[0]: _texts(best),
-        ends[1]: _texts(worst),
+        ends[2 if signed and not below else 1]: _texts(worst),
     }
 
 

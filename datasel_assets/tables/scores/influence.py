@@ -24,7 +24,7 @@ from datasel_assets.tables.forecast import row_forecast
 from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.scores.families import score_schema
-from datasel_assets.tables.scores.helpful_rows import likeness, likeness_by, likeness_reads, score_page
+from datasel_assets.tables.scores.helpful_rows import HELPFUL, likeness, likeness_by, likeness_reads, score_page
 from datasel_assets.tables.scores.influence_targets import (
     INFLUENCE_TARGETS,
     comparison,
@@ -279,7 +279,7 @@ def _read(rows: pl.DataFrame, context: Context) -> list[tuple[np.ndarray, np.nda
 def _facts(name: str, spec: InfluenceSpec, by: str | None, step: Step, update: Update) -> dict[str, Any]:
     alike = likeness(step.warehouse, step.source, by, spec.target, spec.reduce)
     turns = spec.reduce == "round_robin"
-    ends = ("rows taken first", "rows taken last") if turns else ("most helpful rows", "most harmful rows")
+    ends = ("rows taken first", "rows taken last") if turns else HELPFUL
     return {
         "sign": maths.TURN if turns else maths.SIGN,
         **score_page(step, f"{KIND.name}.{name}", ends, alike),

@@ -30,7 +30,7 @@ from datasel_assets.tables.row_table import RowTable, Wanted, Work
 from datasel_assets.tables.row_units import Context
 from datasel_assets.tables.score_names import score_column, score_deps, score_key, score_tables
 from datasel_assets.tables.scores.families import score_schema
-from datasel_assets.tables.scores.helpful_rows import score_page
+from datasel_assets.tables.scores.helpful_rows import HELPFUL, score_page
 from datasel_assets.tables.scores.influence import INFLUENCE, KIND, exact_rows, influence_tables
 from datasel_assets.tables.scores.influence_targets import INFLUENCE_TARGETS
 from datasel_assets.tables.shown import Rows, table_link
@@ -301,6 +301,6 @@ def _facts(name: str, spec: InfluenceSpec, probes: ProbesSpec, step: Step, updat
         "sign": maths.SIGN,
         "estimated_from_probes": step.warehouse.lake.require((INFLUENCE_RIDGE.name, name)).meta["probes"],
         "how good the estimates are": table_link(INFLUENCE_RIDGE.name, name),
-        **score_page(step, f"{KIND.name}.{name}", ("most helpful rows", "most harmful rows")),
+        **score_page(step, f"{KIND.name}.{name}", HELPFUL),
         "target": table_link("targets", spec.target) if spec.target is not None else spec.aim,
     }

@@ -51,10 +51,9 @@ _MEANING = {
 def gradient_tables(own: Differentiated, targets: Sequence[str]) -> list[Table]:
     """Return the tables of one file of ``gradients/``: curvature, gradients of pool and targets, fidelity."""
     key = (GRADIENTS.name, own.name)
+    columns = list(zip(columns_of(own, COLUMN), columns_of(own, NORM), strict=True))
     tables = [curvature_table(own), _table(own, GRADIENTS, key, ("corpus",))]
-    # Of several checkpoints, and of steps of Adam, there is not one exact cosine to compare with.
-    if not own.spec.several and own.spec.optimiser == "sgd":
-        tables.append(gradient_fidelity_table(own, key))
+    tables.append(gradient_fidelity_table(own, key, columns))
     return [*tables, *(_table(own, TARGET_GRADIENTS, target_key(own.name, t), ("targets", t)) for t in targets)]
 
 

@@ -176,6 +176,34 @@ def test_without_a_prior_fewer_tries_than_clusters_are_refused(copied: Path):
     assert built.metadata["share_of_tries_for_a_first_sweep"] == 4 / 8
 
 
+@pytest.mark.parametrize(
+    ("toward", "gradients_taken"),
+    [({"toward": "pool"}, None), ({"toward": "held_out"}, None), ({"target": "adding", "precondition": "gram"}, 90)],
+    ids=["pool", "held out", "gram"],
+)
+def test_rows_are_tried_toward_what_the_score_says_whatever_it_is(copied: Path, toward: dict, gradients_taken):
+    write_yaml(copied / "scores" / "bent.yaml", {"how": "influence", "gradients": "tiny", **toward})
+    warehouse = open_warehouse(again(copied, bandit={"prior": "none"}), device="cpu")
+    page = make(warehouse, "loops/tried", upstream=True).built.metadata
+    assert page["gradients_taken"] == (gradients_taken or page["rows_looked_at"])
+    assert page["rows_looked_at"] < 90
+    assert ("note" in page) == bool(gradients_taken)
+    looked = warehouse.lake.scan(("loops", "tried")).collect().drop_nulls("influence")
+    # The score of the whole pool says the same of them.
+    write_yaml(copied / "recipes" / "whole.yaml", {**RECIPE, "select": {"sampler": "topk", "by": "influence.bent"}})
+    warehouse = open_warehouse(copied, device="cpu")
+    for source in ("sums", "fruit", "code"):
+        make(warehouse, "influence/bent", source, upstream=True)
+    exact = pl.concat(warehouse.lake.scan(("influence", "bent", s)).collect() for s in ("sums", "fruit", "code"))
+    both = looked.join(exact, on="row_id", suffix="_exact")
+    assert both.height == looked.height > 0
+    np.testing.assert_allclose(both["influence"], both["score_exact"], rtol=1e-3, atol=1e-5)
+    # Rows that judge the others have no influence of their own.
+    judges = exact.filter(pl.col("score").is_nan()).height
+    assert (judges > 0) == ("held_out" in toward.values())
+    assert page["without_influence"] + looked.height == page["rows_looked_at"]
+
+
 # ----------------------------------------------------------------------------------------------------------- registry
 def test_a_loop_is_carried_out_where_a_recipe_reads_it_alone(tmp_path: Path):
     data = lay(tmp_path / "data")
@@ -204,12 +232,18 @@ def test_a_recipe_brings_the_files_that_its_loop_is_made_with(tmp_path: Path):
         ({"influence": "rich"}, "influence: scores/rich.yaml is absent"),
         ({"kind": "quda"}, "did you mean 'quad'?"),
         ({"kind": None}, "kind: None is not allowed"),
+        ({"influence": "of_pool"}, "bandit.prior: clusters are likened to the examples of a target"),
+        ({"influence": "in_turns"}, "influence: scores/in_turns.yaml"),
         ({"rounds": 0}, "rounds"),
         ({"bandit": {"alpha": 1}}, "alpha"),
     ],
 )
 def test_a_wrong_loop_is_said_with_file_and_key_and_so_is_the_recipe_that_reads_it(tmp_path, loop, message):
-    registry = load_registry(lay(tmp_path / "data", **loop))
+    data = lay(tmp_path / "data", **loop)
+    write_yaml(data / "scores" / "of_pool.yaml", {"how": "influence", "gradients": "tiny", "toward": "pool"})
+    turns = {"how": "influence", "gradients": "tiny", "target": "adding", "reduce": "round_robin"}
+    write_yaml(data / "scores" / "in_turns.yaml", turns)
+    registry = load_registry(data)
     assert registry.loops == {}
     assert message in registry.errors["loops/tried.yaml"]
     assert "loops.tried" in registry.errors["recipes/tried.yaml"]

@@ -12,6 +12,7 @@ from datasel_assets.models.curvature import divide
 from datasel_assets.models.gradient_projections import Whole
 from datasel_assets.storage.vectors import vectors_of
 from datasel_assets.tables import Warehouse, make, open_warehouse
+from datasel_assets.tables.scores.helpful_rows import HELPFUL
 from datasel_assets.tables.vectors.curvature import Differentiated, open_model, read_curvature
 from datasel_assets.tables.vectors.representations import target_vectors
 from datasel_assets_tests.pools import CAUSAL, TINY, add_source, rows, small_pool, write_yaml
@@ -101,7 +102,9 @@ def test_the_page_says_what_the_sign_means_and_shows_both_ends_with_texts_and_th
     page = make(open_warehouse(data, device="cpu"), "influence/bent", "sums").built.metadata
     assert page["sign"] == SIGN
     assert "lowers the loss of the target" in SIGN
-    helpful, harmful = page["most helpful rows"], page["most harmful rows"]
+    found = scores(open_warehouse(data, device="cpu"), "influence", "bent")
+    assert page["rows_that_do_harm"] == (found < 0).sum()
+    helpful, harmful = page["most helpful rows"], page[HELPFUL[1 if (found < 0).any() else 2]]
     assert list(helpful.columns) == ["score", "n_response_tokens", "prompt", "response", "row_id"]
     assert helpful.cells[0][0] > harmful.cells[0][0]
     assert any("plus" in str(cell) for row in helpful.cells for cell in row)

@@ -30,7 +30,13 @@ def gradient_pool(data: Path, n: int) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     data = gradient_pool(tmp_path_factory.mktemp("fidelity") / "data", n=24)
-    make(open_warehouse(data, device="cpu"), "gradient_fidelity/tiny", upstream=True)
+    # More numbers than the model has weights: nothing is left out of a step.
+    steps = {"model": "tiny", "optimiser": "adam", "loss": "response_mean", "checkpoints": "all", "dims": 4096}
+    write_yaml(data / "gradients" / "steps.yaml", {**steps, "curvature": {"rows": 20}})
+    by_step = {"source": {"gradients": "steps"}, "compress": {"method": "none", "layer_norm": "l2"}}
+    write_yaml(data / "representations" / "strides.yaml", by_step)
+    for name in ("tiny", "steps"):
+        make(open_warehouse(data, device="cpu"), f"gradient_fidelity/{name}", upstream=True)
     return data
 
 
@@ -90,3 +96,33 @@ def test_the_sample_depends_on_the_rows_alone_and_not_on_how_they_lie(data: Path
     make(open_warehouse(data, device="cpu"), "gradient_fidelity/tiny")
     assert isinstance(before, pl.DataFrame)
     assert open_warehouse(data, device="cpu").lake.scan(("gradient_fidelity", "tiny")).collect().equals(before)
+
+
+def test_steps_of_adam_are_compared_with_whole_steps_and_checkpoints_by_the_mean_of_their_cosines(data: Path):
+    warehouse = open_warehouse(data, device="cpu")
+    table = warehouse.lake.scan(("gradient_fidelity", "steps")).collect()
+    assert table["spearman"][0] > 0.999
+    assert table["spearman_of_mean"][0] > 0.999
+    rows = pl.concat(warehouse.lake.scan(("corpus", s)).collect() for s in SOURCES).sort("row_id")["messages"].to_list()
+    cosines, shares = {False: [], True: []}, []
+    for opening in Differentiated.of(warehouse, "steps").openings(warehouse, moments=True):
+        with open_model(warehouse, **opening) as model:
+            size = model.shapes[0][0] * model.shapes[0][1]
+            for stepped, found in cosines.items():
+                whole = model.read(rows, Whole(model.shapes), steps=stepped).values
+                unit = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+                found.append(unit @ unit.T)
+            shares.append((unit[:, :size] ** 2).sum(axis=1).mean())
+    steps, plain = (np.mean(found, axis=0) for found in (cosines[True], cosines[False]))
+    # Neither plain gradients nor one checkpoint alone would agree so well with what is stored.
+    assert spearmanr(steps.ravel(), plain.ravel())[0] < 0.99
+    assert spearmanr(steps.ravel(), cosines[True][0].ravel())[0] < 0.999
+    assert table["energy_share"][0] == pytest.approx(float(np.mean(shares)), rel=1e-3)
+
+
+def test_the_page_of_several_checkpoints_shows_what_is_kept_at_each(data: Path):
+    page = make(open_warehouse(data, device="cpu"), "gradient_fidelity/steps").built.metadata
+    assert page["compared"] == "cosines of each step of Adam, the mean over 2 checkpoints"
+    assert [row[0] for row in page["of_each_checkpoint"].cells] == [0, 1]
+    assert all(row[1] > 0.999 for row in page["of_each_checkpoint"].cells)
+    assert page["bytes_per_row"] == 2 * (2 * 2304 + 4)

@@ -23,6 +23,7 @@ HELPS = {
     "match": "which pairs are the same, what follows, and which to ask next",
     "cluster": "the same as sets: of each item its cluster",
     "sort": "items by how often they are preferred (Bradley and Terry)",
+    "prune": "between which likelihoods pairs have to be asked at all",
 }
 """Operator -> what it gives."""
 PAIRED = ("match", "cluster", "sort")
@@ -37,10 +38,14 @@ def add_operators(commands: Any) -> None:
     for name, what in HELPS.items():
         own = commands.add_parser(name, help=what, description=f"Answers of people in a CSV file: {what}.")
         columns = "left, right, worker, answer" if name in PAIRED else "task (or row_id), worker, answer"
+        columns = "likelihood, answer of a random sample of pairs" if name == "prune" else columns
         own.add_argument("answers", type=Path, help=f"CSV with {columns}")
         own.add_argument("--out", type=Path, metavar="FILE", help="write the lines to FILE instead of the terminal")
-        if name != "sort":
+        if name not in ("sort", "prune"):
             own.add_argument("--truth", choices=METHODS, default="majority", help="what makes one answer of several")
+        if name == "prune":
+            own.add_argument("--recall", type=float, default=0.95, help="of same pairs (default: %(default)s)")
+            own.add_argument("--precision", type=float, default=0.95, help="of those left out (default: %(default)s)")
         if name == "filter":
             own.add_argument("--keep", nargs="+", required=True, metavar="ANSWER", help="answers to keep")
             own.add_argument(
@@ -163,6 +168,23 @@ def _sort(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return [{"item": names[n], "rank": rank, "strength": float(found[n])} for rank, n in enumerate(order, 1)]
 
 
+def _prune(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    import numpy as np
+
+    from datasel_assets.crowd.sampling import pruning_band
+
+    lines = list(_lines(arguments.answers, ("likelihood", "answer")))
+    likelihood = np.array([_number(line["likelihood"], where) for where, line in lines])
+    band = pruning_band(
+        likelihood,
+        np.array([_is_same(line["answer"], where) for where, line in lines]),
+        arguments.recall,
+        arguments.precision,
+    )
+    asked = (likelihood >= band.low) & (likelihood < band.high)
+    return [{**vars(band), "share_to_ask": float(asked.mean()) if len(asked) else math.nan}]
+
+
 _OPERATORS: Mapping[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
     "classify": _classify,
     "filter": _filter,
@@ -170,6 +192,7 @@ _OPERATORS: Mapping[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] =
     "match": _match,
     "cluster": _cluster,
     "sort": _sort,
+    "prune": _prune,
 }
 
 

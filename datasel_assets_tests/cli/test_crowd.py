@@ -102,6 +102,18 @@ def test_items_are_sorted_by_whom_they_are_preferred_to(tmp_path: Path, capsys: 
     assert [line.split(",")[0] for line in out.read_text("utf-8").splitlines()] == ["item", "a", "b", "c"]
 
 
+def test_pairs_that_a_labelled_sample_leaves_no_doubt_about_need_not_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "sample.csv"
+    lines = [f"{i / 1000},{'same' if i >= 400 else 'different'}\n" for i in range(1000)]
+    path.write_text("likelihood,answer\n" + "".join(lines), "utf-8")
+    code, (line,), _ = run(capsys, "prune", path, "--recall", 0.95, "--precision", 0.95)
+    assert code == 0
+    assert 0.36 <= float(line["low"]) <= float(line["high"]) <= 0.43
+    assert float(line["share_to_ask"]) < 0.05
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [

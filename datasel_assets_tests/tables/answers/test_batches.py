@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datasel_assets.storage.replies import KeptReplies
 from datasel_assets.tables import make, open_warehouse
 from datasel_assets.tables.answers.plan import plan
 from datasel_assets.tables.answers.questions import Questions
@@ -88,7 +87,7 @@ def test_the_plan_counts_batches_and_what_is_settled(pool: Path):
         own = Questions("planned", warehouse.registry.answers["planned"], warehouse.registry)
 
         def planned():
-            with KeptReplies(own.replies(warehouse)) as kept:
+            with own.kept(warehouse) as kept:
                 return plan(own, warehouse, kept)
 
         first = planned()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import Logger
 
+import psutil
+
 from datasel_assets import progress
 
 EVERY_S = 10.0
@@ -15,6 +17,11 @@ EVERY_S = 10.0
 
 @contextmanager
 def log_progress(log: Logger) -> Iterator[None]:
-    """Write to ``log`` what is reported while the block runs, with rate and remaining time."""
-    with progress.listen(progress.Pace(log.info, EVERY_S).report):
+    """Write to ``log`` what is reported while the block runs, with rate, remaining time and the memory that is held."""
+    process = psutil.Process()
+
+    def say(line: str) -> None:
+        log.info(f"{line}, {process.memory_info().rss / 2**30:.1f} GB of memory")
+
+    with progress.listen(progress.Pace(say, EVERY_S).report):
         yield

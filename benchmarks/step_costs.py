@@ -5,6 +5,9 @@ the rows of the larger sources, one with all of them. A step's work is the conve
 whichever explains its CPU seconds better over all sources and both pools; what is fitted is a fixed cost and a rate.
 How much faster than its rows a step grows is taken from the benchmark `growth`, where it has that operation.
 
+Wall seconds are CPU seconds by the ratio that a stage had in the last run. On a busy machine they say little: where
+the folder has a file `quiet.json`, the same of a run over all rows while the machine did nothing else, it is the last.
+
 Written to `datasel_assets/costs/reference.json`. The steps of one run share a process, so that memory is what a step
 adds to what was there before it.
 """
@@ -94,14 +97,14 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the reference that the records of both pools make."""
     registry = load_registry(REPOSITORY / "data")
     about_rows = {table.name for table in made_from_rows(all_tables(registry))}
-    records = [record for run in runs for record in run["records"]]
+    records = [{**record, "run": number} for number, run in enumerate(runs) for record in run["records"]]
     stages = sorted({record["stage"] for record in records})
     exponents = {kind: round(exponent(operation), 2) for kind, operation in GROWTH.items()} | ALGORITHMS
     steps = {}
     for stage in stages:
         own = [record for record in records if record["stage"] == stage]
         last = [record for record in runs[-1]["records"] if record["stage"] == stage]
-        firsts = [next(r for r in run["records"] if r["stage"] == stage) for run in runs if stage in of(run)]
+        firsts = [next(r for r in own if r["run"] == number) for number, run in enumerate(runs) if stage in of(run)]
         later = [record for record in own if record not in firsts]
         once = firsts if later else []
         grows = exponents.get(stage, exponents.get(stage.split("/")[0], 1.0))
@@ -111,12 +114,13 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     all_rows = runs[-1]
     wall = (all_rows["cost"]["wall_s"] - summed(all_rows["records"], "seconds")) / len(all_rows["records"])
     before = [record["rss_before_mb"] for record in records if "rss_before_mb" in record]
-    pools = " and ".join(f"{max(r['corpus_rows'] for r in run['records']):,}" for run in runs)
+    pools = " and ".join(f"{max(r['corpus_rows'] for r in run['records']):,}" for run in runs[:2])
     return {
         "how": (
             f"benchmarks/step_costs.py: the default run over {pools} rows of the shipped pool, "
             f"{os.cpu_count()} cores of {platform.machine()}, {datetime.now(UTC).date().isoformat()}"
         ),
+        "start_mb": round(min(before), 1),
         "before_mb": round(max(before), 1),
         "between_seconds": round(wall, 3),
         "between_cpu_seconds": round(float(np.mean(between)), 3),
@@ -137,12 +141,13 @@ def step_cost(
     What was seen at one size only is taken for the same at every size. What the ``firsts``, the first sources of their
     runs, cost above the line of the others is what is done once.
 
-    Wall seconds are its CPU seconds times their ratio in the run over all rows, since a small run tells little of it.
+    Wall seconds are its CPU seconds times their ratio in the last run.
     """
-    if not about_rows:
-        return StepCost("nothing", 1.0, {name: Line(mean(own, name), 0.0) for name in QUANTITIES})
-    if len({record["corpus_rows"] for record in own}) == 1:
-        return StepCost("nothing", 1.0, {name: Line(mean(own, name), 0.0) for name in QUANTITIES})
+    ratio = summed(last, "seconds") / summed(last, "cpu_seconds") if summed(last, "cpu_seconds") > 0 else 1.0
+    if not about_rows or len({record["corpus_rows"] for record in own}) == 1:
+        same = {name: mean(own, name) for name in QUANTITIES}
+        same["seconds"] = same["cpu_seconds"] * ratio
+        return StepCost("nothing", 1.0, {name: Line(value, 0.0) for name, value in same.items()})
     found = {}
     for per in ("rows", "tokens", "encoded"):
         size = [record[f"corpus_{per}"] / 1000 for record in own]
@@ -152,17 +157,28 @@ def step_cost(
         found[per] = (sum(off), line)
     per = min(found, key=lambda per: found[per][0])
     cpu = found[per][1]
-    ratio = summed(last, "seconds") / summed(last, "cpu_seconds") if summed(last, "cpu_seconds") > 0 else 1.0
     lines = {"cpu_seconds": cpu, "seconds": Line(cpu.fixed * ratio, cpu.rate * ratio)}
-    for name in ("memory_mb", "bytes_written"):
-        known = [record for record in own if quantity(record, name) is not None]
-        lines[name] = fit_line([r[f"corpus_{per}"] / 1000 for r in known], [quantity(r, name) for r in known])
+    lines["bytes_written"] = fit_line([r[f"corpus_{per}"] / 1000 for r in own], [r["bytes_written"] for r in own])
+    lines["memory_mb"] = memory([*own, *firsts], per)
     step = StepCost(per, exponent, lines)
     works = [Work(*(record[f"corpus_{per}"] for per in ("rows", "tokens", "encoded"))) for record in firsts]
     above = [r["cpu_seconds"] - step.at(work, work).cpu_seconds for r, work in zip(firsts, works, strict=True)]
     more = float(np.mean(above)) if above else 0.0
     once = {"cpu_seconds": more, "seconds": more * ratio} if more > WORTH_IT else {}
     return StepCost(per, exponent, lines, once)
+
+
+def memory(records: Sequence[dict[str, Any]], per: str) -> Line:
+    """Return what a step adds to the memory of its process: through the largest that was seen in each pool.
+
+    Most of what a step adds is a model, or what the allocator keeps, and is not more for more rows.
+    """
+    most: dict[str, tuple[float, float]] = {}
+    for record in records:
+        if (added := quantity(record, "memory_mb")) is not None:
+            most[record["run"]] = max(most.get(record["run"], (0.0, 0.0)), (added, record[f"corpus_{per}"] / 1000))
+    sizes, added = [size for _, size in most.values()], [added for added, _ in most.values()]
+    return fit_line(sizes, added) if len(set(sizes)) > 1 else Line(max(added), 0.0)
 
 
 def quantity(record: dict[str, Any], name: str) -> float | None:
@@ -190,7 +206,7 @@ def exponent(operation: str) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure both pools, or fit again what was measured before."""
+    """Measure both pools where that was not done before, and fit what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kept", type=Path, help="folder with what was measured of each pool; made where it is absent")
     folder = parser.parse_args(argv).kept or Path(tempfile.mkdtemp())
@@ -202,6 +218,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 kept.write_text(json.dumps(measured(pool(Path(scratch) / name, name == "fewer"))))
         runs.append(json.loads(kept.read_text()))
+    if (quiet := folder / "quiet.json").is_file():
+        runs.append(json.loads(quiet.read_text()))
     WRITTEN.write_text(json.dumps(fitted(runs), indent=1) + "\n")
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from logging import Logger
 
+import psutil
+
 EVERY_S = 10.0
 """Least time between two lines of a log."""
 
@@ -99,8 +101,13 @@ class Pace:
 
 @contextmanager
 def log_progress(log: Logger) -> Iterator[None]:
-    """Write to ``log`` now and then, while the block runs, how far the work is."""
-    with listen(Pace(log.info, EVERY_S).report):
+    """Write to ``log`` now and then, while the block runs, how far the work is and how much memory is held."""
+    process = psutil.Process()
+
+    def say(line: str) -> None:
+        log.info(f"{line}, {process.memory_info().rss / 2**30:.1f} GB of memory")
+
+    with listen(Pace(say, EVERY_S).report):
         yield
 
 

@@ -72,10 +72,14 @@ class KnownCosts:
         known = [stage for stage in self._records if stage in reference.steps]
         self._speed = _ratios([m for stage in known for m in self._records[stage]], reference.steps)
 
-    @property
-    def before_mb(self) -> float:
-        """Return what the process of a run holds before a step: the most there was here, else in the reference."""
-        return max((m.before_mb for found in self._records.values() for m in found), default=self._reference.before_mb)
+    def before_mb(self, *, models: bool) -> float:
+        """Return what the process of a run holds before a step: the most there was here, else in the reference.
+
+        Args:
+            models: the run loads any, which then stay.
+        """
+        there = self._reference.before_mb if models else self._reference.start_mb
+        return max((m.before_mb for found in self._records.values() for m in found), default=there)
 
     def expected(self, stage: str, computed: Work, whole: Work, *, first: bool = True, gpu: bool = False) -> Expected:
         """Return what a step will take.

@@ -20,13 +20,15 @@ class Reference:
     Attributes:
         how: how it was measured, in words.
         steps: stage -> its cost.
-        before_mb: memory that the process of a run holds before a step.
+        start_mb: memory that the process of a run holds before its first step.
+        before_mb: the most that it holds before any, once models were loaded.
         between_seconds: wall seconds of a run for each step, beside those of its steps.
         between_cpu_seconds: the same in CPU seconds.
     """
 
     how: str
     steps: Mapping[str, StepCost]
+    start_mb: float
     before_mb: float
     between_seconds: float
     between_cpu_seconds: float
@@ -37,4 +39,5 @@ def reference() -> Reference:
     """Return the costs that come with the package."""
     kept = json.loads((resources.files("datasel_assets.costs") / "reference.json").read_text("utf-8"))
     steps = {stage: StepCost.of_plain(step) for stage, step in kept["steps"].items()}
-    return Reference(kept["how"], steps, kept["before_mb"], kept["between_seconds"], kept["between_cpu_seconds"])
+    figures = ("start_mb", "before_mb", "between_seconds", "between_cpu_seconds")
+    return Reference(kept["how"], steps, *(kept[name] for name in figures))

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster._core.events import DagsterEvent
 from dagster._core.execution.plan.objects import ErrorSource, StepFailureData
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 WAITS_S = 60.0
 """Time in which a cluster that grows by itself may make room."""
@@ -44,7 +44,7 @@ def k8s_executor() -> dg.ExecutorDefinition:
 
     return dg.ExecutorDefinition(
         name="k8s",
-        config_schema=k8s_job_executor.config_schema,
+        config_schema=k8s_job_executor.config_schema,  # pyright: ignore[reportArgumentType]
         requirements=k8s_job_executor._requirements_fn,
         executor_creation_fn=watched,
         description=k8s_job_executor.description,

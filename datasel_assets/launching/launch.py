@@ -58,18 +58,19 @@ def carry_out(
         tags: of the run, beside those of its job.
     """
     partition = dict(job.get_tags_for_partition_key(source, selected_asset_keys=list(keys))) if source else {}
+    repository = ReconstructableRepository.for_module("datasel_assets.definitions", "defs", str(REPOSITORY))
+    elsewhere = repository.get_reconstructable_job(job.name)
     run = instance.create_run_for_job(
         job_def=job,
         run_config=QUIET if quiet else {},
         tags={**job.run_tags, **partition, **(tags or {}), NO_RETRY_TAG: "0", PROCESS_TAG: this_process()},
         asset_selection=frozenset(keys) or None,
         remote_job_origin=origin.get_job_origin(job.name),
+        # By it a step that has a place of its own loads its job.
+        job_code_origin=None if executor == IN_PROCESS else elsewhere.get_python_origin(),
     )
-    if executor == IN_PROCESS:
-        carried_out = InMemoryJob(job.with_executor_def(dg.in_process_executor))
-    else:
-        repository = ReconstructableRepository.for_module("datasel_assets.definitions", "defs", str(REPOSITORY))
-        carried_out = repository.get_reconstructable_job(job.name)
+    here = InMemoryJob(job.with_executor_def(dg.in_process_executor))
+    carried_out = here if executor == IN_PROCESS else elsewhere
     try:
         events = list(execute_run_iterator(carried_out, run, instance))
     finally:

@@ -27,6 +27,7 @@ REFERENCE = Reference(
         "selections/b": step(0, 3),
         "target": step(5, 0, per="nothing"),
     },
+    start_mb=200,
     before_mb=1000,
     between_seconds=0.1,
     between_cpu_seconds=0.1,
@@ -96,15 +97,16 @@ def test_seconds_of_a_gpu_are_known_only_where_one_was_used():
 
 def test_what_a_run_loads_once_counts_for_its_first_source_alone():
     once = StepCost("rows", 1.0, REFERENCE.steps["text"].lines, {"seconds": 4.0})
-    known = KnownCosts([], Reference("by hand", {"text": once}, 0, 0, 0))
+    known = KnownCosts([], Reference("by hand", {"text": once}, 0, 0, 0, 0))
     first, later = (known.expected("text", rows(1000), rows(1000), first=is_first).cost for is_first in (True, False))
     assert (first.seconds, later.seconds) == (pytest.approx(7), pytest.approx(3))
     assert first.cpu_seconds == later.cpu_seconds
 
 
 def test_memory_begins_where_the_process_was_before():
-    assert KnownCosts([], REFERENCE).before_mb == 1000
-    assert KnownCosts([record("text", 10, 1.0, before_mb=700.0)], REFERENCE).before_mb == 700
+    assert KnownCosts([], REFERENCE).before_mb(models=True) == 1000
+    assert KnownCosts([], REFERENCE).before_mb(models=False) == 200
+    assert KnownCosts([record("text", 10, 1.0, before_mb=700.0)], REFERENCE).before_mb(models=True) == 700
 
 
 def test_the_shipped_reference_tells_how_it_was_measured_and_its_costs_come_back_from_the_file():

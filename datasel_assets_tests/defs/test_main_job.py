@@ -3,20 +3,25 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 from dagster import DagsterEventType
 
+from datasel_assets.costs.plan import compare
 from datasel_assets.defs.assets import to_asset
 from datasel_assets.defs.jobs import asset_jobs
 from datasel_assets.defs.main_job import run_main
 from datasel_assets.defs.resources import WarehouseResource
+from datasel_assets.settings import Settings
 from datasel_assets.specs.encoder import EncoderSpec
 from datasel_assets.storage.lake import Expected
+from datasel_assets.tables.costs.kept import kept_plan
 from datasel_assets.tables.selections.comparison import report_path
 from datasel_assets.tables.table import Built, Kind, Step, Table
+from datasel_assets.tables.warehouse import Warehouse
 from datasel_assets_tests.pools import ENCODER, add_source, rows, write_yaml
 from datasel_assets_tests.project import FirstRun, Project
 
@@ -48,6 +53,21 @@ def test_the_main_job_makes_every_table_and_then_finds_nothing_to_do(
     outcome, runs = settled.run()
     assert outcome.runs == []
     assert runs == []
+
+
+def test_what_every_step_took_stands_beside_what_was_expected_of_it(first_run: FirstRun, finished: Path):
+    lake = Warehouse(Settings.at(finished, device="cpu")).lake
+    (name,) = {run["plan"] for run in first_run.runs}
+    plan = kept_plan(lake, name)
+    assert plan is not None
+    assert {(line.stage, line.source) for line in plan.lines} == {(r["stage"], r["source"]) for r in first_run.runs}
+    compared = compare(plan, first_run.runs)
+    assert compared[-1].steps == len(first_run.runs)
+    made = [event.event_specific_data.materialization for event in first_run.events if event.is_step_materialization]
+    shown = {m.asset_key.to_user_string(): m.metadata for m in made}
+    planned = next(line for line in plan.lines if (line.stage, line.source) == ("duplicates", None))
+    assert shown["duplicates"]["forecast_bytes"].value == planned.bytes_written
+    assert shown["duplicates"]["forecast_cpu_seconds"].value == planned.cpu_seconds
 
 
 def test_selection_toward_a_target_prefers_its_topic(settled: Project):

@@ -35,6 +35,18 @@ def test_a_run_says_from_which_code_location_its_job_is_and_which_process_execut
     assert [found.run_id for found in instance.get_runs(by_label)] == [run.run_id]
 
 
+def test_a_run_whose_steps_have_places_of_their_own_says_how_its_job_is_loaded_there(instance, monkeypatch):
+    monkeypatch.setattr("datasel_assets.defs.launch.execute_run_iterator", lambda *args: iter(()))
+    for executor in ("in_process", "k8s"):
+        carry_out(job_of(lambda: None), instance, code_location(), executor=executor)
+    elsewhere, here = (run.job_code_origin for run in instance.get_runs())
+    assert here is None
+    assert (elsewhere.job_name, elsewhere.repository_origin.code_pointer.module) == (
+        "main",
+        "datasel_assets.definitions",
+    )
+
+
 def test_a_failed_run_is_told_and_is_not_started_again_by_the_daemon(instance):
     def fail() -> None:
         raise ValueError("no")

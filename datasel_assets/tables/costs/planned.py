@@ -60,6 +60,7 @@ class _Planning:
                 self.now[source] = self.then[source] = size
         self.gpu = uses_gpu(self.warehouse)
         self.known = KnownCosts(self._measured(), reference())
+        self.before_mb = self.known.before_mb(models=any(t.runs_model and not t.on_demand for t in self.tables))
         self.about_rows = {table.key for table in made_from_rows(self.tables)}
 
     def plan(self) -> Plan:
@@ -162,7 +163,7 @@ class _Planning:
             tokens=round(work.tokens) if of_rows and table.runs_model else 0,
             bytes_read=sum(self._bytes(key, of) for key, of in reads),
             bytes_written=round(cost.bytes_written),
-            memory_mb=round(self.known.before_mb + cost.memory_mb, 1),
+            memory_mb=round(self.before_mb + cost.memory_mb, 1),
             cpu_seconds=round(cost.cpu_seconds, 3),
             gpu_seconds=None if expected.gpu_seconds is None else round(expected.gpu_seconds, 3),
             seconds=round(cost.seconds, 3),

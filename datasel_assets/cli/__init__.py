@@ -8,9 +8,9 @@ imports Dagster and whatever else is slow to load inside functions: ``datasel --
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
-from datasel_assets import __version__
 from datasel_assets.cli import (
     add,
     ask,
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="datasel", description="Select instruction-tuning data from the sources of a data folder.", parents=[data]
     )
-    parser.add_argument("--version", action="version", version=f"datasel_assets {__version__}")
+    parser.add_argument("--version", action="version", version=f"datasel_assets {metadata.version('datasel_assets')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         name = module.__name__.rpartition(".")[2]

@@ -3,7 +3,6 @@
 import logging
 
 from datasel_assets import progress
-from datasel_assets import progress
 
 
 def test_a_line_of_progress_says_how_far_how_fast_how_long_yet_and_how_much_memory(monkeypatch, caplog):

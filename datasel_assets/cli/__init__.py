@@ -8,6 +8,7 @@ imports Dagster and whatever else is slow to load inside functions: ``datasel --
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from datasel_assets.cli import (
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="datasel", description="Select instruction-tuning data from the sources of a data folder.", parents=[data]
     )
+    parser.add_argument("--version", action="version", version=f"datasel_assets {metadata.version('datasel_assets')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         name = module.__name__.rpartition(".")[2]

@@ -257,6 +257,7 @@ def test_nothing_to_ask_is_said_in_a_line(tmp_path: Path, capsys: pytest.Capture
 def test_check_finds_golden_rows_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     data = folder(tmp_path, golden={"file": "labels/golden.csv"}, files="labels/not_back_yet.csv")
     assert main(["--data", str(data), "check"]) == 1
-    assert "wrong  labels/quality.yaml: golden.file: labels/golden.csv does not exist" in capsys.readouterr().out
+    said = r"wrong  labels/quality\.yaml: line \d+: golden\.file: labels/golden\.csv does not exist"
+    assert re.search(said, capsys.readouterr().out)
     (data / "labels" / "golden.csv").write_text("row_id,answer\n")
     assert main(["--data", str(data), "check"]) == 0

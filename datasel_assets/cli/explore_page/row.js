@@ -83,10 +83,10 @@ function* near(found) {
   if (found.copies.length) {
     yield heading("Copies of it");
     yield table(["kind", "row", "source"], found.copies.map(copy =>
-      [`${copy.kind}${copy.stands ? ", for which this row stands" : ", which stands for this row"}`, named(copy, copy.other), copy.source ?? ""]));
+      [`${copy.kind}${copy.stands ? ", for which this row stands" : ", which stands for this row"}`, named(copy, copy.other), copy.source ?? ""]), "near");
   }
   if (found.neighbours.length) {
     yield heading("Nearest rows");
-    yield table(["distance", "row", "source"], found.neighbours.map(row => [figure(row.distance), named(row, row.row_id), row.source ?? ""]));
+    yield table(["distance", "row", "source"], found.neighbours.map(row => [figure(row.distance), named(row, row.row_id), row.source ?? ""]), "near");
   }
 }

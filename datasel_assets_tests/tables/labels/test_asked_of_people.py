@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -100,7 +101,8 @@ def test_guidelines_that_are_absent_are_found_by_check(pool: Path, capsys: pytes
     write_yaml(file, {"ask": ASK, "provider": {"people": "Good?", "guidelines": "labels/told.md"}})
     main(["--data", str(pool), "check"])
     file.unlink()
-    assert "wrong  answers/told.yaml: guidelines: labels/told.md does not exist" in capsys.readouterr().out
+    said = r"wrong  answers/told\.yaml: line \d+: guidelines: labels/told\.md does not exist"
+    assert re.search(said, capsys.readouterr().out)
 
 
 def test_a_name_that_labels_has_too_is_refused(pool: Path):

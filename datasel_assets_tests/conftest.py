@@ -42,3 +42,8 @@ def what_is_loaded_is_not_searched_again() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let what libraries made be given back: some complain at the end of the process otherwise."""
+    gc.unfreeze()

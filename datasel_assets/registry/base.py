@@ -115,7 +115,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RegistryError(f"not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        # What ends too early is noticed behind the last line.
+        lines = max(1, len(data.splitlines()))
+        where = f"line {min(error.problem_mark.line + 1, lines)}: " if error.problem_mark else ""
         raise RegistryError(f"{where}not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise RegistryError(f"not valid YAML: {error}") from error

@@ -20,7 +20,7 @@ from datasel_assets.defs.failures import cause, skipped_steps
 from datasel_assets.defs.launch import carry_out, code_location
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.defs.planned_run import PlannedRun
-from datasel_assets.defs.side_by_side import runs_at_once, side_by_side
+from datasel_assets.defs.side_by_side import leave_logging_alone, runs_at_once, side_by_side
 from datasel_assets.defs.submitted import submitted
 from datasel_assets.tables.planning import Phase, Pick, lacks_input, regular_phases, stale
 from datasel_assets.tables.table import Table
@@ -118,6 +118,7 @@ def run_main(
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
     end_dead_runs(instance)
+    leave_logging_alone(instance)
     registry = open_warehouse().registry
     wanted = sorted(registry.sources)
     known = set(instance.get_dynamic_partitions(SOURCES))

@@ -27,6 +27,16 @@ def runs_at_once(instance: dg.DagsterInstance, *, submitted: bool = False) -> in
     return int(settings.get("runs", {}).get("max_concurrent_runs", 1))
 
 
+def leave_logging_alone(instance: dg.DagsterInstance) -> None:
+    """Keep Dagster from setting up logging anew whenever a run starts, where ``dagster.yaml`` sets nothing up.
+
+    It does so even then, and waits for every handler while it holds the lock of all of logging. A run beside it that
+    writes an event holds its handler and asks for that lock, so that both would wait for ever.
+    """
+    if not instance.get_python_log_dagster_handler_config():
+        instance.get_yaml_python_handlers = list  # type: ignore[method-assign]
+
+
 def side_by_side(work: Callable[[Item], None], items: Sequence[Item], at_once: int) -> None:
     """Do the work for each item, ``at_once`` of them at a time; one at a time in this thread, and in order.
 

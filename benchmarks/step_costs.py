@@ -119,6 +119,7 @@ def fitted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "how": (
             f"benchmarks/step_costs.py: the default run over {pools} rows of the shipped pool, "
             f"{os.cpu_count()} cores of {platform.machine()}, {datetime.now(UTC).date().isoformat()}"
+            f"{'; wall seconds of a run of their own on a machine that did nothing else' if len(runs) > 2 else ''}"
         ),
         "start_mb": round(min(before), 1),
         "before_mb": round(max(before), 1),

@@ -17,7 +17,7 @@ from datasel_assets.defs.failures import cause, skipped_steps
 from datasel_assets.defs.partitions import SOURCES
 from datasel_assets.launching.dead_runs import end_dead_runs
 from datasel_assets.launching.executors import executor_name, runs_at_once
-from datasel_assets.launching.launch import carry_out, code_location
+from datasel_assets.launching.launch import carry_out, code_location, leave_logging_alone
 from datasel_assets.launching.op_tags import PLAN_TAG
 from datasel_assets.launching.submitted import submitted
 from datasel_assets.tables.costs.planned_run import PlannedRun
@@ -65,6 +65,7 @@ def run_main(
         KeyboardInterrupt: a step was interrupted; what was published before stays, the next call goes on from there.
     """
     end_dead_runs(instance)
+    leave_logging_alone(instance)
     registry = open_warehouse().registry
     wanted = sorted(registry.sources)
     known = set(instance.get_dynamic_partitions(SOURCES))

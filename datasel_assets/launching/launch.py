@@ -33,6 +33,16 @@ def code_location() -> RemoteRepositoryOrigin:
     return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
 
 
+def leave_logging_alone(instance: dg.DagsterInstance) -> None:
+    """Keep Dagster from setting up logging anew whenever a run starts, where ``dagster.yaml`` sets nothing up.
+
+    It does so even then, and waits for every handler while it holds the lock of all of logging. A run beside it that
+    writes an event holds its handler and asks for that lock, so that both would wait for ever.
+    """
+    if not instance.get_python_log_dagster_handler_config():
+        instance.get_yaml_python_handlers = list  # type: ignore[method-assign]
+
+
 def carry_out(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,

@@ -14,7 +14,20 @@ from datasel_assets.settings import DAGSTER_VARIABLE, DATA_VARIABLE, DEFAULT_DAT
 from datasel_assets_tests.conftest import REPOSITORY
 
 COMMANDS = (
-    *("run", "ui", "ask", "evidence", "rethreshold", "compare", "prune", "explain", "explore", "label", "crowd"),
+    *(
+        "run",
+        "plan",
+        "ui",
+        "ask",
+        "evidence",
+        "rethreshold",
+        "compare",
+        "prune",
+        "explain",
+        "explore",
+        "label",
+        "crowd",
+    ),
     *("init", "add", "check"),
 )
 

@@ -1,12 +1,14 @@
 """Runs that are carried out in this process stand under the jobs of the code location, however they end."""
 
+import logging.config
+
 import dagster as dg
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from datasel_assets.defs.main_job import failed_steps
 from datasel_assets.launching.dead_runs import PROCESS_TAG
-from datasel_assets.launching.launch import carry_out, code_location
+from datasel_assets.launching.launch import carry_out, code_location, leave_logging_alone
 from datasel_assets.storage.processes import this_process
 
 
@@ -79,3 +81,19 @@ def test_an_interrupt_within_a_run_that_a_run_makes_reaches_who_asked_for_it(ins
     _, events = carry_out(job_of(within), instance, code_location())
     with pytest.raises(KeyboardInterrupt):
         failed_steps(events)
+
+
+def test_runs_that_start_beside_others_do_not_set_up_logging_anew(monkeypatch, tmp_path):
+    monkeypatch.setattr(logging.config, "dictConfig", lambda config: pytest.fail("logging was set up anew"))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        leave_logging_alone(instance)
+        assert [type(handler).__name__ for handler in instance.get_handlers()] == ["_EventListenerLogHandler"]
+
+
+def test_settings_for_logging_count_all_the_same(tmp_path):
+    console = {"class": "logging.StreamHandler", "level": "ERROR"}
+    overrides = {"python_logs": {"dagster_handler_config": {"handlers": {"mine": console}}}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        leave_logging_alone(instance)
+        with pytest.warns(dg.BetaWarning):
+            assert len(instance.get_handlers()) == 2

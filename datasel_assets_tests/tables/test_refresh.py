@@ -25,3 +25,15 @@ def test_work_side_by_side_overlaps_and_an_error_of_one_reaches_the_caller():
 
     with pytest.raises(ValueError, match="odd"):
         side_by_side(odd, [0, 1, 2], at_once=2)
+
+
+def test_as_many_go_at_once_as_may():
+    met = threading.Barrier(3, timeout=20)
+    done = []
+
+    def work(item: int) -> None:
+        met.wait()
+        done.append(item)
+
+    side_by_side(work, range(3), 3)
+    assert sorted(done) == [0, 1, 2]

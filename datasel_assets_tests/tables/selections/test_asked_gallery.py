@@ -44,7 +44,9 @@ def answer(body: dict[str, Any], number: int):
     if "Could somebody" not in asked:
         return said("I would say 17.")
     questions = re.split(r"\nTask \d+", asked)[1:] or [asked]
-    lines = [opinion(question.rsplit("It answered:", 1)[-1]) for question in questions]
+    # The marks around a text have digits too.
+    texts = [re.findall(r"<text \w+>\n(.*?)\n</text \w+>", question, re.S)[-1] for question in questions]
+    lines = [opinion(text) for text in texts]
     return said("\n".join(f"#{task}: {line}" for task, line in enumerate(lines, 1)) if len(questions) > 1 else lines[0])
 
 
@@ -144,10 +146,8 @@ def test_a_judge_goes_on_from_peoples_answers_with_eight_questions_a_request(dat
     assert len(sent) <= 3 * -(-ROWS // 3 // 8)
     found = scores(warehouse, "usable_rest")
     assert found["score"].count() == ROWS
-    thought = [
-        float(WORDS.index(opinion(response))) for response in found.join(pool(warehouse), on="row_id")["response"]
-    ]
-    assert found["score"].to_list() == thought
+    judged = found.join(pool(warehouse), on="row_id")
+    assert judged["score"].to_list() == [WORDS.index(opinion(response)) for response in judged["response"]]
     assert all(opinion(response) == "yes" for response in chosen["response"])
 
 

@@ -13,7 +13,6 @@ row and more.
 """
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="draws of queries")
     parser.add_argument("--no-record", action="store_true", help="print the table, keep no results")
     arguments = parser.parse_args(argv)
-    rows = []
     for table in arguments.tables:
         names, talks = templates(arguments.tasks) if table == "t0" else mixed(arguments.mixed)
         found = dict(by_text(talks))
@@ -61,9 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             found[f"{name}, joined with spectral"] = both, cost
         found["random vectors"] = vectors_of(None, np.zeros((len(talks), 1, 1))), Measured()  # type: ignore[assignment]
         own = [scored(table, name, vectors, names, arguments.seeds, cost) for name, (vectors, cost) in found.items()]
-        print(*(f"{row.implementation}: {row.objective:.3f}" for row in own), sep="\n", file=sys.stderr, flush=True)
-        rows += sorted(own, key=lambda row: -(row.objective or 0.0))
-    report(OPERATION, rows, record=not arguments.no_record)
+        # Table by table: a run that is stopped keeps those that it has ended.
+        report(OPERATION, sorted(own, key=lambda row: -(row.objective or 0.0)), record=not arguments.no_record)
     return 0
 
 

@@ -10,9 +10,8 @@ selecting took, the CPU seconds of the line those of a training.
 
 Gradients are those of a proxy trained on other rows of the same mixture, or of SmolLM2 itself (``--gradients smollm2``,
 minutes more), EK-FAC's curvature of a part of the pool. ``length-matched random`` draws rows whose responses are as
-long as those that EK-FAC chose; an arm ends with the row that reaches ``--tokens``, and ``read`` is how many it had.
-``no training`` is the model as it comes. Nothing is generated, so there is no exact
-match.
+long as those that EK-FAC chose. An arm ends with the row that reaches ``--tokens``, and ``read`` is how many it had.
+``no training`` is the model as it comes. Nothing is generated, so there is no exact match.
 
 Selections and outcomes are kept in ``--cache`` as they are made: a run that was stopped goes on, and ``--report``
 judges what is there.

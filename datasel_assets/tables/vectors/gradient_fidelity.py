@@ -193,13 +193,9 @@ def _sample(warehouse: Warehouse, gradients: Key, columns: Stored) -> pl.DataFra
 def _of_checkpoints(own: Differentiated, stored: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> Rows:
     """Return what is kept at each checkpoint by itself."""
     found = [gradient_fidelity(*pair) for pair in zip(stored, exact, strict=True)]
-    return Rows(
-        {"checkpoint": None, "spearman": None, "selection overlap": None},
-        [
-            [number, *(None if np.isnan(value) else round(value, 3) for value in (one.spearman, one.overlap))]
-            for number, one in zip(own.numbers, found, strict=True)
-        ],
-    )
+    kept = [(one.spearman, one.overlap) for one in found if not np.isnan(one.spearman)]
+    cells = [(number, *(round(value, 3) for value in pair)) for number, pair in zip(own.numbers, kept, strict=False)]
+    return Rows({"checkpoint": None, "spearman": None, "selection overlap": None}, cells)
 
 
 def _page(

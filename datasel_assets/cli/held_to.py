@@ -7,10 +7,8 @@ Belongs here: the arguments, and what is wrong with names. Does not belong here:
 import argparse
 from typing import TYPE_CHECKING
 
-from datasel_assets.registry.registry import Registry
-from datasel_assets.schema import suggestion
-
 if TYPE_CHECKING:
+    from datasel_assets.registry.registry import Registry
     from datasel_assets.tables.planning import Only
 
 
@@ -28,12 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def held_to(arguments: argparse.Namespace, registry: Registry) -> "Only":
+def held_to(arguments: argparse.Namespace, registry: "Registry") -> "Only":
     """Return what is asked for.
 
     Raises:
         UnknownNameError: a name has no file, or one that cannot be used.
     """
+    from datasel_assets.schema import suggestion
     from datasel_assets.tables.planning import Only
 
     for folder, names in (("recipes", arguments.recipe), ("sources", arguments.source)):

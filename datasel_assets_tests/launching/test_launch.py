@@ -38,7 +38,7 @@ def test_a_run_says_from_which_code_location_its_job_is_and_which_process_execut
 
 
 def test_a_run_whose_steps_have_places_of_their_own_says_how_its_job_is_loaded_there(instance, monkeypatch):
-    monkeypatch.setattr("datasel_assets.defs.launch.execute_run_iterator", lambda *args: iter(()))
+    monkeypatch.setattr("datasel_assets.launching.launch.execute_run_iterator", lambda *args: iter(()))
     for executor in ("in_process", "k8s"):
         carry_out(job_of(lambda: None), instance, code_location(), executor=executor)
     elsewhere, here = (run.job_code_origin for run in instance.get_runs())

@@ -99,7 +99,7 @@ def test_each_mistake_is_told_with_its_line(datasel, untouched: Path):
             "line 3: drop[1].where: syntax error",
         ),
         "d": ("select: {sampler: random}\nbudget: {rows: 3}\nbudget: {rows: 4}\n", "line 3: the key 'budget' is given"),
-        "e": ("select: {sampler: random\n", "line 2: not valid YAML"),
+        "e": ("select: {sampler: random\n", "line 1: not valid YAML"),
     }
     for name, (text, _) in mistakes.items():
         (untouched / "recipes" / f"{name}.yaml").write_text(text)

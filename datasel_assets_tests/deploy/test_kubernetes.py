@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from datasel_assets.defs import k8s_executor
+from datasel_assets.launching import k8s_executor
 from datasel_assets.launching import submitted as submitting
 from datasel_assets.launching.launch import code_location
 from datasel_assets.launching.submitted import has_places, submitted

@@ -1,11 +1,19 @@
 """Tiny models, one folder for each kind and session."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from datasel_assets_tests.models.tiny import save_model
+
+
+@pytest.fixture(autouse=True)
+def what_a_test_leaves_is_not_searched_again() -> Iterator[None]:
+    """Keep closing a model from looking for circles in what earlier tests have loaded, several times in a module."""
+    yield
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

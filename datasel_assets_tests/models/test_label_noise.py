@@ -45,6 +45,7 @@ def compared(noise: str, share: float, seed: int, epochs: int = 40, **settings) 
     return {**areas, "plain": accuracy(plain.first, other, labels), "ido": accuracy(learned.classifier, other, labels)}
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_found_and_the_classifier_learns_despite_them():
     found = compared("symmetric", 0.4, 0, 28, hidden=(256, 128))
     assert found["wrong_events"] > 0.97

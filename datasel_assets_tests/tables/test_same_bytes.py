@@ -1,4 +1,4 @@
-"""The same inputs give the same bytes, whatever the number of threads and the kernels of matrix products."""
+"""The same inputs give the same bytes in any folder, on any number of threads, by any kernel of matrix products."""
 
 from pathlib import Path
 

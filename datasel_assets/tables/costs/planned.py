@@ -10,6 +10,7 @@ that are there: whether others changed shows only when they are read.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from datasel_assets.costs.known import Expected as ExpectedCost
 from datasel_assets.costs.known import KnownCosts, Measured
@@ -58,10 +59,14 @@ class _Planning:
         for source in self.sources:
             if size := ingested_size(self.warehouse, source):
                 self.now[source] = self.then[source] = size
-        self.gpu = uses_gpu(self.warehouse)
         self.known = KnownCosts(self._measured(), reference())
         self.before_mb = self.known.before_mb(models=any(t.runs_model and not t.on_demand for t in self.tables))
         self.about_rows = {table.key for table in made_from_rows(self.tables)}
+
+    @cached_property
+    def gpu(self) -> bool:
+        """Whether models run on a GPU here. Asked only where one is run: looking for a GPU loads torch."""
+        return uses_gpu(self.warehouse)
 
     def plan(self) -> Plan:
         for phase in self.only.phases(self.tables):
@@ -97,7 +102,7 @@ class _Planning:
             return
         computed, whole = self._work(table, source, info, why, remade)
         first = not any(line.stage == table.name for line in self.lines)
-        gpu = self.gpu and table.runs_model
+        gpu = table.runs_model and self.gpu
         expected = self.known.expected(table.name, computed, whole, first=first, gpu=gpu)
         self.remade[pick] = round(expected.cost.bytes_written)
         self.lines.append(self._line(table, source, why, computed, expected, reads))

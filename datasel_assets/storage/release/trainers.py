@@ -2,7 +2,7 @@
 
 Checked with TRL 1.16 (``trl sft`` trained a tiny model from such a folder), LLaMA-Factory 0.9.6 (its
 ``data/parser.py`` and ``data/converter.py`` read all datasets) and the schemas of axolotl 0.18 (``utils/schemas``); the
-keys of validation were read in their sources (TRL's ``scripts/sft.py``, axolotl's ``test_datasets``) and not run.
+keys of validation were not run: TRL's were read in its ``scripts/sft.py``, axolotl's in its documentation.
 All three train the same model in the same way, on every assistant turn, so that runs compare. Paths are relative to
 the release folder, from which the commands are run.
 

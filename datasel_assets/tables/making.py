@@ -166,11 +166,8 @@ def _make(warehouse: Warehouse, table: Table, source: str | None, log: Logger, r
     )
     kept = kept_plan(lake, plan) if plan else None
     line = kept.line(table.name, source) if kept else None
-    # What a step measured of its own rows says more than the plan, and stands before it.
-    forecast = {
-        name: fact for name, fact in (forecast_shown(line) if line else {}).items() if name not in built.metadata
-    }
-    built = replace(built, metadata={**built.metadata, **forecast})
+    if line:
+        built = replace(built, metadata={**built.metadata, **forecast_shown(line, {**cost, **size})})
     built = replace(built, checks={name: Check(c.passed, _plain(c.details)) for name, c in built.checks.items()})
     _remember(note, built)
     return Made(built, cost)

@@ -65,8 +65,10 @@ def test_what_every_step_took_stands_beside_what_was_expected_of_it(first_run: F
     made = [event.event_specific_data.materialization for event in first_run.events if event.is_step_materialization]
     shown = {m.asset_key.to_user_string(): m.metadata for m in made}
     planned = next(line for line in plan.lines if (line.stage, line.source) == ("duplicates", None))
-    assert shown["duplicates"]["forecast_bytes"].value == planned.bytes_written
-    assert shown["duplicates"]["forecast_cpu_seconds"].value == planned.cpu_seconds
+    cells = {r.data["figure"]: r.data for r in shown["duplicates"]["expected and taken"].records}
+    assert cells["bytes written"]["expected"] == pytest.approx(planned.bytes_written, rel=1e-4)
+    assert cells["CPU seconds"]["expected"] == pytest.approx(planned.cpu_seconds, rel=1e-4)
+    assert cells["bytes written"]["taken"] > 0
 
 
 def test_selection_toward_a_target_prefers_its_topic(settled: Project):

@@ -5,13 +5,16 @@ Belongs here: writing and reading them. Does not belong here: making one (``plan
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from datasel_assets.costs.plan import Plan, PlanLine
 from datasel_assets.storage.atomic import write_json
 from datasel_assets.storage.lake import Lake
+from datasel_assets.tables.shown import Rows, Shown, short
 
 FOLDER = "_plans"
+FORECAST = "expected and taken"
 
 
 def keep_plan(lake: Lake, plan: Plan) -> str:
@@ -39,12 +42,18 @@ def records_of(lake: Lake, name: str) -> list[dict[str, Any]]:
     return [record for record in lake.runs() if record.get("plan") == name]
 
 
-def forecast_shown(line: PlanLine) -> dict[str, Any]:
-    """Return what the page of a table shows of its plan."""
-    return {
-        "forecast_seconds": line.seconds,
-        "forecast_cpu_seconds": line.cpu_seconds,
-        "forecast_memory_gb": round(line.memory_mb / 1024, 2),
-        "forecast_bytes": line.bytes_written,
-        "forecast_from": line.basis,
+def forecast_shown(line: PlanLine, taken: Mapping[str, float]) -> dict[str, Shown]:
+    """Return what the page of a table shows of its plan, beside what it took.
+
+    Args:
+        line: of the plan.
+        taken: the record of the step: ``seconds``, ``cpu_seconds``, ``peak_rss_mb`` and ``bytes_written``.
+    """
+    figures = {
+        "seconds": (line.seconds, taken["seconds"]),
+        "CPU seconds": (line.cpu_seconds, taken["cpu_seconds"]),
+        "memory, MB": (line.memory_mb, taken["peak_rss_mb"]),
+        "bytes written": (line.bytes_written, taken["bytes_written"]),
     }
+    heads = {"figure": None, "expected": f"known from {line.basis}", "taken": None}
+    return {FORECAST: Rows(heads, [[name, short(float(e)), short(float(t))] for name, (e, t) in figures.items()])}

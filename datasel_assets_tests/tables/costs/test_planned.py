@@ -10,7 +10,7 @@ from datasel_assets.specs.source import SourceSpec
 from datasel_assets.storage.readers import snapshot
 from datasel_assets.tables import make, open_warehouse
 from datasel_assets.tables.costs import sources
-from datasel_assets.tables.costs.kept import keep_plan, last_plan, records_of
+from datasel_assets.tables.costs.kept import FORECAST, keep_plan, last_plan, records_of
 from datasel_assets.tables.costs.planned import CODE, MISSING, plan_run
 from datasel_assets.tables.costs.sources import ingested_size, sampled_size
 from datasel_assets.tables.graph import all_tables
@@ -93,10 +93,11 @@ def test_what_was_made_by_a_plan_stands_beside_it(warehouse: Warehouse):
     assert {record["stage"] for record in records_of(warehouse.lake, name)} == {"raw_corpus", "corpus"}
     line = plan.line("corpus", "sums")
     assert line is not None
-    assert made.built.metadata["forecast_seconds"] == line.seconds
-    assert made.built.metadata["forecast_bytes"] == line.bytes_written
+    cells = {figure: expected for figure, expected, _ in made.built.metadata[FORECAST].cells}
+    assert cells["seconds"] == pytest.approx(line.seconds, rel=1e-4)
+    assert cells["bytes written"] == pytest.approx(line.bytes_written, rel=1e-4)
     again = make(warehouse, "corpus", "fruit", upstream=True)
-    assert "forecast_seconds" not in again.built.metadata, "made by no plan"
+    assert FORECAST not in again.built.metadata, "made by no plan"
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])

@@ -165,13 +165,14 @@ def _summed(stage: str, pairs: Sequence[tuple[Mapping[str, float], Mapping[str, 
 def in_words(plan: Plan) -> str:
     """Return the totals of a plan in one sentence."""
     totals = plan.totals
+    written = totals.bytes_written / 1e6
     unknown = sum(line.basis == NEVER for line in plan.lines)
     parts = [
         f"{totals.steps:,} steps",
         f"about {duration(totals.seconds)} ({duration(totals.cpu_seconds)} of CPU)",
         *([f"{duration(totals.gpu_seconds)} of GPU"] if totals.gpu_seconds else []),
         f"{totals.memory_mb / 1024:.1f} GB of memory",
-        f"{totals.bytes_written / 1e6:,.0f} MB to write",
+        f"{written:,.{0 if written >= 10 else 1}f} MB to write",
         *([f"{totals.tokens:,} tokens to read by models"] if totals.tokens else []),
     ]
     without = f"; {unknown:,} of the steps have never been measured and count for nothing" if unknown else ""

@@ -14,6 +14,11 @@ from datasel_assets.storage.label_files import append_answer
 
 pytestmark = pytest.mark.e2e
 
+LATE_ANSWERS = """
+const ask = window.fetch;
+const later = (...all) => new Promise(go => setTimeout(() => go(ask(...all)), 700));
+window.fetch = (path, ...rest) => path === "/about" ? later(path, ...rest) : ask(path, ...rest);
+"""
 MARKUP = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
 
 
@@ -69,6 +74,15 @@ def test_a_worker_answers_by_keys_takes_one_back_and_finishes(page, asked: tuple
         ("Ada", "c1", "good"),
         ("Ada", "c2", "good"),
     ]
+
+
+def test_a_name_that_is_given_before_the_page_knows_its_answers_counts(page, asked: tuple[str, Path]):
+    address, path = asked
+    page.add_init_script(LATE_ANSWERS)
+    begin(page, address, "Ada")
+    page.keyboard.press("2")
+    seen(page, "1 answered")
+    assert answers(path) == [("Ada", "c0", "good")]
 
 
 def test_markup_in_a_row_is_text_and_nothing_outside_is_asked_for(page, asked: tuple[str, Path]):

@@ -1,10 +1,11 @@
 """Do the same inputs give the same bytes on any number of threads, and with another kernel of matrix products?
 
 A data folder is run from nothing once for each setting, in processes of their own, and every table and every released
-file is compared with that of the first. ``differ`` counts the files that are not the same, ``first`` names some.
-``raw_corpus`` and ``catalog`` hold paths and are left out. On the small pool of the tests no number of threads changes a
-file (85 of them); the kernels of Haswell change last digits of similarities, and so the ledgers and releases of recipes
-toward a target, the pictures of redundancy, and the comparison (8 tables).
+file is compared with that of the first. The line of a setting counts the files and those that differ, and names some.
+``raw_corpus`` and ``catalog`` hold paths and are left out.
+
+On the small pool of the tests no number of threads changes any of 85 files. The kernels of Haswell change last digits
+of similarities: the ledgers and releases of recipes toward a target, figures of redundancy, the comparison (8 tables).
 
     python -m benchmarks.same_bytes                 the shipped pool: four runs of some minutes
     python -m benchmarks.same_bytes --data FOLDER

@@ -20,6 +20,7 @@ from datasel_assets.cli import (
     evidence,
     explain,
     explore,
+    held_to,
     init,
     label,
     plan,
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return arguments.carry_out(arguments, settings)
+    except held_to.UnknownNameError as error:
+        print(error, file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nstopped; finished work is kept, and the same command continues from there", file=sys.stderr)
         return 130

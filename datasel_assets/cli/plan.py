@@ -39,17 +39,17 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def show(arguments: argparse.Namespace, settings: Settings, *, as_json: bool = False, by_source: bool = False) -> int:
-    """Print the plan of what the arguments ask for; return 2 where it is above a limit or a name has no file."""
+    """Print the plan of what the arguments ask for; return 2 where it is above a limit.
+
+    Raises:
+        UnknownNameError: what they ask for has no file.
+    """
     warehouse = open_warehouse(settings)
     from datasel_assets.costs.limits import above_limits
     from datasel_assets.tables.costs.planned import plan_run
     from datasel_assets.tables.graph import all_tables
 
-    try:
-        only = held_to.held_to(arguments, warehouse.registry)
-    except held_to.UnknownNameError as error:
-        print(error, file=sys.stderr)
-        return 2
+    only = held_to.held_to(arguments, warehouse.registry)
     plan = plan_run(warehouse, all_tables(warehouse.registry), only)
     compute = warehouse.registry.compute
     problems = above_limits(plan, compute.limits.model_dump()) if compute else []

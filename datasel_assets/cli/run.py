@@ -47,11 +47,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     outcomes: list[Outcome] = []
     with open_instance(settings) as instance:
         warehouse = open_warehouse(settings)
-        try:
-            only = held_to.held_to(arguments, warehouse.registry)
-        except held_to.UnknownNameError as error:
-            print(error, file=sys.stderr)
-            return 2
+        only = held_to.held_to(arguments, warehouse.registry)
         for message in warehouse.registry.errors.values():
             console.print(Text.assemble(("left out", "red"), " ", message), soft_wrap=True)
         if not (warehouse.registry.sources or warehouse.active_sources()):
